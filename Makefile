@@ -1,0 +1,114 @@
+# Takt. `make` alone lists the targets; `make run` and `make test` need nothing but Go (and make) beforehand.
+
+SHELL         := bash
+.SHELLFLAGS   := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GOLANGCI_VERSION    := v2.15.0
+GOVULNCHECK_VERSION := v1.9.0
+
+GOLANGCI    := $(CURDIR)/bin/golangci-lint-$(GOLANGCI_VERSION)
+GOVULNCHECK := $(CURDIR)/bin/govulncheck-$(GOVULNCHECK_VERSION)
+
+# Every Go module of the repository: Takt itself, and a worker built on it as a user would build one.
+MODULES := . test/consumer
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -buildid= -X main.version=$(VERSION)
+
+FUZZTIME  ?= 10s
+BENCH     ?= .
+BENCHTIME ?= 1s
+SEEDS     ?= 50
+FLOOR     ?= 90
+
+export GOLANGCI GOVULNCHECK MODULES FUZZTIME BENCH BENCHTIME FLOOR
+
+##@ Everyday
+
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build the static binary bin/worker
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/worker ./cmd/worker
+
+.PHONY: run
+run: build ## build the worker and run it in the foreground (LOG_LEVEL=debug unless set)
+	@LOG_LEVEL=$${LOG_LEVEL:-debug} exec .ci/foreground ./bin/worker run
+
+.PHONY: test
+test: cgo ## run every test of every module, with the race detector, in random order
+	@for module in $(MODULES); do (set -x; cd $$module && CGO_ENABLED=1 go test -race -shuffle=on ./...); done
+
+.PHONY: unit
+unit: ## run the tests without the race detector: the fast path
+	go test -short ./...
+
+.PHONY: race
+race: cgo ## hunt for races: the tests three times over, shuffled, on 1, 2 and 4 processors
+	CGO_ENABLED=1 go test -race -shuffle=on -short -count=1 -cpu=1,2,4 ./core/... ./adapters/... ./app/...
+
+##@ Before a commit
+
+.PHONY: lint
+lint: $(GOLANGCI) ## check format, linters and tidiness of every module
+	@.ci/lint
+
+.PHONY: fmt
+fmt: $(GOLANGCI) ## format every module
+	@for module in $(MODULES); do (cd $$module && $(GOLANGCI) fmt --config $(CURDIR)/.golangci.yml $$(go list -f '{{.Dir}}' ./...)); done
+
+.PHONY: arch
+arch: ## check who imports whom, transitively; prints nothing when all is well
+	@.ci/arch
+
+.PHONY: cover
+cover: ## print the coverage of each package of the core; fails below FLOOR percent
+	@.ci/cover
+
+.PHONY: generate
+generate: ## write the generated files anew
+	go generate ./...
+
+.PHONY: tidy
+tidy: ## tidy the go.mod of every module
+	@for module in $(MODULES); do (set -x; cd $$module && go mod tidy); done
+
+##@ Now and then
+
+.PHONY: bench
+bench: ## run the benchmarks and print them as a table (BENCH, BENCHTIME)
+	@.ci/bench
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZTIME
+	@.ci/fuzz
+
+.PHONY: torture
+torture: ## run the simulation in virtual time with SEEDS different seeds
+	go test -count=1 -timeout=60m ./test/sim -args -seeds=$(SEEDS)
+
+.PHONY: vuln
+vuln: $(GOVULNCHECK) ## look for known vulnerabilities (needs vuln.go.dev; CI_STRICT_VULN=1 insists on it)
+	@.ci/vuln
+
+.PHONY: tools
+tools: $(GOLANGCI) $(GOVULNCHECK) ## install the pinned tools into bin/
+
+.PHONY: clean
+clean: ## remove what was built and the cached test results; keeps the tools
+	rm -f bin/worker
+	go clean -testcache
+
+# The race detector needs cgo, and cgo needs a C compiler.
+.PHONY: cgo
+cgo:
+	@.ci/need-cgo
+
+$(GOLANGCI):
+	.ci/install github.com/golangci/golangci-lint/v2/cmd/golangci-lint $(GOLANGCI_VERSION)
+
+$(GOVULNCHECK):
+	.ci/install golang.org/x/vuln/cmd/govulncheck $(GOVULNCHECK_VERSION)

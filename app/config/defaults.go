@@ -1,0 +1,53 @@
+package config
+
+import (
+	"path/filepath"
+	"strconv"
+)
+
+// defaultOf is the value of a variable that nobody set, and why. An empty text
+// means that there is none.
+func (l *loader) defaultOf(name string) (string, Origin) {
+	var text string
+	var origin Origin
+	switch name {
+	case nameTimezone:
+		text, origin = l.defaultTimezone()
+	case nameStateDir:
+		text, origin = l.defaultStateDir()
+	case nameInstance:
+		text, origin = strconv.Itoa(l.source.PID), Origin{Via: "process id"}
+	case nameQueueBackend:
+	default:
+		text = l.byName[name].Default
+	}
+	if empty, ok := l.places.find(name); ok && origin.Via == "" {
+		origin.Via = "empty in " + empty.origin.String()
+	}
+	return text, origin
+}
+
+func (l *loader) defaultTimezone() (string, Origin) {
+	const utc = "UTC"
+	host, ok := l.places.find("TZ")
+	switch {
+	case !ok || host.value == "":
+		return utc, Origin{}
+	case zoneMistake(host.value) != nil:
+		return utc, Origin{Via: "TZ is not an IANA name"}
+	}
+	return host.value, host.origin.via("TZ")
+}
+
+func (l *loader) defaultStateDir() (string, Origin) {
+	fallback := "/tmp/takt-" + strconv.Itoa(l.source.UID)
+	runtime, ok := l.places.find("XDG_RUNTIME_DIR")
+	if !ok || runtime.value == "" {
+		return fallback, Origin{}
+	}
+	dir, err := directory().canonical(runtime.value)
+	if err != nil {
+		return fallback, Origin{Via: "XDG_RUNTIME_DIR is not an absolute path"}
+	}
+	return filepath.Join(dir, "takt"), runtime.origin.via("XDG_RUNTIME_DIR")
+}

@@ -1,0 +1,143 @@
+package domain
+
+import (
+	"fmt"
+	"time"
+)
+
+// MaxPriority is the largest priority number, the least urgent: BullMQ's limit.
+const MaxPriority = 1 << 21
+
+// MaxAttempts bounds how often a job may be tried.
+const MaxAttempts = 1001
+
+// NewJob is a job to enqueue.
+type NewJob struct {
+	Queue QueueName
+	Name  string
+	// Data is the payload, one JSON value. The queue keeps the slice: the
+	// caller must not change it afterwards.
+	Data    []byte
+	Options JobOptions
+	// Receipt, if set, is written with the job and refuses every later
+	// enqueue with the same receipt for 24 hours, even after the job is gone.
+	Receipt string
+}
+
+// JobOptions are the choices of a producer. The zero value is a job that is
+// due at once, in order, tried once and kept for ever.
+type JobOptions struct {
+	// ID is the job's id; empty lets the queue assign one.
+	ID JobID
+	// Delay is the time until the job is due.
+	Delay time.Duration
+	// Priority orders jobs, 1 first, up to [MaxPriority]. Zero means none:
+	// such jobs come before all that have one.
+	Priority int
+	// LIFO puts the job in front of the waiting ones.
+	LIFO bool
+	// Attempts is how often the job is tried in all; zero means once.
+	Attempts int
+	Backoff  Backoff
+	// KeepCompleted and KeepFailed say how long a finished job is kept.
+	KeepCompleted Retention
+	KeepFailed    Retention
+	Deduplication Deduplication
+}
+
+// Retention says which finished jobs a queue keeps. The zero value keeps all.
+type Retention struct {
+	// Limited turns the other fields on.
+	Limited bool
+	// Count is how many finished jobs stay, the newest; zero removes the job
+	// as it finishes unless Age is set.
+	Count int
+	// Age is how long a finished job stays; zero sets no limit of age.
+	Age time.Duration
+}
+
+// KeepLast returns a retention of the newest n finished jobs.
+func KeepLast(n int) Retention { return Retention{Limited: true, Count: n} }
+
+// KeepNone returns a retention that removes a job as it finishes.
+func KeepNone() Retention { return Retention{Limited: true} }
+
+// KeepFor returns a retention by age.
+func KeepFor(age time.Duration) Retention { return Retention{Limited: true, Age: age} }
+
+// Deduplication makes a queue refuse a job while another one holds its key.
+// The zero value does nothing.
+type Deduplication struct {
+	Key string
+	// TTL ends the key's hold after a time; zero holds it until the job that
+	// owns it is finished or removed.
+	TTL time.Duration
+}
+
+// Job is one message on a queue, as a worker gets it.
+type Job struct {
+	ID    JobID
+	Queue QueueName
+	Name  string
+	// Data is the payload, by contract JSON; a foreign producer may have
+	// written anything. It must not be changed.
+	Data    []byte
+	Options JobOptions
+	// CreatedAt is when the job was enqueued, in the store's time.
+	CreatedAt time.Time
+	// AttemptsMade counts the attempts that failed and were charged.
+	AttemptsMade int
+	// AttemptsStarted counts all attempts that began, this one included.
+	AttemptsStarted int
+	// Crashes counts how often the job's lease ran out under a worker.
+	Crashes int
+	// Parked counts how often the job was handed back because no handler
+	// knew its name.
+	Parked int
+}
+
+// AttemptsLeft returns how many attempts may follow the current one.
+func (j *Job) AttemptsLeft() int {
+	return max(max(j.Options.Attempts, 1)-j.AttemptsMade-1, 0)
+}
+
+// Validate reports what is wrong with the job, or nil. limit is the largest
+// payload in bytes.
+func (j *NewJob) Validate(limit int) error {
+	if err := j.Queue.Validate(); err != nil {
+		return err
+	}
+	if err := ValidateJobName(j.Name); err != nil {
+		return err
+	}
+	if len(j.Data) > limit {
+		return fmt.Errorf("job %s: payload is %d bytes long, at most %d are allowed: %w", Quote(j.Name), len(j.Data), limit, ErrTooLarge)
+	}
+	if err := j.Options.Validate(); err != nil {
+		return fmt.Errorf("job %s: %w", Quote(j.Name), err)
+	}
+	return nil
+}
+
+// Validate reports what is wrong with the options, or nil.
+func (o *JobOptions) Validate() error {
+	if err := o.ID.Validate(); err != nil {
+		return err
+	}
+	switch {
+	case o.Delay < 0:
+		return fmt.Errorf("delay %s is negative: %w", o.Delay, ErrInvalid)
+	case o.Priority < 0 || o.Priority > MaxPriority:
+		return fmt.Errorf("priority %d is out of range; at least 0, at most %d: %w", o.Priority, MaxPriority, ErrInvalid)
+	case o.Attempts < 0 || o.Attempts > MaxAttempts:
+		return fmt.Errorf("attempts %d is out of range; at least 0, at most %d: %w", o.Attempts, MaxAttempts, ErrInvalid)
+	case o.Deduplication.TTL < 0:
+		return fmt.Errorf("deduplication TTL %s is negative: %w", o.Deduplication.TTL, ErrInvalid)
+	}
+	for _, r := range [...]Retention{o.KeepCompleted, o.KeepFailed} {
+		if r.Count < 0 || r.Age < 0 {
+			return fmt.Errorf("retention of %d jobs, %s is negative: %w", r.Count, r.Age, ErrInvalid)
+		}
+	}
+	return o.Backoff.Validate()
+}

@@ -1,0 +1,117 @@
+package domain
+
+import (
+	"strconv"
+	"time"
+)
+
+// Origin says what made a run.
+type Origin string
+
+const (
+	// OriginSchedule is a tick of the schedule.
+	OriginSchedule Origin = "schedule"
+	// OriginManual is a trigger by hand; its id is that of the request.
+	OriginManual Origin = "manual"
+	// OriginBackfill is a past tick run later; its id is that of the backfill.
+	OriginBackfill Origin = "backfill"
+	// OriginStart is a run on start; its id is that of the instance or deploy.
+	OriginStart Origin = "start"
+)
+
+// RunKey identifies a run within its namespace. At most one trigger takes
+// effect for each key. Keys are comparable.
+type RunKey struct {
+	Job    string
+	Origin Origin
+	// OriginID tells apart the runs of one origin; empty for ticks.
+	OriginID string
+	// PlannedMS is the planned instant in milliseconds since the Unix epoch:
+	// for manual runs the moment of the request, for runs on start zero.
+	PlannedMS int64
+}
+
+// TickKey returns the key of the job's tick at planned.
+func TickKey(job string, planned time.Time) RunKey {
+	return RunKey{Job: job, Origin: OriginSchedule, PlannedMS: planned.UnixMilli()}
+}
+
+// Planned returns the planned instant in UTC.
+func (k RunKey) Planned() time.Time { return time.UnixMilli(k.PlannedMS).UTC() }
+
+// String returns the key as text, unique within the namespace, such as
+// "report@2026-01-01T03:00:00Z" or "report@manual:7f3a".
+func (k RunKey) String() string {
+	switch k.Origin {
+	case OriginSchedule:
+		return k.Job + "@" + k.Planned().Format(time.RFC3339Nano)
+	case OriginBackfill:
+		return k.Job + "@backfill:" + k.OriginID + "@" + k.Planned().Format(time.RFC3339Nano)
+	case OriginManual, OriginStart:
+	}
+	text := k.Job + "@" + string(k.Origin) + ":" + k.OriginID
+	if k.PlannedMS != 0 {
+		text += "@" + k.Planned().Format(time.RFC3339Nano)
+	}
+	return text
+}
+
+// DefaultNamespace is the namespace whose name is left out of job ids.
+const DefaultNamespace = "default"
+
+// JobID returns the id of the queue job that the run makes:
+// tick.<job>.<planned ms>, in other namespaces than the default
+// tick.<ns>@<job>.<planned ms>; runs of other origins name theirs, and their
+// id comes last: manual.<job>.<planned ms>@<id>.
+func (k RunKey) JobID(namespace string) JobID {
+	name := k.Job + "." + strconv.FormatInt(k.PlannedMS, 10)
+	if namespace != DefaultNamespace {
+		name = namespace + "@" + name
+	}
+	if k.Origin == OriginSchedule {
+		return JobID("tick." + name)
+	}
+	return JobID(string(k.Origin) + "." + name + "@" + k.OriginID)
+}
+
+// Phase is how far a claimed run has come.
+type Phase uint8
+
+const (
+	// PhaseClaimed runs are owned and wait: for their jitter to pass or for
+	// the overlap slot. Nothing has happened yet.
+	PhaseClaimed Phase = iota + 1
+	// PhaseStarted runs hold the overlap slot; their handler may have begun.
+	PhaseStarted
+	// PhaseFired runs are done here: their job is on its queue.
+	PhaseFired
+	// PhaseFinished runs are done.
+	PhaseFinished
+)
+
+// ClaimToken fences a run: each claim of it has a larger one.
+type ClaimToken uint64
+
+// ClaimRef names a claim in calls about it.
+type ClaimRef struct {
+	Run   RunKey
+	Token ClaimToken
+}
+
+// Claim is the exclusive right to act on a run until its lease ends.
+type Claim struct {
+	Run   RunKey
+	Token ClaimToken
+	Phase Phase
+	// Lease is how long the claim lasts from the moment it was granted or
+	// renewed.
+	Lease time.Duration
+	// Crashes counts the claims of this run that were lost after their
+	// handler had started.
+	Crashes int
+	// Fingerprint is that of the definition the run was claimed under.
+	Fingerprint string
+}
+
+// Ref returns the claim's name.
+func (c *Claim) Ref() ClaimRef { return ClaimRef{Run: c.Run, Token: c.Token} }

@@ -1,0 +1,88 @@
+package inmemqueue_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/taktwork/takt/adapters/inmemqueue"
+	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/core/ports"
+	"github.com/taktwork/takt/core/ports/porttest"
+)
+
+func TestRunStore(t *testing.T) {
+	porttest.RunStore(t, func(*testing.T) ports.RunStore { return inmemqueue.NewRunStore(1000) })
+}
+
+func records(seconds ...int64) []domain.Record {
+	made := make([]domain.Record, len(seconds))
+	for i, s := range seconds {
+		made[i] = domain.Record{At: time.Unix(s, 0), Event: domain.EventStarted}
+	}
+	return made
+}
+
+func TestRunStore_dropsTheOldestWhenFull(t *testing.T) {
+	store := inmemqueue.NewRunStore(3)
+	for _, batch := range [][]domain.Record{records(1, 2), records(3, 4, 5, 6, 7), records(2)} {
+		if err := store.Append(t.Context(), batch); err != nil {
+			t.Fatalf("Append = %v, want no error", err)
+		}
+	}
+	got, err := store.Query(t.Context(), domain.RunFilter{})
+	if err != nil || len(got) != 3 {
+		t.Fatalf("Query = %d records, %v, want 3", len(got), err)
+	}
+	for i, want := range []int64{7, 6, 5} {
+		if got[i].At.Unix() != want {
+			t.Errorf("record %d is of second %d, want %d", i, got[i].At.Unix(), want)
+		}
+	}
+	if dropped := store.Dropped(); dropped != 5 {
+		t.Errorf("Dropped = %d, want 5", dropped)
+	}
+}
+
+func TestRunStore_holdsAtLeastOneRecord(t *testing.T) {
+	store := inmemqueue.NewRunStore(0)
+	if err := store.Append(t.Context(), records(1, 2)); err != nil {
+		t.Fatalf("Append = %v, want no error", err)
+	}
+	if got, err := store.Query(t.Context(), domain.RunFilter{}); err != nil || len(got) != 1 {
+		t.Errorf("Query = %v, %v, want 1 record", got, err)
+	}
+}
+
+func TestRunStore_doesNothingUnderAnEndedContext(t *testing.T) {
+	store := inmemqueue.NewRunStore(3)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, queryErr := store.Query(ctx, domain.RunFilter{})
+	_, pruneErr := store.Prune(ctx, time.Unix(9, 0), 1)
+	for call, err := range map[string]error{"Append": store.Append(ctx, records(1)), "Query": queryErr, "Prune": pruneErr} {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%s = %v, want context.Canceled", call, err)
+		}
+	}
+	if got, err := store.Query(t.Context(), domain.RunFilter{}); err != nil || len(got) != 0 {
+		t.Errorf("Query = %v, %v, want nothing", got, err)
+	}
+}
+
+func BenchmarkRunStoreAppend_full(b *testing.B) {
+	store := inmemqueue.NewRunStore(10_000)
+	batch := records(1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
+	at := time.Unix(0, 0)
+	b.ReportAllocs()
+	for b.Loop() {
+		at = at.Add(time.Second)
+		for i := range batch {
+			batch[i].At = at
+		}
+		if err := store.Append(b.Context(), batch); err != nil {
+			b.Fatalf("Append = %v, want no error", err)
+		}
+	}
+}

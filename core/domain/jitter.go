@@ -16,7 +16,7 @@ func Jitter(namespace, job string, planned time.Time, most time.Duration) time.D
 		h = (h ^ ms&0xff) * fnvPrime
 		ms >>= 8
 	}
-	return time.Duration(mix(h)%span) * time.Millisecond
+	return time.Duration(mix(h)%span) * time.Millisecond //nolint:gosec // at most span, which came from a duration
 }
 
 const (

@@ -17,6 +17,7 @@ type ledgerClaim struct {
 	phase       domain.Phase
 	crashes     int
 	lease       time.Duration
+	grantedAt   time.Time
 	deadline    time.Time
 	// index is the claim's place in the heap of leases, until it ends.
 	index int
@@ -36,7 +37,7 @@ func (c *ledgerClaim) alive(now time.Time) bool { return now.Before(c.deadline) 
 func (c *ledgerClaim) claim() domain.Claim {
 	return domain.Claim{
 		Run: c.run, Token: c.token, Phase: c.phase, Lease: c.lease,
-		Crashes: c.crashes, Fingerprint: c.fingerprint,
+		GrantedAt: c.grantedAt, Crashes: c.crashes, Fingerprint: c.fingerprint,
 	}
 }
 
@@ -54,7 +55,7 @@ func (l *Ledger) open(job *ledgerJob, intent *domain.Intent, now time.Time) *led
 	c := &ledgerClaim{
 		run: intent.Run, job: job, token: l.nextToken(),
 		replica: intent.Replica, fingerprint: intent.Fingerprint,
-		phase: domain.PhaseClaimed, lease: intent.Lease, deadline: now.Add(intent.Lease),
+		phase: domain.PhaseClaimed, lease: intent.Lease, grantedAt: now, deadline: now.Add(intent.Lease),
 	}
 	l.claims[c.run] = c
 	heap.Push(&l.leases, c)

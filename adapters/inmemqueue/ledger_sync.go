@@ -2,6 +2,8 @@ package inmemqueue
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/taktwork/takt/core/domain"
@@ -47,7 +49,8 @@ func (l *Ledger) Sync(ctx context.Context, request domain.SyncRequest) (domain.S
 	l.forgetRuns(&l.others, now)
 	return domain.SyncReply{
 		Now: now, Scope: domain.ScopeHost, Version: l.changes.version,
-		Jobs: l.changedSince(r, request.Since),
+		Replicas: slices.Sorted(maps.Keys(l.replicas)),
+		Jobs:     l.changedSince(r, request.Since),
 	}, nil
 }
 

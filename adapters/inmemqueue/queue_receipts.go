@@ -2,13 +2,9 @@ package inmemqueue
 
 import (
 	"sync"
-	"time"
 
 	"github.com/taktwork/takt/core/domain"
 )
-
-// receiptLife is how long a receipt refuses a second enqueue.
-const receiptLife = 24 * time.Hour
 
 // receiptBook holds the receipts of all queues of a backend: a receipt says
 // that its job was enqueued, on whatever queue. It is locked after the queues. A nil book serves
@@ -69,7 +65,7 @@ func (b *receiptBook) write(receipt string, job domain.JobID, now instant) {
 	if receipt == "" {
 		return
 	}
-	entry := &receiptEntry{receipt: receipt, job: job, until: now.after(receiptLife)}
+	entry := &receiptEntry{receipt: receipt, job: job, until: now.after(domain.ReceiptLife)}
 	b.known[receipt] = entry
 	if b.newest == nil {
 		b.oldest = entry

@@ -8,6 +8,10 @@ import (
 // MaxPriority is the largest priority number, the least urgent: BullMQ's limit.
 const MaxPriority = 1 << 21
 
+// ReceiptLife is how long a receipt is known. What was enqueued with it may
+// not be enqueued again by anyone who began earlier than that.
+const ReceiptLife = 24 * time.Hour
+
 // MaxAttempts bounds how often a job may be tried.
 const MaxAttempts = 1001
 
@@ -20,7 +24,8 @@ type NewJob struct {
 	Data    []byte
 	Options JobOptions
 	// Receipt, if set, is written with the job and refuses every later
-	// enqueue with the same receipt for 24 hours, even after the job is gone.
+	// enqueue with the same receipt for [ReceiptLife], even after the job is
+	// gone.
 	Receipt string
 }
 

@@ -8,7 +8,6 @@ type Event string
 // The decisions about runs and jobs, in the order in which they may happen.
 const (
 	EventClaimed     Event = "claimed"
-	EventTaken       Event = "taken"
 	EventCoalesced   Event = "coalesced"
 	EventJittered    Event = "jittered"
 	EventQueued      Event = "queued"
@@ -37,13 +36,9 @@ const (
 // Reason codes of skipped and coalesced ticks. They are stable: history and
 // answers are built on them.
 const (
-	ReasonOverlap   = "overlap"
-	ReasonMisfire   = "misfire"
-	ReasonCoalesced = "coalesced"
-	ReasonPaused    = "paused"
-	ReasonHandler   = "handler"
-	ReasonDisabled  = "disabled"
-	ReasonJitter    = "jitter pending"
+	ReasonOverlap = "overlap"
+	ReasonPaused  = "paused"
+	ReasonJitter  = "jitter pending"
 	// ReasonTaken is given when the run was claimed or done before.
 	ReasonTaken = "taken"
 	// ReasonSuperseded is given when a newer definition of the job is live.

@@ -106,6 +106,8 @@ type Claim struct {
 	// Lease is how long the claim lasts from the moment it was granted or
 	// renewed.
 	Lease time.Duration
+	// GrantedAt is when the run was first claimed, in the store's time.
+	GrantedAt time.Time
 	// Crashes counts the claims of this run that were lost after their
 	// handler had started.
 	Crashes int

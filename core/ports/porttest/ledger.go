@@ -128,6 +128,8 @@ func (s *ledgerStage) register(replica, fingerprint string) domain.JobState {
 }
 
 // at returns the nth second after the beginning.
+func (s *ledgerStage) now() time.Time { return s.sync("ann", stagePrint, 0, stageJob).Now }
+
 func (s *ledgerStage) at(n int) time.Time { return s.base.Add(time.Duration(n) * time.Second) }
 
 // tick returns the intent for the nth tick after the n-1st.

@@ -44,10 +44,14 @@ func (s *ledgerStage) grantsATickOnce() {
 
 func (s *ledgerStage) describesTheClaim() {
 	intent := s.tick("ann", 1)
+	before := s.now()
 	got := s.want(domain.Granted, intent).Claim
+	if after := s.now(); got.GrantedAt.Before(before) || got.GrantedAt.After(after) {
+		s.Errorf("the claim says it was granted at %s, want between %s and %s", got.GrantedAt, before, after)
+	}
 	want := domain.Claim{
 		Run: intent.Run, Token: got.Token, Phase: domain.PhaseClaimed,
-		Lease: intent.Lease, Fingerprint: intent.Fingerprint,
+		Lease: intent.Lease, GrantedAt: got.GrantedAt, Fingerprint: intent.Fingerprint,
 	}
 	if diff := cmp.Diff(want, got); diff != "" || got.Token == 0 {
 		s.Errorf("the claim differs (-want +got), token %d:\n%s", got.Token, diff)

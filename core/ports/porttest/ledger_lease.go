@@ -85,6 +85,9 @@ func (s *ledgerStage) countsCrashes() {
 	claim := s.want(domain.Granted, s.tick("ann", 1)).Claim
 	s.expire()
 	taken := s.wantAbandoned("bob")
+	if !taken.GrantedAt.Equal(claim.GrantedAt) {
+		s.Errorf("taken over it was granted at %s, want %s as before", taken.GrantedAt, claim.GrantedAt)
+	}
 	if taken.Crashes != 0 || taken.Phase != domain.PhaseClaimed {
 		s.Errorf("%s has %d crashes in phase %d, want 0 in %d", claim.Run, taken.Crashes, taken.Phase, domain.PhaseClaimed)
 	}

@@ -1,0 +1,215 @@
+package runner_test
+
+import (
+	"context"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/taktwork/takt/adapters/inmemqueue"
+	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/core/ports"
+	"github.com/taktwork/takt/core/runner"
+)
+
+// events reads all events from the source that declares them.
+func events(t *testing.T) []domain.Event {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "../domain/record.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []domain.Event
+	ast.Inspect(file, func(node ast.Node) bool {
+		spec, ok := node.(*ast.ValueSpec)
+		if kind, named := specType(spec, ok); named && kind == "Event" {
+			text, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, domain.Event(text))
+		}
+		return true
+	})
+	if len(all) < 20 || !slices.Contains(all, domain.EventCompleted) {
+		t.Fatalf("events = %v, want all of package domain", all)
+	}
+	return all
+}
+
+func specType(spec *ast.ValueSpec, ok bool) (string, bool) {
+	if !ok || spec.Type == nil {
+		return "", false
+	}
+	name, ok := spec.Type.(*ast.Ident)
+	if !ok {
+		return "", false
+	}
+	return name.Name, true
+}
+
+func TestEveryEventHasALogLineOfItsOwn(t *testing.T) {
+	t.Parallel()
+	seen := map[string]domain.Event{}
+	for _, event := range events(t) {
+		for _, record := range []domain.Record{{Event: event, Run: domain.RunKey{Job: "report"}}, {Event: event, JobID: "1"}} {
+			_, message := runner.LineOf(&record)
+			if message == string(event) || message == "" {
+				t.Errorf("%s: message = %q, want words of its own", event, message)
+			}
+			if other, taken := seen[message]; taken && other != event {
+				t.Errorf("%s and %s are both logged as %q", event, other, message)
+			}
+			seen[message] = event
+		}
+	}
+}
+
+// slowStore is a run store that can be made to fail or to wait.
+type slowStore struct {
+	*inmemqueue.RunStore
+
+	mu      sync.Mutex
+	down    bool
+	takes   time.Duration
+	batches []int
+}
+
+func (s *slowStore) Append(ctx context.Context, records []domain.Record) error {
+	s.mu.Lock()
+	down, takes := s.down, s.takes
+	s.batches = append(s.batches, len(records))
+	s.mu.Unlock()
+	if takes > 0 {
+		time.Sleep(takes)
+	}
+	if down {
+		return ports.ErrUnavailable
+	}
+	return s.RunStore.Append(ctx, records)
+}
+
+func (s *slowStore) set(down bool, takes time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.down, s.takes = down, takes
+}
+
+func withStore(store ports.RunStore) func(*desk) {
+	return func(d *desk) { d.ports.Runs, d.concurrency = store, 50 }
+}
+
+func TestJournalSurvivesAnOutageOfItsStore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &slowStore{RunStore: inmemqueue.NewRunStore(20_000), down: true}
+		d := open(t, handlers{"send": returns(nil)}, withStore(store))
+		for range 30 {
+			d.put("send", 100, domain.JobOptions{KeepCompleted: domain.KeepNone()})
+			pass(time.Second)
+		}
+		d.wantCounts(map[domain.Event]int{domain.EventCompleted: 3000})
+		d.wantCalm("run records not stored")
+		store.set(false, 0)
+		pass(2 * time.Second)
+		d.runs = store.RunStore
+		if n := len(d.records()); n != 3000 {
+			t.Errorf("%d records, want all 3000", n)
+		}
+		if most := slices.Max(store.batches); most > runner.JournalBatch {
+			t.Errorf("%d records in one append, want at most %d", most, runner.JournalBatch)
+		}
+	})
+}
+
+func TestJournalIsBoundedAndCountsWhatItSheds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const jobs = runner.JournalLimit + 3000
+		store := &slowStore{RunStore: inmemqueue.NewRunStore(20_000), down: true}
+		d := open(t, handlers{"send": returns(nil)}, withStore(store))
+		for sent := 0; sent < jobs; sent += 100 {
+			d.put("send", min(100, jobs-sent), domain.JobOptions{KeepCompleted: domain.KeepNone()})
+			synctest.Wait()
+		}
+		d.wantCounts(map[domain.Event]int{domain.EventCompleted: jobs})
+		pass(5 * time.Second)
+		store.set(false, 0)
+		pass(5 * time.Second)
+		shed := 0
+		for _, line := range d.log.with("run records not stored") {
+			n, err := strconv.Atoi(line.attrs["shed"])
+			if err != nil {
+				t.Fatalf("line %v: %v", line, err)
+			}
+			shed += n
+		}
+		d.runs = store.RunStore
+		if n := len(d.recordsUpTo(20_000)); n+shed != jobs || shed < 2000 {
+			t.Errorf("%d records stored, %d shed, want %d in all", n, shed, jobs)
+		}
+		d.wantCalm("run records not stored")
+	})
+}
+
+func (d *desk) recordsUpTo(limit int) []domain.Record {
+	d.t.Helper()
+	records, err := d.runs.Query(context.Background(), domain.RunFilter{Limit: limit})
+	if err != nil {
+		d.t.Fatalf("Query() = %v, want none", err)
+	}
+	return records
+}
+
+func TestJournalWritesItsLastRecordsAtTheStop(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &slowStore{RunStore: inmemqueue.NewRunStore(1000), takes: 500 * time.Millisecond}
+		d := open(t, handlers{"send": lasting(time.Hour)}, withStore(store))
+		d.put("send", 20, domain.JobOptions{})
+		synctest.Wait()
+		d.stop(runner.StopBudget{Drain: time.Millisecond, Release: time.Second})
+		d.runs = store.RunStore
+		if n := len(d.records(domain.EventReturned)); n != 20 {
+			t.Errorf("%d records, want the 20 that were given back at the end", n)
+		}
+		time.Sleep(time.Hour)
+	})
+}
+
+func TestJournalSaysWhatItLostAtTheStop(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &slowStore{RunStore: inmemqueue.NewRunStore(1000), down: true}
+		d := open(t, handlers{"send": returns(nil)}, withStore(store))
+		d.put("send", 20, domain.JobOptions{})
+		pass(time.Second)
+		began := time.Now()
+		d.stop(runner.StopBudget{Release: 2 * time.Second})
+		if took := time.Since(began); took > 3*time.Second {
+			t.Errorf("Stop() took %s, want at most the 2s for releases", took)
+		}
+		if lines := d.log.with("run records lost"); len(lines) != 1 || lines[0].attrs["count"] != "20" {
+			t.Errorf("log = %v, want 20 lost records", d.log)
+		}
+	})
+}
+
+func TestRunnerWithoutHistoryCountsAndLogs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := open(t, handlers{"send": returns(nil)}, func(d *desk) { d.ports.Runs = nil })
+		d.put("send", 3, domain.JobOptions{})
+		pass(time.Second)
+		d.wantCounts(map[domain.Event]int{domain.EventCompleted: 3})
+		if n := len(d.log.with("job completed")); n != 3 {
+			t.Errorf("%d log lines, want 3", n)
+		}
+	})
+}

@@ -1,0 +1,359 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/core/ports"
+)
+
+// run is a claimed run on this replica.
+type run struct {
+	job *jobState
+	// claim's token may change while the run is under way: read it with ref.
+	claim domain.Claim
+	// late is how long after its planned instant, and its jitter, the next
+	// attempt begins; zero for those after the first.
+	late time.Duration
+	// ctx ends, with a cause, when the run must give up whatever it does.
+	ctx    context.Context //nolint:containedctx // the run's own life, ended from other goroutines
+	cancel context.CancelCauseFunc
+	// trusted is until when the claim is certainly this replica's: a lease
+	// from the start of the latest call that granted or renewed it. Guarded by
+	// the scheduler's mutex. lapse ends ctx then.
+	trusted time.Time
+	lapse   *time.Timer
+	// before is an earlier claim of the same run on this replica that has been
+	// lost and whose handler may not have ended; nil if there is none.
+	before *run
+	// jittering, stuck and ended are guarded by the scheduler's mutex. Ended
+	// tells that what becomes of the run is decided, if not yet written.
+	jittering, stuck, ended bool
+	// freed is signalled when the overlap slot may have become free.
+	freed  chan struct{}
+	report RunReport
+	done   chan struct{}
+}
+
+// grant is a claim as a ledger gave it out.
+type grant struct {
+	claim domain.Claim
+	// asked is when the call began that granted the claim.
+	asked time.Time
+}
+
+// RunReport is what became of a run.
+type RunReport struct {
+	Run   domain.RunKey
+	Event domain.Event
+	// Reason says why the run was skipped, failed or cancelled; By names the
+	// run or job that was in the way.
+	Reason string
+	By     string
+	// JobID is the job that the run put on its queue.
+	JobID    domain.JobID
+	Attempts int
+	Took     time.Duration
+}
+
+// begin drives a claimed run on a goroutine of its own.
+func (s *scheduler) begin(job *jobState, g grant) *run {
+	r := &run{
+		job: job, claim: g.claim,
+		freed:  make(chan struct{}, 1),
+		done:   make(chan struct{}),
+		report: RunReport{Run: g.claim.Run},
+	}
+	r.ctx, r.cancel = context.WithCancelCause(context.Background())
+	s.mu.Lock()
+	r.before = s.runs[g.claim.Run]
+	r.trusted = g.asked.Add(s.cfg.Timing.ClaimLease)
+	r.lapse = time.AfterFunc(r.trusted.Sub(s.ports.Now()), func() { s.distrust(r) })
+	if r.jittering = r.claim.Phase < domain.PhaseStarted && s.jitterLeft(r) > 0; r.jittering {
+		job.jittering++
+	}
+	s.runs[g.claim.Run] = r
+	s.mu.Unlock()
+	s.driving.Go(func() { s.drive(r) })
+	return r
+}
+
+// trust lengthens the trust in a claim that was granted or renewed by a call
+// that began at the given time; it is called with mu held.
+func (s *scheduler) trust(r *run, asked time.Time) {
+	r.trusted = asked.Add(s.cfg.Timing.ClaimLease)
+	r.lapse.Reset(r.trusted.Sub(s.ports.Now()))
+}
+
+// distrust ends a run whose claim was not renewed in time.
+func (s *scheduler) distrust(r *run) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if left := r.trusted.Sub(s.ports.Now()); left > 0 {
+		r.lapse.Reset(left)
+		return
+	}
+	r.cancel(domain.ErrLeaseLost)
+}
+
+// keep lets a run go on under the claim that this replica took over from
+// itself: the ledger thought it had lapsed. It reports false if the run had
+// been given up for lost by then.
+func (s *scheduler) keep(g *grant) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.runs[g.claim.Run]
+	if r == nil || !r.ended && errors.Is(context.Cause(r.ctx), domain.ErrLeaseLost) {
+		return false
+	}
+	r.claim.Token = g.claim.Token
+	s.trust(r, g.asked)
+	return true
+}
+
+// ref names the run's claim.
+func (s *scheduler) ref(r *run) domain.ClaimRef {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return r.claim.Ref()
+}
+
+// drive takes a run from its claim to its end.
+func (s *scheduler) drive(r *run) {
+	defer s.forget(r)
+	if s.quieting.Err() != nil {
+		s.giveUp(r, domain.ErrShutdown)
+		return
+	}
+	if r.before != nil && !s.awaitBefore(r) {
+		return
+	}
+	started := s.ports.Now()
+	if r.claim.Phase < domain.PhaseStarted && (!s.waitForJitter(r) || !s.takeSlot(r)) {
+		return
+	}
+	r.late = max(-s.jitterLeft(r), 0)
+	s.count(r.job, 1)
+	defer s.count(r.job, -1)
+	s.attempts(r)
+	r.report.Took = s.ports.Now().Sub(started)
+}
+
+func (s *scheduler) count(job *jobState, by int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	job.running += by
+}
+
+// awaitBefore waits until nothing is left of an earlier drive of the run:
+// attempts of one run never overlap.
+func (s *scheduler) awaitBefore(r *run) bool {
+	select {
+	case <-r.before.done:
+		r.before = nil
+		return true
+	case <-r.ctx.Done():
+		s.giveUp(r, context.Cause(r.ctx))
+	case <-s.quieting.Done():
+		s.giveUp(r, domain.ErrShutdown)
+	}
+	return false
+}
+
+// forget takes the run out of those under way and lets the next one have its
+// slot.
+func (s *scheduler) forget(r *run) {
+	r.lapse.Stop()
+	r.cancel(nil)
+	s.mu.Lock()
+	s.unjitter(r)
+	if s.runs[r.claim.Run] == r {
+		delete(s.runs, r.claim.Run)
+	}
+	for _, other := range s.runs {
+		if other.job == r.job {
+			signal(other.freed)
+		}
+	}
+	s.checkDrained()
+	s.mu.Unlock()
+	close(r.done)
+}
+
+// unjitter is called with mu held when the jitter of the run has passed.
+func (s *scheduler) unjitter(r *run) {
+	if r.jittering {
+		r.jittering = false
+		r.job.jittering--
+	}
+}
+
+// jitterLeft is how long a tick must still wait for its jitter; negative if
+// that moment has passed.
+func (s *scheduler) jitterLeft(r *run) time.Duration {
+	if r.claim.Run.Origin != domain.OriginSchedule {
+		return 0
+	}
+	planned := r.claim.Run.Planned()
+	jitter := domain.Jitter(s.cfg.Namespace, r.job.Name, planned, r.job.Policy.MaxJitter)
+	return planned.Add(jitter).Sub(s.clock.Now())
+}
+
+// waitForJitter waits until the jitter of a tick has passed. It reports false
+// if the run was given back or lost meanwhile.
+func (s *scheduler) waitForJitter(r *run) bool {
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.unjitter(r)
+	}()
+	left := s.jitterLeft(r)
+	if left <= 0 {
+		return true
+	}
+	s.note(r, domain.Record{Event: domain.EventJittered, Wait: left})
+	timer := time.NewTimer(left)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-r.ctx.Done():
+		s.giveUp(r, context.Cause(r.ctx))
+	case <-s.quieting.Done():
+		s.giveUp(r, domain.ErrShutdown)
+	}
+	return false
+}
+
+// takeSlot takes the overlap slot, waiting behind another run if the policy
+// says so. It reports false if the run is over.
+func (s *scheduler) takeSlot(r *run) bool {
+	intent := domain.Intent{
+		Run: r.claim.Run, Replica: s.cfg.Replica, Fingerprint: r.job.Fingerprint,
+		Slot: slotFor(r.job.Policy.Overlap), Lease: s.cfg.Timing.ClaimLease,
+	}
+	var failing outage
+	for queued := false; ; {
+		var pause time.Duration
+		intent.Held = s.ref(r).Token
+		verdict, err := s.claims.Do(s.living, intent)
+		switch {
+		case err != nil:
+			pause = s.slotFailed(r, &failing, err)
+		case verdict.Kind == domain.Granted:
+			return true
+		case verdict.Kind == domain.Lost && s.ref(r).Token != intent.Held:
+			continue
+		case verdict.Kind == domain.Queued && !queued:
+			queued = true
+			s.note(r, domain.Record{Event: domain.EventQueued, By: verdict.By.String()})
+			s.preempt(&verdict)
+		case verdict.Kind == domain.Queued:
+		default:
+			s.refused(r, &verdict)
+			return false
+		}
+		if !s.awaitSlot(r, pause) {
+			return false
+		}
+	}
+}
+
+func (s *scheduler) slotFailed(r *run, failing *outage, err error) time.Duration {
+	pause, report := failing.failed(s.ports.Now())
+	if report {
+		s.ports.Log.WarnContext(r.ctx, "run not started yet", "run_id", r.claim.Run.String(), "err", err)
+	}
+	return pause
+}
+
+// awaitSlot waits until it is worth asking for the slot again: after the
+// pause, if there is one, or when the slot may have become free.
+func (s *scheduler) awaitSlot(r *run, pause time.Duration) bool {
+	var over <-chan time.Time
+	if pause > 0 {
+		timer := time.NewTimer(pause)
+		defer timer.Stop()
+		over = timer.C
+	}
+	select {
+	case <-over:
+		return true
+	case <-r.freed:
+		return true
+	case <-r.ctx.Done():
+		s.giveUp(r, context.Cause(r.ctx))
+	case <-s.quieting.Done():
+		s.giveUp(r, domain.ErrShutdown)
+	}
+	return false
+}
+
+// refused ends a run that the ledger did not let start.
+func (s *scheduler) refused(r *run, verdict *domain.Verdict) {
+	if verdict.Kind == domain.Blocked {
+		s.end(r, domain.Record{Event: domain.EventSkipped, Reason: domain.ReasonOverlap, By: verdict.By.String()})
+		return
+	}
+	s.end(r, domain.Record{Event: domain.EventLost, Reason: "the claim is another replica's", By: verdict.Owner})
+}
+
+// giveUp ends a run that did nothing yet.
+func (s *scheduler) giveUp(r *run, cause error) {
+	switch {
+	case errors.Is(cause, domain.ErrShutdown):
+		s.end(r, domain.Record{Event: domain.EventReleased, Reason: reasonOf(cause)})
+		s.finish(r, domain.EndReleased)
+	case errors.Is(cause, domain.ErrPreempted):
+		s.end(r, domain.Record{Event: domain.EventCancelled, Reason: reasonOf(cause)})
+		s.finish(r, domain.EndFinished)
+	default:
+		s.end(r, domain.Record{Event: domain.EventLost, Reason: reasonOf(cause)})
+	}
+}
+
+// note records a decision about the run.
+func (s *scheduler) note(r *run, record domain.Record) {
+	record.Run = r.claim.Run
+	s.journal.Record(record)
+}
+
+// end records what became of the run.
+func (s *scheduler) end(r *run, record domain.Record) {
+	record.Run = r.claim.Run
+	s.mu.Lock()
+	r.ended = true
+	s.mu.Unlock()
+	r.report.Event, r.report.Reason, r.report.By = record.Event, record.Reason, record.By
+	r.report.JobID, r.report.Attempts = record.JobID, record.Attempt
+	s.journal.Record(record)
+	s.noteLast(r.job, []domain.Record{record})
+}
+
+// finish ends the claim, repeating the call until the ledger has answered or
+// the scheduler has stopped.
+func (s *scheduler) finish(r *run, end domain.RunEnd) {
+	var failing outage
+	for {
+		ref := s.ref(r)
+		held, err := s.finishes.Do(s.living, domain.RunResult{Claim: ref, End: end})
+		switch {
+		case err == nil && held, errors.Is(err, ports.ErrClosed):
+			return
+		case err == nil && s.ref(r) != ref:
+			continue
+		case err == nil:
+			s.note(r, domain.Record{Event: domain.EventLost, Reason: "the end of the run came too late: the claim is another replica's"})
+			return
+		}
+		pause, report := failing.failed(s.ports.Now())
+		if report {
+			s.ports.Log.WarnContext(s.living, "end of run not written", "run_id", r.claim.Run.String(), "err", err)
+		}
+		if !wait(s.living, pause) {
+			return
+		}
+	}
+}

@@ -1,0 +1,260 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/core/schedule"
+)
+
+const (
+	// yield is how long a replica leaves a tick to the one that is preferred
+	// for it.
+	yield = 50 * time.Millisecond
+	// wakeSpacing lets ticks that lie close together share a wake.
+	wakeSpacing = 2 * time.Millisecond
+	// claimBatch is the largest number of queries in one call of the ledger.
+	claimBatch = 500
+)
+
+// scheduler drives the runs of scheduled jobs. The waker calls it when ticks
+// are due; the claim loop asks the ledger for them; each run that is granted
+// is driven by a goroutine of its own.
+type scheduler struct {
+	cfg     Config
+	ports   Ports
+	journal *journal
+	clock   *storeClock
+	jobs    map[string]*jobState
+	names   []string
+
+	claims     batcher[domain.Intent, domain.Verdict]
+	finishes   batcher[domain.RunResult, bool]
+	dispatches batcher[domain.Dispatch, domain.DispatchResult]
+
+	mu sync.Mutex
+	// mine plans the jobs that this replica is preferred for, others the
+	// rest, which are looked at later.
+	mine, others schedule.Planner
+	replicas     []string
+	registered   []domain.Definition
+	scope        domain.Scope
+	loaded       bool
+	due          []schedule.Due
+	lastWake     time.Time
+	lastSync     time.Time
+	version      uint64
+	runs         map[domain.RunKey]*run
+	// busy counts what may still begin a run: see enter.
+	busy    int
+	quiet   bool
+	drained chan struct{}
+	// fenced counts the handlers that went on after their runs were given back.
+	fenced int
+
+	planned  chan struct{}
+	quieting context.Context //nolint:containedctx // ends when the scheduler takes no new run
+	quieten  context.CancelFunc
+	// living bounds the calls whose outcome must be known, beyond the end of
+	// a run or of a request; set by Start.
+	living   context.Context //nolint:containedctx // ends when the scheduler has given back what was left
+	released chan struct{}
+
+	loops   sync.WaitGroup
+	driving sync.WaitGroup
+	handles sync.WaitGroup
+}
+
+// jobState is a scheduled job and what became of it so far. Its fields beside
+// the definition are guarded by the scheduler's mutex.
+type jobState struct {
+	ScheduledJob
+	state   domain.JobState
+	running int
+	// jittering counts runs whose jitter has not passed.
+	jittering int
+	last      LastRun
+}
+
+// LastRun is what became of the latest run of a job.
+type LastRun struct {
+	Run    domain.RunKey
+	Event  domain.Event
+	Reason string
+	At     time.Time
+}
+
+func newScheduler(r *Runner, jobs []ScheduledJob) *scheduler {
+	s := &scheduler{
+		cfg: r.cfg, ports: r.ports, journal: r.journal, clock: r.clock,
+		jobs:     make(map[string]*jobState, len(jobs)),
+		runs:     map[domain.RunKey]*run{},
+		drained:  make(chan struct{}),
+		planned:  make(chan struct{}, 1),
+		released: make(chan struct{}),
+	}
+	s.quieting, s.quieten = context.WithCancel(context.Background())
+	for _, job := range jobs {
+		job.Misfire.After = orDefault(job.Misfire.After, r.cfg.Timing.MisfireAfter)
+		s.jobs[job.Name] = &jobState{ScheduledJob: job}
+		s.names = append(s.names, job.Name)
+	}
+	slices.Sort(s.names)
+	s.claims = batcher[domain.Intent, domain.Verdict]{do: r.ports.Ledger.Claim, limit: claimBatch}
+	s.finishes = batcher[domain.RunResult, bool]{do: r.ports.Ledger.Finish, limit: claimBatch}
+	s.dispatches = batcher[domain.Dispatch, domain.DispatchResult]{do: r.ports.Dispatcher.Dispatch, limit: claimBatch}
+	return s
+}
+
+// Start registers the jobs, waiting for the ledger until ctx ends, and begins
+// to tick. The loops end with living.
+func (s *scheduler) Start(ctx, living context.Context) error {
+	if err := s.firstSync(ctx); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.living = living
+	s.mu.Unlock()
+	if err := s.ports.Waker.Start(s.wake); err != nil {
+		return fmt.Errorf("start waker: %w", err)
+	}
+	s.loops.Go(func() { s.claimLoop(s.quieting) })
+	s.loops.Go(func() { s.syncLoop(s.quieting) })
+	s.loops.Go(func() { s.keepLoop(living) })
+	s.runOnStart()
+	s.rearm()
+	return nil
+}
+
+// wake takes what is due and asks for the next wake. The waker calls it.
+func (s *scheduler) wake() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.quiet {
+		return
+	}
+	defer s.arm()
+	s.lastWake = s.ports.Now()
+	now := s.clock.Now()
+	take := func(due schedule.Due) { s.due = append(s.due, due) }
+	s.mine.Due(now, take)
+	s.others.Due(now.Add(-yield), take)
+	if len(s.due) > 0 {
+		signal(s.planned)
+	}
+}
+
+// rearm arms the waker anew, after the plan or the store's time has changed.
+func (s *scheduler) rearm() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.arm()
+}
+
+// arm asks for a wake at the next deadline; it is called with mu held.
+func (s *scheduler) arm() {
+	next := s.mine.NextDeadline()
+	if other := s.others.NextDeadline(); !other.IsZero() {
+		if other = other.Add(yield); next.IsZero() || other.Before(next) {
+			next = other
+		}
+	}
+	if next.IsZero() || s.quiet {
+		return
+	}
+	spacing := s.lastWake.Add(wakeSpacing).Sub(s.ports.Now())
+	if err := s.ports.Waker.Arm(max(next.Sub(s.clock.Now()), spacing)); err != nil {
+		s.ports.Log.ErrorContext(s.quieting, "waker not armed", "err", err)
+	}
+}
+
+// Quiesce stops ticks and gives back the runs that have not started.
+func (s *scheduler) Quiesce() {
+	s.mu.Lock()
+	s.quiet = true
+	s.checkDrained()
+	s.mu.Unlock()
+	s.quieten()
+}
+
+// enter announces something that may begin a run; it reports false when the
+// scheduler takes no new one. A stop waits for the call of leave, so that
+// what a ledger has granted is never left without an end.
+func (s *scheduler) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.quiet || s.living == nil {
+		return false
+	}
+	s.busy++
+	s.loops.Add(1)
+	return true
+}
+
+func (s *scheduler) leave() {
+	s.mu.Lock()
+	s.busy--
+	s.checkDrained()
+	s.mu.Unlock()
+	s.loops.Done()
+}
+
+// checkDrained is called with mu held.
+func (s *scheduler) checkDrained() {
+	if !s.quiet || s.busy > 0 || len(s.runs) > 0 {
+		return
+	}
+	select {
+	case <-s.drained:
+	default:
+		close(s.drained)
+	}
+}
+
+// CancelAll ends the contexts of all runs.
+func (s *scheduler) CancelAll(cause error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.runs {
+		r.cancel(cause)
+	}
+}
+
+// Release gives back the runs whose handlers are still running and fences the
+// handlers off. It returns how many there were.
+func (s *scheduler) Release(ctx context.Context) int {
+	s.CancelAll(domain.ErrShutdown)
+	s.mu.Lock()
+	var results []domain.RunResult
+	for _, r := range s.runs {
+		if !r.ended {
+			results = append(results, domain.RunResult{Claim: r.claim.Ref(), End: domain.EndReleased})
+		}
+	}
+	s.mu.Unlock()
+	close(s.released)
+	if len(results) == 0 {
+		return 0
+	}
+	if _, err := s.ports.Ledger.Finish(ctx, results); err != nil {
+		s.ports.Log.ErrorContext(ctx, "runs not released: their claims run out by themselves", "count", len(results), "err", err)
+	}
+	return len(results)
+}
+
+// Wait returns when the scheduler's goroutines have ended, those of handlers
+// that were fenced off excepted.
+func (s *scheduler) Wait() {
+	s.loops.Wait()
+	s.driving.Wait()
+	s.mu.Lock()
+	fenced := s.fenced
+	s.mu.Unlock()
+	if fenced == 0 {
+		s.handles.Wait()
+	}
+}

@@ -1,0 +1,52 @@
+package runner
+
+import (
+	"context"
+	"time"
+
+	"github.com/taktwork/takt/core/domain"
+)
+
+// attemptState is where an attempt is between its lease and its settlement.
+type attemptState uint8
+
+const (
+	// attemptActive is with its handler, or about to be.
+	attemptActive attemptState = iota
+	// attemptFinished has an outcome that waits to be written.
+	attemptFinished
+	// attemptSettling has an outcome that is being written.
+	attemptSettling
+	// attemptOver is settled, or its lease is lost.
+	attemptOver
+	// attemptFenced was given back while its handler ran on: whatever the
+	// handler does is discarded.
+	attemptFenced
+)
+
+// jobAttempt is one lease and what is made of it.
+type jobAttempt struct {
+	// lease lies in the batch that the queue handed out.
+	lease  *domain.Lease
+	route  Route
+	number uint64
+	//nolint:containedctx // it is made before the attempt is handed over, so that the attempt can be ended from then on
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	started time.Time
+
+	// The fields below are guarded by the worker's mutex.
+	state attemptState
+	index int
+	// trusted is until when the lease is certainly this worker's, lost tells
+	// that it is no more.
+	trusted time.Time
+	lost    bool
+	// ended is when the attempt's context was ended from outside.
+	ended time.Time
+	stuck bool
+
+	outcome domain.Outcome
+	event   domain.Event
+	took    time.Duration
+}

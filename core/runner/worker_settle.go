@@ -1,0 +1,116 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"runtime"
+
+	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/core/ports"
+)
+
+// settleLoop writes outcomes until ctx ends.
+func (w *worker) settleLoop(ctx context.Context) {
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-w.settle:
+		}
+		for more := true; more; more = w.settleBatch(ctx) {
+			// Handlers that are about to finish come into this batch: without
+			// it, fast handlers and small batches keep each other going.
+			runtime.Gosched()
+		}
+	}
+}
+
+// settleBatch writes one batch of outcomes, starts the jobs that came back
+// with it, and reports whether there was one. When ctx has ended, what is
+// left is recorded as not written.
+func (w *worker) settleBatch(ctx context.Context) bool {
+	batch, limit := w.takeFinished()
+	if len(batch) == 0 {
+		return false
+	}
+	reply, _ := w.write(ctx, batch, limit)
+	w.begin(reply.Leases)
+
+	w.mu.Lock()
+	for _, a := range batch {
+		a.state = attemptOver
+	}
+	w.settling = nil
+	w.free += len(batch) - len(reply.Leases)
+	w.checkDrained()
+	w.mu.Unlock()
+	signal(w.freed)
+	return true
+}
+
+// takeFinished takes the next batch and says how many jobs may be leased in
+// the slots that it frees.
+func (w *worker) takeFinished() (batch []*jobAttempt, limit int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := min(len(w.finished), maxSettlements)
+	batch = append(batch, w.finished[:n]...)
+	w.finished = append(w.finished[:0], w.finished[n:]...)
+	for _, a := range batch {
+		a.state = attemptSettling
+	}
+	w.settling = batch
+	if w.quiet {
+		return batch, 0
+	}
+	return batch, n
+}
+
+// write writes the outcomes of a batch, leases up to limit further jobs and
+// records what became of each. An error says that nothing is known to be
+// written; ctx has ended then or the queue is closed.
+func (w *worker) write(ctx context.Context, batch []*jobAttempt, limit int) (domain.SettleReply, error) {
+	settlements := make([]domain.Settlement, len(batch))
+	for i, a := range batch {
+		settlements[i] = domain.Settlement{Lease: a.lease.Ref(), Outcome: a.outcome}
+	}
+	reply, err := w.settleUntilKnown(ctx, settlements, limit)
+	w.recordSettled(batch, reply, err)
+	return reply, err
+}
+
+// settleUntilKnown repeats a call that the store did not take until it does
+// or ctx ends. Renewals go on meanwhile, so the leases last.
+func (w *worker) settleUntilKnown(ctx context.Context, settlements []domain.Settlement, limit int) (domain.SettleReply, error) {
+	var failing outage
+	for {
+		reply, err := w.consumer.Settle(ctx, settlements, limit)
+		if err == nil || ctx.Err() != nil || errors.Is(err, ports.ErrClosed) {
+			return reply, err
+		}
+		pause, report := failing.failed(w.now())
+		if report {
+			w.log.WarnContext(ctx, "outcomes cannot be written", "queue", w.queue.Name, "count", len(settlements), "err", err)
+		}
+		wait(ctx, pause)
+	}
+}
+
+// recordSettled records each outcome that was written, and each that was not.
+func (w *worker) recordSettled(batch []*jobAttempt, reply domain.SettleReply, err error) {
+	var room [maxSettlements]domain.Record
+	records := room[:len(batch)]
+	for i, a := range batch {
+		switch {
+		case err != nil:
+			records[i] = w.recordOf(a, domain.EventLost, "outcome not written: "+reasonOf(err))
+		case reply.Statuses[i] == domain.LeaseLost:
+			records[i] = w.recordOf(a, domain.EventLost, "outcome refused: the lease is another worker's")
+		case reply.Statuses[i] == domain.Unsupported:
+			records[i] = w.recordOf(a, domain.EventLost, "outcome not known to this queue: "+a.outcome.Kind.String())
+		default:
+			records[i] = w.recordOf(a, a.event, a.outcome.Reason)
+			records[i].Took, records[i].Wait, records[i].Stack = a.took, a.outcome.After, a.outcome.Stack
+		}
+	}
+	w.journal.Record(records...)
+}

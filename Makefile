@@ -36,7 +36,7 @@ build: ## build the static binary bin/worker
 
 .PHONY: run
 run: build ## build the worker and run it in the foreground (LOG_LEVEL=debug unless set)
-	@LOG_LEVEL=$${LOG_LEVEL:-debug} exec .ci/foreground ./bin/worker run
+	@LOG_LEVEL=$${LOG_LEVEL:-debug} exec .ci/foreground ./bin/worker run --log text
 
 .PHONY: test
 test: cgo ## run every test of every module, with the race detector, in random order

@@ -3,7 +3,6 @@ package inmemqueue
 import (
 	"container/heap"
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -91,7 +90,7 @@ func (l *Ledger) Renew(ctx context.Context, claims []domain.ClaimRef, lease time
 		return nil, err
 	}
 	if lease <= 0 {
-		return nil, fmt.Errorf("renew claims: lease %s is not positive: %w", lease, domain.ErrInvalid)
+		return nil, domain.Invalidf("renew claims: lease %s is not positive", lease)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -160,7 +159,7 @@ func (l *Ledger) Abandoned(ctx context.Context, replica string, lease time.Durat
 		return nil, err
 	}
 	if lease <= 0 {
-		return nil, fmt.Errorf("take over claims: lease %s is not positive: %w", lease, domain.ErrInvalid)
+		return nil, domain.Invalidf("take over claims: lease %s is not positive", lease)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

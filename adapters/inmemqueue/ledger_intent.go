@@ -38,20 +38,20 @@ func checkIntent(intent *domain.Intent) error {
 	move := intent.Move
 	switch {
 	case intent.Lease <= 0 && !intent.MoveOnly:
-		return fmt.Errorf("lease %s is not positive: %w", intent.Lease, domain.ErrInvalid)
+		return domain.Invalidf("lease %s is not positive", intent.Lease)
 	case intent.Held != 0 && (move != nil || intent.MoveOnly):
-		return fmt.Errorf("a held claim moves no cursor: %w", domain.ErrInvalid)
+		return domain.Invalidf("a held claim moves no cursor")
 	case move == nil && intent.MoveOnly:
-		return fmt.Errorf("there is no move to make: %w", domain.ErrInvalid)
+		return domain.Invalidf("there is no move to make")
 	case move == nil:
 		if intent.Held == 0 && intent.Run.Origin == domain.OriginSchedule {
-			return fmt.Errorf("a tick needs the move that decides it: %w", domain.ErrInvalid)
+			return domain.Invalidf("a tick needs the move that decides it")
 		}
 		return nil
 	}
 	from, to := move.From.UnixMilli(), move.To.UnixMilli()
 	if from >= to || (!intent.MoveOnly && (intent.Run.PlannedMS <= from || intent.Run.PlannedMS > to)) {
-		return fmt.Errorf("move from %s to %s does not pass the tick: %w", move.From, move.To, domain.ErrInvalid)
+		return domain.Invalidf("move from %s to %s does not pass the tick", move.From, move.To)
 	}
 	return nil
 }

@@ -153,7 +153,7 @@ func (b *Backend) peek(name domain.QueueName) (*queue, error) {
 // or a lease that is not positive.
 func (b *Backend) OpenConsumer(options ports.ConsumerOptions) (ports.Consumer, error) {
 	if options.Lease <= 0 {
-		return nil, fmt.Errorf("open consumer: lease %s is not positive: %w", options.Lease, domain.ErrInvalid)
+		return nil, domain.Invalidf("open consumer: lease %s is not positive", options.Lease)
 	}
 	q, err := b.queue(options.Queue)
 	if err != nil {

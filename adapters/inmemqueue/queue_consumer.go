@@ -21,7 +21,7 @@ type consumer struct {
 // becomes workable.
 func (c *consumer) Reserve(ctx context.Context, limit int) ([]domain.Lease, error) {
 	if limit < 1 {
-		return nil, fmt.Errorf("reserve: limit %d is not positive: %w", limit, domain.ErrInvalid)
+		return nil, domain.Invalidf("reserve: limit %d is not positive", limit)
 	}
 	return c.queue.reserve(ctx, limit, c.lease)
 }

@@ -73,10 +73,10 @@ func (q *queue) oldestWaiting() time.Time {
 // selects none. A filter without id and state is [domain.ErrInvalid].
 func (b *Backend) Jobs(ctx context.Context, queue domain.QueueName, filter domain.JobFilter) ([]domain.JobView, error) {
 	if filter.ID == "" && !knownState(filter.State) {
-		return nil, fmt.Errorf("list jobs: state %s is unknown: %w", domain.Quote(string(filter.State)), domain.ErrInvalid)
+		return nil, domain.Invalidf("list jobs: state %s is unknown", domain.Quote(string(filter.State)))
 	}
 	if filter.Offset < 0 || filter.Limit < 0 {
-		return nil, fmt.Errorf("list jobs: offset %d or limit %d is negative: %w", filter.Offset, filter.Limit, domain.ErrInvalid)
+		return nil, domain.Invalidf("list jobs: offset %d or limit %d is negative", filter.Offset, filter.Limit)
 	}
 	q, err := b.peek(queue)
 	if err != nil {

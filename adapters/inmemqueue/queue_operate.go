@@ -43,7 +43,7 @@ func (b *Backend) Apply(ctx context.Context, queue domain.QueueName, op domain.O
 
 func checkOperation(op *domain.Operation) error {
 	if op.Limit < 0 || op.OlderThan < 0 {
-		return fmt.Errorf("limit %d or age %s is negative: %w", op.Limit, op.OlderThan, domain.ErrInvalid)
+		return domain.Invalidf("limit %d or age %s is negative", op.Limit, op.OlderThan)
 	}
 	switch op.Kind {
 	case domain.OpPause, domain.OpResume, domain.OpRemove, domain.OpRetry, domain.OpPromote:
@@ -52,14 +52,14 @@ func checkOperation(op *domain.Operation) error {
 		if op.State == "" || op.State == domain.StateDelayed {
 			return nil
 		}
-		return fmt.Errorf("drain: state %s, only %q can be added: %w", domain.Quote(string(op.State)), domain.StateDelayed, domain.ErrInvalid)
+		return domain.Invalidf("drain: state %s, only %q can be added", domain.Quote(string(op.State)), domain.StateDelayed)
 	case domain.OpClean:
 		if knownState(op.State) && op.State != domain.StateActive {
 			return nil
 		}
-		return fmt.Errorf("clean: state %s is unknown or in use: %w", domain.Quote(string(op.State)), domain.ErrInvalid)
+		return domain.Invalidf("clean: state %s is unknown or in use", domain.Quote(string(op.State)))
 	}
-	return fmt.Errorf("operation %s is unknown: %w", domain.Quote(string(op.Kind)), domain.ErrInvalid)
+	return domain.Invalidf("operation %s is unknown", domain.Quote(string(op.Kind)))
 }
 
 // targets returns the jobs that the operation changes.

@@ -1,7 +1,6 @@
 package domain
 
 import (
-	"fmt"
 	"math"
 	"time"
 )
@@ -51,11 +50,11 @@ func (b Backoff) After(attempts int, dice float64) time.Duration {
 func (b Backoff) Validate() error {
 	switch {
 	case b.Kind != "" && b.Kind != BackoffFixed && b.Kind != BackoffExponential:
-		return fmt.Errorf("backoff: unknown kind %s; known are %q and %q: %w", Quote(string(b.Kind)), BackoffFixed, BackoffExponential, ErrInvalid)
+		return Invalidf("backoff: unknown kind %s; known are %q and %q", Quote(string(b.Kind)), BackoffFixed, BackoffExponential)
 	case b.Delay < 0 || b.Delay > MaxDelay:
-		return fmt.Errorf("backoff: delay %s is out of range; at least 0s, at most %s: %w", b.Delay, MaxDelay, ErrInvalid)
+		return Invalidf("backoff: delay %s is out of range; at least 0s, at most %s", b.Delay, MaxDelay)
 	case math.IsNaN(b.Jitter) || b.Jitter < 0 || b.Jitter > 1:
-		return fmt.Errorf("backoff: jitter %v is out of range; at least 0, at most 1: %w", b.Jitter, ErrInvalid)
+		return Invalidf("backoff: jitter %v is out of range; at least 0, at most 1", b.Jitter)
 	}
 	return nil
 }

@@ -10,6 +10,21 @@ import (
 // package: a name, an option, a definition.
 var ErrInvalid = errors.New("invalid")
 
+// Invalidf returns an error with the text, which [errors.Is] takes for
+// [ErrInvalid]. A %w in the format wraps as in [fmt.Errorf].
+func Invalidf(format string, args ...any) error {
+	return &invalidError{err: fmt.Errorf(format, args...)}
+}
+
+// invalidError leaves the word "invalid" out of its text: what is wrong says it.
+type invalidError struct{ err error }
+
+func (e *invalidError) Error() string { return e.err.Error() }
+
+func (e *invalidError) Unwrap() error { return e.err }
+
+func (e *invalidError) Is(target error) bool { return target == ErrInvalid }
+
 // ErrTooLarge marks a payload over the limit; no retry can mend it.
 var ErrTooLarge = errors.New("too large")
 

@@ -131,17 +131,17 @@ func (o *JobOptions) Validate() error {
 	}
 	switch {
 	case o.Delay < 0:
-		return fmt.Errorf("delay %s is negative: %w", o.Delay, ErrInvalid)
+		return Invalidf("delay %s is negative", o.Delay)
 	case o.Priority < 0 || o.Priority > MaxPriority:
-		return fmt.Errorf("priority %d is out of range; at least 0, at most %d: %w", o.Priority, MaxPriority, ErrInvalid)
+		return Invalidf("priority %d is out of range; at least 0, at most %d", o.Priority, MaxPriority)
 	case o.Attempts < 0 || o.Attempts > MaxAttempts:
-		return fmt.Errorf("attempts %d is out of range; at least 0, at most %d: %w", o.Attempts, MaxAttempts, ErrInvalid)
+		return Invalidf("attempts %d is out of range; at least 0, at most %d", o.Attempts, MaxAttempts)
 	case o.Deduplication.TTL < 0:
-		return fmt.Errorf("deduplication TTL %s is negative: %w", o.Deduplication.TTL, ErrInvalid)
+		return Invalidf("deduplication TTL %s is negative", o.Deduplication.TTL)
 	}
 	for _, r := range [...]Retention{o.KeepCompleted, o.KeepFailed} {
 		if r.Count < 0 || r.Age < 0 {
-			return fmt.Errorf("retention of %d jobs, %s is negative: %w", r.Count, r.Age, ErrInvalid)
+			return Invalidf("retention of %d jobs, %s is negative", r.Count, r.Age)
 		}
 	}
 	return o.Backoff.Validate()

@@ -46,13 +46,13 @@ func ValidateScheduledJobName(name string) error {
 func ValidateJobName(name string) error {
 	switch {
 	case strings.TrimSpace(name) == "":
-		return fmt.Errorf("job name %s: is empty: %w", Quote(name), ErrInvalid)
+		return Invalidf("job name %s: is empty", Quote(name))
 	case name != strings.TrimSpace(name):
-		return fmt.Errorf("job name %s: has white space around it: %w", Quote(name), ErrInvalid)
+		return Invalidf("job name %s: has white space around it", Quote(name))
 	case len(name) > maxJobName:
-		return fmt.Errorf("job name %s: is %d bytes long, at most %d are allowed: %w", Quote(name), len(name), maxJobName, ErrInvalid)
+		return Invalidf("job name %s: is %d bytes long, at most %d are allowed", Quote(name), len(name), maxJobName)
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
-		return fmt.Errorf("job name %s: has characters that do not print: %w", Quote(name), ErrInvalid)
+		return Invalidf("job name %s: has characters that do not print", Quote(name))
 	}
 	return nil
 }
@@ -66,29 +66,29 @@ func (id JobID) Validate() error {
 	case s == "":
 		return nil
 	case len(s) > maxJobID:
-		return fmt.Errorf("job id %s: is %d bytes long, at most %d are allowed: %w", Quote(s), len(s), maxJobID, ErrInvalid)
+		return Invalidf("job id %s: is %d bytes long, at most %d are allowed", Quote(s), len(s), maxJobID)
 	case strings.ContainsAny(s, ":{}"):
-		return fmt.Errorf("job id %s: must not hold a colon or braces: %w", Quote(s), ErrInvalid)
+		return Invalidf("job id %s: must not hold a colon or braces", Quote(s))
 	case strings.Trim(s, "0123456789") == "":
-		return fmt.Errorf("job id %s: plain integers are assigned by the queue: %w", Quote(s), ErrInvalid)
+		return Invalidf("job id %s: plain integers are assigned by the queue", Quote(s))
 	case !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl):
-		return fmt.Errorf("job id %s: has characters that do not print: %w", Quote(s), ErrInvalid)
+		return Invalidf("job id %s: has characters that do not print", Quote(s))
 	}
 	return nil
 }
 
 func checkName(s string, limit int, punctuation string) error {
 	if s == "" {
-		return fmt.Errorf("is empty: %w", ErrInvalid)
+		return Invalidf("is empty")
 	}
 	if len(s) > limit {
-		return fmt.Errorf("is %d bytes long, at most %d are allowed: %w", len(s), limit, ErrInvalid)
+		return Invalidf("is %d bytes long, at most %d are allowed", len(s), limit)
 	}
 	for i, r := range s {
 		if isAlphanumeric(r) || (i > 0 && strings.ContainsRune(punctuation, r)) {
 			continue
 		}
-		return fmt.Errorf("character %d (%q) is not allowed: letters and digits, then also %q: %w", i+1, r, punctuation, ErrInvalid)
+		return Invalidf("character %d (%q) is not allowed: letters and digits, then also %q", i+1, r, punctuation)
 	}
 	return nil
 }

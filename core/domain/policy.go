@@ -1,7 +1,6 @@
 package domain
 
 import (
-	"fmt"
 	"time"
 )
 
@@ -67,7 +66,7 @@ const MaxRetries = 1000
 // Validate reports what is wrong with the retries, or nil.
 func (r Retries) Validate() error {
 	if r.Count < 0 || r.Count > MaxRetries {
-		return fmt.Errorf("retries %d is out of range; at least 0, at most %d: %w", r.Count, MaxRetries, ErrInvalid)
+		return Invalidf("retries %d is out of range; at least 0, at most %d", r.Count, MaxRetries)
 	}
 	return r.Backoff.Validate()
 }
@@ -108,15 +107,15 @@ func (p *RunPolicy) Validate(target *Target) error {
 	}
 	switch {
 	case p.Timeout < 0:
-		return fmt.Errorf("timeout %s is negative: %w", p.Timeout, ErrInvalid)
+		return Invalidf("timeout %s is negative", p.Timeout)
 	case p.MaxJitter < 0 || p.MaxJitter > MaxDelay:
-		return fmt.Errorf("jitter %s is out of range; at least 0s, at most %s: %w", p.MaxJitter, MaxDelay, ErrInvalid)
+		return Invalidf("jitter %s is out of range; at least 0s, at most %s", p.MaxJitter, MaxDelay)
 	case p.Overlap == OverlapCancelPrevious && !target.Inline():
-		return fmt.Errorf("overlap %q is for inline jobs; a job that goes to a queue can skip, queue one or allow: %w", p.Overlap, ErrInvalid)
+		return Invalidf("overlap %q is for inline jobs; a job that goes to a queue can skip, queue one or allow", p.Overlap)
 	case p.Scope == ScopeCompletion && target.Inline():
-		return fmt.Errorf("overlap scope %q needs a queue: %w", p.Scope, ErrInvalid)
+		return Invalidf("overlap scope %q needs a queue", p.Scope)
 	case p.Scope == ScopeCompletion && p.Overlap != OverlapSkip:
-		return fmt.Errorf("overlap scope %q goes with overlap %q only: %w", p.Scope, OverlapSkip, ErrInvalid)
+		return Invalidf("overlap scope %q goes with overlap %q only", p.Scope, OverlapSkip)
 	}
 	return nil
 }

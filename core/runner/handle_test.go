@@ -75,7 +75,7 @@ func TestDecodeErrorsDoNotRepeatThePayload(t *testing.T) {
 	} {
 		handler := runner.Handle(func(context.Context, runner.Job[letter]) (any, error) {
 			t.Error("the handler is called with a payload that does not decode")
-			return nil, nil //nolint:nilnil // not reached
+			return nil, nil
 		})
 		_, err := handler.Handle(t.Context(), &domain.Job{Data: []byte(payload)})
 		if _, permanent := errors.AsType[*domain.PermanentError](err); !permanent || strings.Contains(err.Error(), canary) {

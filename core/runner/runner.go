@@ -56,7 +56,7 @@ const (
 // ledger, one without queues no consumer.
 func New(cfg Config, p Ports, jobs []ScheduledJob, queues []Queue) (*Runner, error) {
 	if cfg.Replica == "" {
-		return nil, fmt.Errorf("new runner: replica name is empty: %w", domain.ErrInvalid)
+		return nil, domain.Invalidf("new runner: replica name is empty")
 	}
 	clock := &storeClock{now: p.Now}
 	r := &Runner{
@@ -199,6 +199,8 @@ type JobStatus struct {
 	// Cursor is the latest decided tick.
 	Cursor time.Time
 	Last   LastRun
+	// LastTick is the latest tick this replica decided about, zero if none.
+	LastTick time.Time
 }
 
 // Jobs returns the live state of all scheduled jobs by name.
@@ -216,7 +218,7 @@ func (s *scheduler) status() map[string]JobStatus {
 	for name, job := range s.jobs {
 		status := JobStatus{
 			Name: name, Running: job.running, Paused: job.state.Paused, Superseded: job.state.Superseded,
-			Cursor: job.state.Cursor, Last: job.last,
+			Cursor: job.state.Cursor, Last: job.last, LastTick: job.lastTick,
 		}
 		if cursor, ok := s.plannerOf(name).Cursor(name); ok && job.planned() {
 			status.Cursor = cursor

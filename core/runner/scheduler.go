@@ -78,6 +78,8 @@ type jobState struct {
 	// jittering counts runs whose jitter has not passed.
 	jittering int
 	last      LastRun
+	// lastTick is the latest tick that something was decided about.
+	lastTick time.Time
 }
 
 // LastRun is what became of the latest run of a job.

@@ -25,7 +25,7 @@ func BenchmarkWorker(b *testing.B) {
 			default:
 			}
 		}
-		return nil, nil //nolint:nilnil // a job without result
+		return nil, nil
 	})
 	backend := inmemqueue.New(inmemqueue.Config{})
 	r, err := runner.New(runner.Config{Replica: "bench"}, runner.Ports{

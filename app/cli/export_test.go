@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"testing/fstest"
+	"time"
+
+	"github.com/taktwork/takt/app"
+	"github.com/taktwork/takt/app/config"
+	"github.com/taktwork/takt/core/domain"
+)
+
+// Invocation is a command line with all that it takes from its process.
+type Invocation struct {
+	Args           []string
+	Environ        []string
+	Dir            string
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Terminal       bool
+	Signals        <-chan os.Signal
+	Now            func() time.Time
+}
+
+// Execute runs a command and returns its exit code.
+func Execute(i Invocation, modules ...app.Option) int {
+	return execute(process{
+		args: i.Args, source: config.Source{Environ: i.Environ, Dir: i.Dir, PID: 4711, UID: 1000},
+		stdin: i.Stdin, stdout: i.Stdout, stderr: i.Stderr, terminal: i.Terminal, signals: i.Signals, now: i.Now,
+	}, Build{Version: "1.2.3", Commit: "abc"}, modules...)
+}
+
+// Marked is an error that was given an exit code.
+func Marked(code int, err error) error { return &exitError{code: code, err: err} }
+
+// ErrInterrupted is the cause of a context that a signal ended.
+var ErrInterrupted = errInterrupted
+
+// CodeOf maps an error to an exit code.
+func CodeOf(err error) int { return codeOf(err) }
+
+// NewConsole returns the handler of terminals.
+func NewConsole(to io.Writer, level slog.Leveler, colour bool) slog.Handler {
+	if colour {
+		return newConsole(to, level).withColour()
+	}
+	return newConsole(to, level)
+}
+
+// ParseDuration reads a duration with days.
+func ParseDuration(text string) (time.Duration, error) { return parseDuration(text) }
+
+// ReadJobs reads jobs a line.
+func ReadJobs(input io.Reader, limit int64) ([]domain.NewJob, error) { return readJobs(input, limit) }
+
+// Tzdata tells which zone data is used below a root directory.
+func Tzdata(root fstest.MapFS) string { return tzdata(root) }
+
+// Async runs a function on a goroutine.
+func Async(do func() (int, error)) (int, error) {
+	r := <-async(do)
+	return r.value, r.err
+}
+
+// Printable quotes what a terminal would obey.
+func Printable(text string) string { return printable(text) }
+
+// Calendar is the plan of an expression as iCalendar.
+func Calendar(ctx context.Context, title string, ticks []app.PlannedTick, now time.Time) string {
+	var text writer
+	s := session{process: process{now: func() time.Time { return now }}, out: newOutput(&text)}
+	s.printCalendar(&view{title: title, ticks: ticks})
+	if s.out.close() != nil || ctx.Err() != nil {
+		return ""
+	}
+	return string(text)
+}
+
+type writer []byte
+
+func (w *writer) Write(text []byte) (int, error) {
+	*w = append(*w, text...)
+	return len(text), nil
+}

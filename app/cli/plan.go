@@ -1,0 +1,237 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/taktwork/takt/app"
+	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/core/schedule"
+)
+
+// How many ticks of each job are shown, by what was asked for.
+const (
+	fewTicks  = 10
+	manyTicks = 1000
+	mostTicks = 100_000
+)
+
+type planFlags struct {
+	window         duration
+	from           string
+	count          whole
+	cron, zone     string
+	asJSON, asICal bool
+	// expression tells that it is about a cron expression, counted that the
+	// limit is the caller's own.
+	expression, counted bool
+}
+
+func (s *session) planCommand() *cobra.Command {
+	var f planFlags
+	cmd := &cobra.Command{
+		Use:   "plan [NAME]",
+		Short: "Show what will fire, with zones, offsets and clock changes",
+		Long: `Shows the ticks to come of all enabled jobs in the order of time, or of one job, or of
+any cron expression. Each has its local time, zone and offset, and a note when the
+clocks change. No worker needs to run.
+
+Ten ticks of each job are shown, with --for up to a thousand, with --count as many as it
+says; what is left out is noted on stderr. Ticks come after --from, never at it. Jitter,
+pauses and overlaps are not foreseen. With --cron, --json prints an array of instants.
+
+` + exitCodes,
+		Example: `  worker plan
+  worker plan reports.nightly --for 30d --ical > reports.ics
+  worker plan --from 2026-03-28 --for 2d
+  worker plan --cron '30 2 * * *' --tz Europe/Berlin --count 5 --json`,
+		Args: planArgs,
+		RunE: s.interruptibly(func(ctx context.Context, cmd *cobra.Command, args []string) error {
+			if err := f.check(cmd, args); err != nil {
+				return err
+			}
+			return s.plan(ctx, strings.Join(args, ""), &f)
+		}),
+	}
+	cmd.Flags().Var(&f.window, "for", "how far to look, such as 12h or 30d")
+	cmd.Flags().StringVar(&f.from, "from", "", "`time` to begin after: RFC 3339, or a local date or time; now if not given")
+	cmd.Flags().Var(&f.count, "count", "how many ticks of each job to show, at most 100000")
+	cmd.Flags().StringVar(&f.cron, "cron", "", "a cron `expression` instead of the jobs")
+	cmd.Flags().StringVar(&f.zone, "tz", "", "the `zone` of --cron; WORKER_TIMEZONE if not given")
+	cmd.Flags().BoolVar(&f.asICal, "ical", false, "print an iCalendar file")
+	addJSON(cmd, &f.asJSON)
+	return cmd
+}
+
+func planArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return usagef(cmd, "unexpected argument %s", domain.Quote(args[1]))
+	}
+	return nil
+}
+
+func (f *planFlags) check(cmd *cobra.Command, args []string) error {
+	changed := cmd.Flags().Changed
+	switch {
+	case changed("cron") && len(args) > 0:
+		return usagef(cmd, "--cron and a job exclude one another")
+	case changed("tz") && !changed("cron"):
+		return usagef(cmd, "--tz is the zone of --cron, which is not given; jobs have zones of their own")
+	case f.asJSON && f.asICal:
+		return usagef(cmd, "--json and --ical exclude one another")
+	case changed("count") && (f.count < 1 || f.count > mostTicks):
+		return usagef(cmd, "--count %d: want 1 to %d", f.count, mostTicks)
+	case changed("for") && f.window <= 0:
+		return usagef(cmd, "--for %s: want more than nothing", f.window.String())
+	}
+	f.expression, f.counted = changed("cron"), changed("count")
+	switch {
+	case f.counted:
+	case changed("for"):
+		f.count = manyTicks
+	default:
+		f.count = fewTicks
+	}
+	return nil
+}
+
+// view is what a plan is made of.
+type view struct {
+	jobs []app.PlannedJob
+	// title is the cron expression, if it is not about jobs.
+	title string
+	from  time.Time
+	ticks []app.PlannedTick
+	// cut are the jobs that have more ticks than are shown.
+	cut []string
+}
+
+func (s *session) plan(ctx context.Context, name string, f *planFlags) error {
+	v, err := s.planned(ctx, name, f)
+	if err != nil {
+		return err
+	}
+	if err := v.collect(ctx, f); err != nil {
+		return err
+	}
+	s.noteCut(v)
+	switch {
+	case f.asICal:
+		s.printCalendar(v)
+	case f.asJSON:
+		return s.printPlanJSON(v)
+	default:
+		s.printPlan(v)
+	}
+	return nil
+}
+
+// planned resolves which schedules are asked about, and from when.
+func (s *session) planned(ctx context.Context, name string, f *planFlags) (*view, error) {
+	if f.expression && f.zone != "" {
+		return s.expression(f)
+	}
+	loaded, _, err := s.load()
+	if err != nil {
+		return nil, err
+	}
+	if f.zone == "" {
+		f.zone = loaded.Scheduler.Timezone
+	}
+	if f.expression {
+		return s.expression(f)
+	}
+	built, err := s.registered(ctx, loaded)
+	if err != nil {
+		return nil, err
+	}
+	jobs, err := built.PlannedJobs(name)
+	if err != nil {
+		return nil, refuseName(built, err)
+	}
+	zone, err := time.LoadLocation(f.zone)
+	if err != nil {
+		return nil, err
+	}
+	from, err := s.instant(f.from, zone)
+	return &view{jobs: jobs, from: from}, err
+}
+
+func (s *session) expression(f *planFlags) (*view, error) {
+	cron, err := schedule.ParseCron(f.cron, f.zone)
+	if err != nil {
+		return nil, err
+	}
+	for _, warning := range cron.Warnings() {
+		s.note("worker: cron %s: %s (warning)", domain.Quote(f.cron), printable(warning))
+	}
+	from, err := s.instant(f.from, cron.Location())
+	return &view{jobs: []app.PlannedJob{{Schedule: cron}}, title: f.cron, from: from}, err
+}
+
+// refuseName says which jobs can be planned.
+func refuseName(built *app.App, err error) error {
+	var names []string
+	if jobs, listErr := built.PlannedJobs(""); listErr == nil {
+		for _, job := range jobs {
+			names = append(names, job.Name)
+		}
+	}
+	if len(names) == 0 {
+		return &exitError{code: ExitBadData, err: fmt.Errorf("%w; no job has a schedule and is enabled", err)}
+	}
+	return &exitError{code: ExitBadData, err: fmt.Errorf("%w; with a schedule and enabled are: %s", err, strings.Join(names, ", "))}
+}
+
+var errInstant = errors.New("want RFC 3339 (2026-03-29T01:00:00Z), or a local date or time (2026-03-29, 2026-03-29T01:00)")
+
+// instant reads a time; without an offset it is local to the zone.
+func (s *session) instant(text string, zone *time.Location) (time.Time, error) {
+	if text == "" {
+		return s.now(), nil
+	}
+	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		return at, nil
+	}
+	for _, layout := range []string{"2006-01-02", "2006-01-02T15:04", "2006-01-02T15:04:05"} {
+		if at, err := time.ParseInLocation(layout, text, zone); err == nil {
+			return at, nil
+		}
+	}
+	return time.Time{}, &exitError{code: ExitBadData, err: fmt.Errorf("--from %s: %w", domain.Quote(text), errInstant)}
+}
+
+// collect takes the ticks of each job and merges them in the order of time.
+func (v *view) collect(ctx context.Context, f *planFlags) error {
+	for _, job := range v.jobs {
+		v.take(job, f)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	slices.SortStableFunc(v.ticks, func(a, b app.PlannedTick) int { return a.At.Compare(b.At) })
+	return nil
+}
+
+func (v *view) take(job app.PlannedJob, f *planFlags) {
+	taken := whole(0)
+	for tick := range job.Ticks(v.from) {
+		if f.window > 0 && tick.At.Sub(v.from) > time.Duration(f.window) {
+			return
+		}
+		if taken == f.count {
+			if !f.counted {
+				v.cut = append(v.cut, job.Name)
+			}
+			return
+		}
+		v.ticks = append(v.ticks, tick)
+		taken++
+	}
+}

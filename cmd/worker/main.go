@@ -1,0 +1,17 @@
+// Command worker is Takt's own worker: the engine with its built-in feature.
+package main
+
+import (
+	"os"
+	_ "time/tzdata" // zones work on hosts and in images that have no data of their own
+
+	"github.com/taktwork/takt/app/cli"
+	"github.com/taktwork/takt/app/lifecycle"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	os.Exit(cli.Main(cli.Build{Version: version}, lifecycle.Module()))
+}

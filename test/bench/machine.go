@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+)
+
+// machine is what the figures were measured on.
+type machine struct {
+	Cores int    `json:"cores"`
+	CPU   string `json:"cpu"`
+	Go    string `json:"go"`
+	OS    string `json:"os"`
+	Load  string `json:"load"`
+}
+
+func thisMachine() machine {
+	cpu, _ := os.ReadFile("/proc/cpuinfo")
+	load, _ := os.ReadFile("/proc/loadavg")
+	return machine{
+		Cores: runtime.GOMAXPROCS(0), CPU: cpuModel(string(cpu)), Go: runtime.Version(),
+		OS: runtime.GOOS + "/" + runtime.GOARCH, Load: firstField(string(load)),
+	}
+}
+
+// String is the line above the table.
+func (m machine) String() string {
+	return fmt.Sprintf("%d cores, %s, %s %s, load average %s before", m.Cores, m.CPU, m.Go, m.OS, m.Load)
+}
+
+// cpuModel finds the model in the text of /proc/cpuinfo.
+func cpuModel(cpuinfo string) string {
+	for line := range strings.Lines(cpuinfo) {
+		name, value, found := strings.Cut(line, ":")
+		if found && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "unknown CPU"
+}
+
+func firstField(text string) string {
+	if fields := strings.Fields(text); len(fields) > 0 {
+		return fields[0]
+	}
+	return "unknown"
+}

@@ -1,0 +1,36 @@
+package e2e_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// The binaries under test, built once.
+var workerBin, slowBin string
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "takt-e2e")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a directory of temporary files
+	workerBin, slowBin = filepath.Join(dir, "worker"), filepath.Join(dir, "slowworker")
+	for _, build := range [][]string{
+		{"-ldflags", "-s -w -X main.version=e2e", "-o", workerBin, "github.com/taktwork/takt/cmd/worker"},
+		{"-o", slowBin, "github.com/taktwork/takt/test/e2e/slowworker"},
+	} {
+		cmd := exec.Command("go", append([]string{"build", "-trimpath"}, build...)...) //nolint:noctx // ends by itself
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if output, err := cmd.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "%s: %s\n%s", cmd, err, output)
+			return 1
+		}
+	}
+	return m.Run()
+}

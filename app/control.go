@@ -1,0 +1,246 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.uber.org/fx"
+
+	"github.com/taktwork/takt/app/control"
+	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/core/ports"
+	"github.com/taktwork/takt/core/runner"
+)
+
+// Methods of the control socket.
+const (
+	MethodHealth  = "health"
+	MethodJobs    = "jobs"
+	MethodTrigger = "trigger"
+	MethodEnqueue = "enqueue"
+)
+
+// TriggerRequest asks for a run of a scheduled job.
+type TriggerRequest struct {
+	Name string `json:"name"`
+}
+
+// TriggerReply is what became of a triggered run.
+type TriggerReply struct {
+	RunID      string  `json:"runId"`
+	Outcome    string  `json:"outcome"`
+	Reason     string  `json:"reason,omitempty"`
+	By         string  `json:"by,omitempty"`
+	JobID      string  `json:"jobId,omitempty"`
+	Attempts   int     `json:"attempts"`
+	DurationMS float64 `json:"durationMs"`
+}
+
+// EnqueueRequest asks for jobs on a queue in memory.
+type EnqueueRequest struct {
+	Jobs []EnqueueJob `json:"jobs"`
+}
+
+// EnqueueJob is one job of an EnqueueRequest.
+type EnqueueJob struct {
+	Queue    string          `json:"queue"`
+	Name     string          `json:"name"`
+	Data     json.RawMessage `json:"data"`
+	ID       string          `json:"id,omitempty"`
+	DelayMS  int64           `json:"delayMs,omitempty"`
+	Priority int             `json:"priority,omitempty"`
+	LIFO     bool            `json:"lifo,omitempty"`
+	Attempts int             `json:"attempts,omitempty"`
+	// Backoff is fixed or exponential.
+	Backoff   string `json:"backoff,omitempty"`
+	BackoffMS int64  `json:"backoffMs,omitempty"`
+}
+
+// EnqueueReply answers each job of a request.
+type EnqueueReply struct {
+	Results []EnqueueAnswer `json:"results"`
+}
+
+// EnqueueAnswer is what became of one job.
+type EnqueueAnswer struct {
+	ID     string `json:"id"`
+	Status string `json:"status"`
+}
+
+// HealthReply is how a worker does.
+type HealthReply struct {
+	State         string        `json:"state"`
+	Replica       string        `json:"replica"`
+	Backend       string        `json:"backend"`
+	Scope         string        `json:"ledgerScope,omitempty"`
+	ScheduledJobs int           `json:"scheduledJobs"`
+	RunsActive    int           `json:"runsActive"`
+	Queues        []QueueHealth `json:"queues"`
+	UptimeSeconds float64       `json:"uptimeSeconds"`
+	// Stalled tells that the loops do not move; problems that a restart would
+	// not mend are in Problems alone.
+	Stalled  bool     `json:"stalled"`
+	Problems []string `json:"problems"`
+}
+
+// QueueHealth is how one queue's worker does.
+type QueueHealth struct {
+	Queue  string `json:"queue"`
+	Active int    `json:"active"`
+	Stuck  int    `json:"stuck"`
+}
+
+// stalledAfter is how far behind its next tick a planner is taken for stalled.
+const stalledAfter = 30 * time.Second
+
+// hookControl opens the control socket while the worker lives.
+func hookControl(lifecycle fx.Lifecycle, settings Settings, service *SchedulerService, log *slog.Logger) {
+	if settings.StateDir == "" {
+		return
+	}
+	api := &controlAPI{service: service}
+	socket := &controlSocket{config: control.Config{
+		StateDir: settings.StateDir, Namespace: settings.Namespace, Instance: settings.Instance, Logger: log,
+		Handlers: map[string]control.Handler{
+			MethodHealth: api.health, MethodJobs: api.jobs, MethodTrigger: api.trigger, MethodEnqueue: api.enqueue,
+		},
+	}}
+	lifecycle.Append(fx.StartStopHook(socket.start, socket.stop))
+}
+
+// controlSocket runs the server of the control socket.
+type controlSocket struct {
+	config control.Config
+	server *control.Server
+	done   chan error
+}
+
+func (c *controlSocket) start(ctx context.Context) error {
+	server, err := control.Listen(c.config)
+	if err != nil {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	c.server, c.done = server, make(chan error, 1)
+	go func() { c.done <- server.Serve(context.WithoutCancel(ctx)) }()
+	return nil
+}
+
+func (c *controlSocket) stop(ctx context.Context) error {
+	if c.server == nil {
+		return nil
+	}
+	err := c.server.Close(ctx)
+	select {
+	case served := <-c.done:
+		if !errors.Is(served, control.ErrClosed) {
+			err = errors.Join(err, served)
+		}
+	case <-ctx.Done():
+	}
+	return err
+}
+
+// controlAPI answers the methods of the control socket.
+type controlAPI struct{ service *SchedulerService }
+
+func (c *controlAPI) engine() (*engine, error) {
+	e, err := c.service.started()
+	if err != nil {
+		return nil, control.WithCode(control.CodeUnavailable, err)
+	}
+	return e, nil
+}
+
+func (c *controlAPI) health(context.Context, json.RawMessage) (any, error) {
+	e, err := c.engine()
+	if err != nil {
+		return nil, err
+	}
+	health := e.runner.Health()
+	reply := HealthReply{
+		State: string(health.State), Replica: e.settings.Replica, Backend: string(e.settings.Backend),
+		Scope: string(health.Scope), ScheduledJobs: health.Jobs, RunsActive: health.Runs,
+		Problems: append([]string{}, health.Problems...), Queues: []QueueHealth{},
+		UptimeSeconds: e.uptime().Seconds(), Stalled: health.Overdue > stalledAfter,
+	}
+	for _, q := range health.Queues {
+		reply.Queues = append(reply.Queues, QueueHealth{Queue: string(q.Queue), Active: q.Active, Stuck: q.Stuck})
+	}
+	return reply, nil
+}
+
+func (c *controlAPI) jobs(context.Context, json.RawMessage) (any, error) {
+	e, err := c.engine()
+	if err != nil {
+		return nil, err
+	}
+	return e.listJobs(), nil
+}
+
+func (c *controlAPI) trigger(ctx context.Context, params json.RawMessage) (any, error) {
+	var request TriggerRequest
+	if err := control.DecodeParams(params, &request); err != nil {
+		return nil, err
+	}
+	report, err := c.service.TriggerNow(ctx, request.Name)
+	switch {
+	case errors.Is(err, runner.ErrUnknownJob), errors.Is(err, runner.ErrDisabled):
+		return nil, control.WithCode(control.CodeBadData, err)
+	case errors.Is(err, runner.ErrStopping), errors.Is(err, ErrNotStarted):
+		return nil, control.WithCode(control.CodeUnavailable, err)
+	case err != nil:
+		return nil, err
+	}
+	return TriggerReply{
+		RunID: report.Run.String(), Outcome: string(report.Event), Reason: report.Reason, By: report.By,
+		JobID: string(report.JobID), Attempts: report.Attempts, DurationMS: float64(report.Took.Microseconds()) / 1000,
+	}, nil
+}
+
+func (c *controlAPI) enqueue(ctx context.Context, params json.RawMessage) (any, error) {
+	var request EnqueueRequest
+	if err := control.DecodeParams(params, &request); err != nil {
+		return nil, err
+	}
+	e, err := c.engine()
+	if err != nil {
+		return nil, err
+	}
+	jobs := make([]domain.NewJob, len(request.Jobs))
+	for i := range request.Jobs {
+		jobs[i] = request.Jobs[i].newJob()
+	}
+	results, err := e.enqueue(ctx, jobs...)
+	switch {
+	case errors.Is(err, domain.ErrInvalid), errors.Is(err, domain.ErrTooLarge), errors.Is(err, ErrQueueingOff):
+		return nil, control.WithCode(control.CodeBadData, err)
+	case errors.Is(err, ports.ErrQueueFull), errors.Is(err, ports.ErrUnavailable), errors.Is(err, ports.ErrClosed):
+		return nil, control.WithCode(control.CodeUnavailable, err)
+	case err != nil:
+		return nil, err
+	}
+	reply := EnqueueReply{Results: make([]EnqueueAnswer, len(results))}
+	for i, result := range results {
+		reply.Results[i] = EnqueueAnswer{ID: string(result.ID), Status: result.Status.String()}
+	}
+	return reply, nil
+}
+
+func (j *EnqueueJob) newJob() domain.NewJob {
+	data := []byte(j.Data)
+	if len(data) == 0 {
+		data = []byte("null")
+	}
+	return domain.NewJob{
+		Queue: domain.QueueName(j.Queue), Name: j.Name, Data: data,
+		Options: domain.JobOptions{
+			ID: domain.JobID(j.ID), Delay: time.Duration(j.DelayMS) * time.Millisecond,
+			Priority: j.Priority, LIFO: j.LIFO, Attempts: j.Attempts,
+			Backoff: domain.Backoff{Kind: domain.BackoffKind(j.Backoff), Delay: time.Duration(j.BackoffMS) * time.Millisecond},
+		},
+	}
+}

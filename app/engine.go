@@ -1,0 +1,193 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/taktwork/takt/adapters/cron"
+	"github.com/taktwork/takt/adapters/inmemqueue"
+	"github.com/taktwork/takt/app/config"
+	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/core/ports"
+	"github.com/taktwork/takt/core/runner"
+)
+
+// stores are the adapters that hold state.
+type stores struct {
+	ledger     ports.Ledger
+	switches   ports.ScheduleSwitch
+	dispatcher ports.Dispatcher
+	runs       ports.RunStore
+	enqueuer   ports.Enqueuer
+	// inspector and consumers are nil without queueing.
+	inspector ports.Inspector
+	consumers ports.OpenConsumer
+	// remaining counts the unfinished jobs that end with the process.
+	remaining func() map[domain.QueueName]int
+	close     func() error
+}
+
+// openStores opens the adapters that the settings name.
+func openStores(s Settings) (*stores, error) {
+	ledger := inmemqueue.NewLedger(inmemqueue.LedgerConfig{Namespace: s.Namespace, Now: s.Now})
+	open := &stores{
+		ledger: ledger, switches: ledger,
+		runs:      inmemqueue.NewRunStore(s.HistorySize),
+		remaining: func() map[domain.QueueName]int { return nil },
+		close:     func() error { return nil },
+	}
+	switch s.Backend {
+	case config.BackendMemory:
+		queues := inmemqueue.New(inmemqueue.Config{
+			MaxJobs: s.MemoryMaxJobs, MaxBytes: s.MemoryMaxBytes, MaxPayload: s.MaxPayload,
+		})
+		open.enqueuer, open.inspector, open.consumers = queues, queues, queues.OpenConsumer
+		open.remaining, open.close = queues.Remaining, queues.Close
+	case config.BackendNone:
+		open.enqueuer = noQueue{}
+	case config.BackendUnset, config.BackendRedis:
+		return nil, fmt.Errorf("queue backend %q: %w", s.Backend, errors.ErrUnsupported)
+	}
+	lease := s.Timing.ClaimLease
+	setDefault(&lease, defaultClaimLease)
+	open.dispatcher = runner.NewDispatcher(ledger, open.enqueuer, s.Namespace, lease)
+	return open, nil
+}
+
+const defaultClaimLease = 15 * time.Second
+
+// noQueue refuses every job.
+type noQueue struct{}
+
+func (noQueue) Enqueue(context.Context, ...domain.NewJob) ([]domain.EnqueueResult, error) {
+	return nil, ErrQueueingOff
+}
+
+// engine is the assembled worker.
+type engine struct {
+	settings Settings
+	registry *registry
+	stores   *stores
+	runner   *runner.Runner
+	log      *slog.Logger
+	// begun tells that the worker has begun to start, driven that its hooks are
+	// done and the runner follows.
+	begun, driven atomic.Bool
+	// readyAt is when the worker was ready, in nanoseconds since the Unix
+	// epoch; zero before.
+	readyAt atomic.Int64
+}
+
+// newEngine joins the features, the stores and the waker into a runner.
+func newEngine(s Settings, reg *registry, open *stores, log *slog.Logger) (*engine, error) {
+	var jobs []runner.ScheduledJob
+	if !s.SchedulerDisabled {
+		jobs = reg.scheduledJobs()
+	}
+	var queues []runner.Queue
+	if s.Queueing() {
+		queues = reg.workedQueues()
+	}
+	r, err := runner.New(runner.Config{
+		Namespace: s.Namespace, Replica: s.Replica, DeployID: s.DeployID,
+		Unknown: s.Unknown, MaxPayload: s.MaxPayload, Timing: s.Timing,
+	}, runner.Ports{
+		Ledger: open.ledger, Dispatcher: open.dispatcher, Waker: cron.New(log),
+		OpenConsumer: open.consumers, Runs: open.runs,
+		Log: log, Now: time.Now, Dice: s.Dice,
+	}, jobs, queues)
+	if err != nil {
+		return nil, err
+	}
+	return &engine{settings: s, registry: reg, stores: open, runner: r, log: log}, nil
+}
+
+func (e *engine) listJobs() []JobInfo {
+	if e.readyAt.Load() == 0 {
+		return e.registry.listJobs(nil, e.settings.Now())
+	}
+	return e.registry.listJobs(e.runner.Jobs(), e.settings.Now())
+}
+
+// uptime is the time since the worker was ready.
+func (e *engine) uptime() time.Duration {
+	ready := e.readyAt.Load()
+	if ready == 0 {
+		return 0
+	}
+	return time.Since(time.Unix(0, ready))
+}
+
+func (e *engine) enqueue(ctx context.Context, jobs ...domain.NewJob) ([]domain.EnqueueResult, error) {
+	for i := range jobs {
+		if err := jobs[i].Validate(e.settings.MaxPayload); err != nil {
+			return nil, fmt.Errorf("enqueue: %w", err)
+		}
+	}
+	results, err := e.stores.enqueuer.Enqueue(ctx, jobs...)
+	if err != nil {
+		return nil, fmt.Errorf("enqueue: %w", err)
+	}
+	return results, nil
+}
+
+// start starts the runner and says in the log what runs.
+func (e *engine) start(ctx context.Context) error {
+	began := time.Now()
+	for _, warning := range e.registry.warnings {
+		e.log.WarnContext(ctx, "registration", "warning", warning)
+	}
+	e.driven.Store(true)
+	if err := e.runner.Start(ctx); err != nil {
+		return err
+	}
+	ready := time.Now()
+	e.readyAt.Store(ready.UnixNano())
+	e.announce(ctx, ready.Sub(began))
+	return nil
+}
+
+// announce is what a worker says when it is ready.
+func (e *engine) announce(ctx context.Context, took time.Duration) {
+	if !e.settings.SilentRegistration {
+		for _, job := range e.listJobs() {
+			e.log.InfoContext(ctx, "scheduled job registered", describeJob(&job)...)
+		}
+	}
+	health := e.runner.Health()
+	e.log.InfoContext(ctx, "worker ready",
+		"replica", e.settings.Replica, "namespace", e.settings.Namespace,
+		"backend", string(e.settings.Backend), "ledger_scope", string(health.Scope),
+		"timezone", e.settings.Timezone, "jobs", len(e.registry.jobs), "queues", len(health.Queues),
+		"duration_ms", float64(took.Microseconds())/1000)
+}
+
+func describeJob(job *JobInfo) []any {
+	attrs := []any{"job", job.ID, "schedule", job.schedule(), "target", job.target(), "enabled", job.Enabled}
+	if job.NextTick != nil {
+		attrs = append(attrs, "next_tick", *job.NextTick)
+	}
+	return attrs
+}
+
+// schedule returns the schedule in words.
+func (i *JobInfo) schedule() string {
+	switch i.ScheduleType {
+	case scheduleCron:
+		return i.Cron + " " + i.Timezone
+	case scheduleInterval:
+		return "every " + (time.Duration(*i.IntervalMS) * time.Millisecond).String()
+	}
+	return i.ScheduleType
+}
+
+func (i *JobInfo) target() string {
+	if i.QueueName == "" {
+		return i.ExecutionTarget
+	}
+	return "queue " + i.QueueName + ", job " + i.QueueJobName
+}

@@ -1,0 +1,169 @@
+package app
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/taktwork/takt/app/config"
+	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/core/runner"
+)
+
+// Settings say how a worker works. The zero value is a worker of its own,
+// with everything in memory and the reference package's defaults;
+// [SettingsFrom] takes them from the configuration.
+type Settings struct {
+	// Namespace separates workers that share a store; default "default".
+	Namespace string
+	// Instance names this worker on its host; default the process id.
+	Instance string
+	// Replica names this worker in the fleet; default host, instance and a
+	// random suffix.
+	Replica string
+	// DeployID marks a deployment, for jobs that run once per deployment.
+	DeployID string
+
+	// SchedulerDisabled switches all scheduled jobs off.
+	SchedulerDisabled bool
+	// Timezone is the IANA zone of cron expressions without one; default UTC.
+	Timezone string
+	// Jobs are the defaults of scheduled jobs.
+	Jobs JobDefaults
+	// SilentRegistration leaves out the log line for each scheduled job.
+	SilentRegistration bool
+
+	// Backend is where queues live; default memory.
+	Backend config.Backend
+	// DefaultQueue is the queue of jobs and handlers that name none; default
+	// "default".
+	DefaultQueue string
+	// Queues are declared beside those of the features.
+	Queues []string
+	// StrictQueues makes a queue target without queueing a mistake.
+	StrictQueues bool
+	// Concurrency is how many jobs of a queue are worked at a time; default 10.
+	Concurrency int
+	// Unknown says what becomes of jobs that no handler knows; default park.
+	Unknown runner.UnknownPolicy
+	// MaxPayload bounds payloads and results in bytes; default 256 KiB.
+	MaxPayload int
+	// MemoryMaxJobs and MemoryMaxBytes bound a queue in memory; defaults
+	// 100,000 jobs and 64 MiB of payloads.
+	MemoryMaxJobs  int
+	MemoryMaxBytes int
+	// HistorySize is how many records of runs and jobs are kept in memory;
+	// default 10,000.
+	HistorySize int
+
+	// Timing holds the runner's intervals.
+	Timing runner.Timing
+	// ShutdownTimeout bounds a whole stop; default 25 s.
+	ShutdownTimeout time.Duration
+	// StateDir is where the control socket lives; empty opens none.
+	StateDir string
+
+	// Now is the clock of the ledger in memory, by which ticks are planned;
+	// default [time.Now]. Timers go by the runtime's own clock.
+	Now func() time.Time
+	// Dice draws the jitter of backoffs from [0, 1); default [rand.Float64].
+	Dice func() float64
+}
+
+// JobDefaults are the defaults of scheduled jobs. The zero value is the
+// reference package's: enabled, no overlap, no retries.
+type JobDefaults struct {
+	Disabled     bool
+	AllowOverlap bool
+	Retries      int
+	RetryDelay   time.Duration
+	Timeout      time.Duration
+	MaxJitter    time.Duration
+}
+
+// SettingsFrom returns the settings of a configuration.
+func SettingsFrom(c *config.Config) Settings {
+	return Settings{
+		Namespace: c.Process.Namespace, Instance: c.Process.Instance, DeployID: c.Process.DeployID,
+		SchedulerDisabled: !c.Scheduler.Enabled, Timezone: c.Scheduler.Timezone,
+		SilentRegistration: !c.Scheduler.LogRegisteredJobs,
+		Jobs: JobDefaults{
+			Disabled: !c.Jobs.Enabled, AllowOverlap: !c.Jobs.PreventOverlap, Retries: c.Jobs.Retries,
+			RetryDelay: c.Jobs.RetryDelay, Timeout: c.Jobs.Timeout, MaxJitter: c.Jobs.MaxRandomDelay,
+		},
+		Backend: c.Queue.Backend, DefaultQueue: c.Queue.Default, Queues: c.Queue.Extra,
+		StrictQueues: c.Queue.Strict, Concurrency: c.Queue.Concurrency,
+		Unknown: runner.UnknownPolicy(c.Queue.UnknownJobs), MaxPayload: int(c.Queue.MaxPayload),
+		MemoryMaxJobs: c.Queue.MemoryMaxJobs, MemoryMaxBytes: int(c.Queue.MemoryMaxBytes),
+		ShutdownTimeout: c.Process.ShutdownTimeout, StateDir: c.Process.StateDir,
+	}
+}
+
+const (
+	defaultConcurrency    = 10
+	defaultMaxPayload     = 256 << 10
+	defaultMemoryMaxJobs  = 100_000
+	defaultMemoryMaxBytes = 64 << 20
+	defaultHistorySize    = 10_000
+	defaultShutdown       = 25 * time.Second
+)
+
+func (s Settings) withDefaults() Settings {
+	setDefault(&s.Namespace, "default")
+	setDefault(&s.Instance, defaultInstance())
+	setDefault(&s.Replica, newReplica(s.Instance))
+	setDefault(&s.Timezone, "UTC")
+	setDefault(&s.Backend, config.BackendMemory)
+	setDefault(&s.DefaultQueue, "default")
+	setDefault(&s.Concurrency, defaultConcurrency)
+	setDefault(&s.Unknown, runner.UnknownPark)
+	setDefault(&s.MaxPayload, defaultMaxPayload)
+	setDefault(&s.MemoryMaxJobs, defaultMemoryMaxJobs)
+	setDefault(&s.MemoryMaxBytes, defaultMemoryMaxBytes)
+	setDefault(&s.HistorySize, defaultHistorySize)
+	setDefault(&s.ShutdownTimeout, defaultShutdown)
+	if s.Now == nil {
+		s.Now = time.Now
+	}
+	if s.Dice == nil {
+		s.Dice = rand.Float64
+	}
+	return s
+}
+
+func setDefault[T comparable](value *T, fallback T) {
+	var zero T
+	if *value == zero {
+		*value = fallback
+	}
+}
+
+// Queueing reports whether jobs can be enqueued at all.
+func (s Settings) Queueing() bool { return s.Backend != config.BackendNone }
+
+// checkSettings reports settings that no worker can work with.
+func (r *registry) checkSettings() {
+	s := r.settings
+	if _, err := r.crons.Cron("* * * * *", s.Timezone); err != nil {
+		r.problem("settings: timezone %s: %s", domain.Quote(s.Timezone), err)
+	}
+	for _, least := range []struct {
+		name  string
+		value int
+	}{
+		{"concurrency", s.Concurrency},
+		{"largest payload", s.MaxPayload},
+		{"jobs of a queue in memory", s.MemoryMaxJobs},
+		{"bytes of a queue in memory", s.MemoryMaxBytes},
+		{"history size", s.HistorySize},
+	} {
+		if least.value < 1 {
+			r.problem("settings: %s %d is too small; at least 1", least.name, least.value)
+		}
+	}
+	if s.ShutdownTimeout < 0 {
+		r.problem("settings: shutdown timeout %s is negative", s.ShutdownTimeout)
+	}
+	if s.Unknown != runner.UnknownPark && s.Unknown != runner.UnknownFail {
+		r.problem("settings: unknown policy %s of unknown jobs; known are %q and %q", domain.Quote(string(s.Unknown)), runner.UnknownPark, runner.UnknownFail)
+	}
+}

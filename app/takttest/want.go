@@ -1,0 +1,134 @@
+package takttest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/taktwork/takt/core/domain"
+)
+
+const (
+	// historyPause is how long it takes until decisions are in the history.
+	historyPause = 100 * time.Millisecond
+	// everything is a limit that selects all there is.
+	everything = 1 << 30
+)
+
+// Jobs returns the jobs of the queue that are in the state, in the order in
+// which they will be worked, finished ones newest first.
+func (w *Worker) Jobs(queue string, state domain.State) []domain.JobView {
+	w.tb.Helper()
+	inspector, err := w.Service().Queues()
+	if err != nil {
+		w.tb.Fatalf("Jobs(%q, %q): %v", queue, state, err)
+	}
+	jobs, err := inspector.Jobs(context.Background(), domain.QueueName(queue), domain.JobFilter{State: state, Limit: everything})
+	if err != nil {
+		w.tb.Fatalf("Jobs(%q, %q): %v", queue, state, err)
+	}
+	return jobs
+}
+
+// Records returns the decisions about the runs of a scheduled job, oldest
+// first. They are written in batches: Records lets a tenth of a second pass.
+func (w *Worker) Records(job string) []domain.Record {
+	w.tb.Helper()
+	pass(historyPause)
+	records, err := w.Service().Runs(context.Background(), domain.RunFilter{Job: job, Limit: everything})
+	if err != nil {
+		w.tb.Fatalf("Records(%q): %v", job, err)
+	}
+	slices.Reverse(records)
+	return records
+}
+
+// WantCompleted reports unless exactly n jobs of the name are completed, and
+// still kept, on the queue.
+func (w *Worker) WantCompleted(queue, name string, n int) {
+	w.tb.Helper()
+	w.WantJobs(queue, name, domain.StateCompleted, n)
+}
+
+// WantFailed reports unless exactly n jobs of the name have failed for good,
+// and are still kept, on the queue.
+func (w *Worker) WantFailed(queue, name string, n int) {
+	w.tb.Helper()
+	w.WantJobs(queue, name, domain.StateFailed, n)
+}
+
+// WantJobs reports unless exactly n jobs of the name are in the state.
+func (w *Worker) WantJobs(queue, name string, state domain.State, n int) {
+	w.tb.Helper()
+	got := 0
+	for _, job := range w.Jobs(queue, state) {
+		if job.Job.Name == name {
+			got++
+		}
+	}
+	if got != n {
+		w.tb.Errorf("%d jobs %s on queue %s are %s, want %d\n%s", got, name, queue, state, n, w.contents(queue))
+	}
+}
+
+// contents lists what is on a queue.
+func (w *Worker) contents(queue string) string {
+	var text strings.Builder
+	for _, state := range []domain.State{
+		domain.StateWait, domain.StatePrioritized, domain.StateDelayed, domain.StateParked, domain.StateActive,
+		domain.StateCompleted, domain.StateFailed,
+	} {
+		for _, job := range w.Jobs(queue, state) {
+			fmt.Fprintf(&text, "  %s %s (%s)", state, job.Job.Name, job.Job.ID)
+			if job.Reason != "" {
+				fmt.Fprintf(&text, ": %s", job.Reason)
+			}
+			text.WriteByte('\n')
+		}
+	}
+	if text.Len() == 0 {
+		return "the queue is empty"
+	}
+	return "on the queue are:\n" + strings.TrimSuffix(text.String(), "\n")
+}
+
+// WantRuns reports unless the event was decided exactly n times about runs of
+// the scheduled job. Like [Worker.Records] it lets a tenth of a second pass.
+func (w *Worker) WantRuns(job string, event domain.Event, n int) {
+	w.tb.Helper()
+	records := w.Records(job)
+	got := 0
+	for i := range records {
+		if records[i].Event == event {
+			got += max(records[i].Count, 1)
+		}
+	}
+	if got != n {
+		w.tb.Errorf("runs of %s were %s %d times, want %d\n%s", job, event, got, n, story(records))
+	}
+}
+
+// story tells what was decided, one line for each decision.
+func story(records []domain.Record) string {
+	if len(records) == 0 {
+		return "nothing was decided about the job"
+	}
+	var text strings.Builder
+	text.WriteString("decided was:")
+	for i := range records {
+		r := &records[i]
+		fmt.Fprintf(&text, "\n  %s %s %s", r.At.UTC().Format("2006-01-02 15:04:05.000"), r.Run, r.Event)
+		if r.Attempt > 0 {
+			fmt.Fprintf(&text, ", attempt %d", r.Attempt)
+		}
+		if r.Reason != "" {
+			fmt.Fprintf(&text, ": %s", r.Reason)
+		}
+		if r.By != "" {
+			fmt.Fprintf(&text, " (%s)", r.By)
+		}
+	}
+	return text.String()
+}

@@ -85,3 +85,12 @@ func (w *writer) Write(text []byte) (int, error) {
 	*w = append(*w, text...)
 	return len(text), nil
 }
+
+// Ear counts signals.
+type Ear = ear
+
+// Hear takes in a signal.
+func (e *ear) Hear(got os.Signal, now time.Time) bool { return e.hear(got, now) }
+
+// Heard is how many counted.
+func (e *ear) Heard() int { return e.heard }

@@ -79,8 +79,7 @@ type life struct {
 	log    *slog.Logger
 	config *config.Config
 
-	// heard counts the signals.
-	heard int
+	ear ear
 	// stopped delivers the end of the stop that the first signal begins.
 	stopped <-chan result[app.StopReport]
 	// late ends the wait for it.
@@ -130,8 +129,10 @@ func (l *life) startEnded(starting context.Context, err error) error {
 
 // signalled does what a signal asks for; with an error the worker ends now.
 func (l *life) signalled(ctx context.Context, got os.Signal) error {
-	l.heard++
-	switch l.heard {
+	if !l.ear.hear(got, time.Now()) {
+		return nil
+	}
+	switch l.ear.heard {
 	case 1:
 		limit := l.config.Process.ShutdownTimeout
 		l.log.InfoContext(ctx, "worker stopping", "signal", got.String(), "timeout_ms", limit.Milliseconds())
@@ -152,7 +153,7 @@ func (l *life) ended(ctx context.Context, r result[app.StopReport]) error {
 	if r.err != nil {
 		return r.err
 	}
-	if r.value.Clean() && l.heard < 2 {
+	if r.value.Clean() && l.ear.heard < 2 {
 		l.log.InfoContext(ctx, "worker stopped")
 		return nil
 	}

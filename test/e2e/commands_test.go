@@ -117,7 +117,7 @@ func TestHealthFollowsTheLifeOfTheWorker(t *testing.T) {
 	h.ask(t, slowBin, "health").want(t, 69, "not ready: draining")
 	h.ask(t, slowBin, "health", "--json").want(t, 69, `"state": "draining"`, `"ok": false`)
 	h.ask(t, slowBin, "jobs", "trigger", "slow.ran").want(t, 69, "stopping")
-	r.signal(t, syscall.SIGTERM)
+	r.signal(t, os.Interrupt)
 	r.exit(t, 75)
 	h.ask(t, slowBin, "health").want(t, 69, "no running worker")
 }

@@ -98,7 +98,7 @@ func (s *slow) skipped(context.Context, app.Run) (any, error) {
 
 func (s *slow) quick(ctx context.Context, job app.Job[any]) (any, error) {
 	s.log.InfoContext(ctx, "slow job done", "job_id", string(job.ID), "attempt", job.AttemptsStarted)
-	return nil, nil //nolint:nilnil // there is no result
+	return nil, nil
 }
 
 // wait ends when it is told to.
@@ -112,5 +112,5 @@ func (s *slow) wait(ctx context.Context, _ app.Job[any]) (any, error) {
 func (s *slow) hang(ctx context.Context, _ app.Job[any]) (any, error) {
 	s.log.InfoContext(ctx, "slow job began")
 	<-s.forever
-	return nil, nil //nolint:nilnil // never reached
+	return nil, nil
 }

@@ -111,8 +111,8 @@ func (p *planning) start() error {
 
 func (p *planning) wake() {
 	p.lastWake = time.Now()
-	// The runner hands over what was due before, and begins anew.
-	p.due = nil
+	// The runner hands over what was due before, and fills the other list.
+	p.due = p.due[:0]
 	start, wall := p.lastWake, p.lastWake.UTC().Round(0)
 	p.planner.Due(wall, func(due schedule.Due) {
 		p.due = append(p.due, due)

@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"runtime"
 	"runtime/metrics"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/taktwork/takt/adapters/inmemqueue"
 	"github.com/taktwork/takt/app"
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/runner"
@@ -61,7 +59,7 @@ func (f *flow) handle(context.Context, runner.Job[nothing]) (any, error) {
 	if n == queueJobs {
 		close(f.done)
 	}
-	return nil, nil //nolint:nilnil // a handler without a result
+	return nil, nil
 }
 
 // bench is a started worker to put jobs on.
@@ -115,13 +113,28 @@ func (f *flow) work(ctx context.Context, b bench) error {
 	}
 }
 
-// measureQueue runs the jobs through a new bench each time.
-func measureQueue(ctx context.Context, open func(context.Context, *flow) (bench, error)) ([]figure, error) {
-	var rates, allocations, busy, peaks []float64
+// queueFigures are the runs of one way to enqueue.
+type queueFigures struct{ rates, allocations, busy, peaks []float64 }
+
+func (q *queueFigures) figures(rate, allocations *goal) []figure {
+	if q == nil {
+		return nil
+	}
+	return []figure{
+		newFigure("throughput", "jobs/s", q.rates, rate),
+		newFigure("allocations a job", "", q.allocations, allocations),
+		newFigure("processor time a job", "µs", q.busy, nil),
+		newFigure("heap, peak", "MiB", q.peaks, nil),
+	}
+}
+
+// measureQueue runs the jobs through a new worker each time.
+func measureQueue(ctx context.Context, batch int, enqueue func(context.Context, *app.SchedulerService) error) (*queueFigures, error) {
+	var q queueFigures
 	for range queueRuns {
 		runtime.GC()
 		f := newFlow()
-		b, err := open(ctx, f)
+		b, err := openApp(ctx, f, batch, enqueue)
 		if err != nil {
 			return nil, err
 		}
@@ -129,17 +142,12 @@ func measureQueue(ctx context.Context, open func(context.Context, *flow) (bench,
 		if err != nil {
 			return nil, err
 		}
-		rates = append(rates, queueJobs/spent.wall.Seconds())
-		allocations = append(allocations, float64(spent.mallocs)/queueJobs)
-		busy = append(busy, float64(spent.processor)/float64(time.Microsecond)/queueJobs)
-		peaks = append(peaks, mebibytes(f.heap.peak()))
+		q.rates = append(q.rates, queueJobs/spent.wall.Seconds())
+		q.allocations = append(q.allocations, float64(spent.mallocs)/queueJobs)
+		q.busy = append(q.busy, float64(spent.processor)/float64(time.Microsecond)/queueJobs)
+		q.peaks = append(q.peaks, mebibytes(f.heap.peak()))
 	}
-	return []figure{
-		newFigure("throughput", "jobs/s", rates, atLeast(500_000)),
-		newFigure("allocations a job", "", allocations, atMost(6)),
-		newFigure("processor time a job", "µs", busy, nil),
-		newFigure("heap, peak", "MiB", peaks, nil),
-	}, nil
+	return &q, nil
 }
 
 // spending is what the jobs of one run cost.
@@ -168,50 +176,30 @@ func (f *flow) through(ctx context.Context, b bench) (spending, error) {
 	return spending{wall: wall, processor: busyAfter - busy, mallocs: after.Mallocs - before.Mallocs}, err
 }
 
-// measureBatches enqueues in batches, as a scheduler or a busy producer does.
+// measureBatches enqueues in batches, as a busy producer does.
 func measureBatches(ctx context.Context) ([]figure, error) {
-	return measureQueue(ctx, openRunner)
+	runs, err := measureQueue(ctx, producerBatch, func(ctx context.Context, service *app.SchedulerService) error {
+		jobs := make([]domain.NewJob, producerBatch)
+		for i := range jobs {
+			jobs[i] = domain.NewJob{Queue: queueName, Name: jobName, Data: []byte("{}")}
+		}
+		_, err := service.EnqueueAll(ctx, jobs...)
+		return err
+	})
+	return runs.figures(atLeast(500_000), atMost(6)), err
 }
 
-// openRunner makes what the app makes, so that batches can be enqueued.
-func openRunner(ctx context.Context, f *flow) (bench, error) {
-	queues := inmemqueue.New(inmemqueue.Config{})
-	r, err := runner.New(runner.Config{Replica: "bench"}, runner.Ports{
-		OpenConsumer: queues.OpenConsumer, Runs: inmemqueue.NewRunStore(10_000),
-		Log: noLog(), Now: time.Now, Dice: rand.Float64,
-	}, nil, []runner.Queue{{
-		Name: queueName, Concurrency: concurrency,
-		Routes: map[string]runner.Route{jobName: {Handler: runner.Handle(f.handle)}},
-	}})
-	if err != nil {
-		return bench{}, err
-	}
-	jobs := make([]domain.NewJob, producerBatch)
-	for i := range jobs {
-		jobs[i] = domain.NewJob{Queue: queueName, Name: jobName, Data: []byte("{}")}
-	}
-	return bench{
-		batch: len(jobs),
-		enqueue: func(ctx context.Context) error {
-			_, err := queues.Enqueue(ctx, jobs...)
-			return err
-		},
-		stop: func(ctx context.Context) error {
-			report := r.Stop(ctx, runner.StopBudget{Drain: stopWithin, Cancel: time.Second, Release: time.Second})
-			if n := r.Counts()[domain.EventCompleted]; report != (runner.StopReport{}) || n != queueJobs {
-				return fmt.Errorf("%d jobs completed, want %d; the stop left %+v", n, queueJobs, report)
-			}
-			return queues.Close()
-		},
-	}, r.Start(ctx)
-}
-
-// measureSingles enqueues job by job through the service that features use.
+// measureSingles enqueues job by job, each with a payload to marshal.
 func measureSingles(ctx context.Context) ([]figure, error) {
-	return measureQueue(ctx, openApp)
+	runs, err := measureQueue(ctx, 1, func(ctx context.Context, service *app.SchedulerService) error {
+		_, err := service.Enqueue(ctx, queueName, jobName, nothing{})
+		return err
+	})
+	return runs.figures(nil, nil), err
 }
 
-func openApp(ctx context.Context, f *flow) (bench, error) {
+// openApp starts a worker as the command does, with one feature.
+func openApp(ctx context.Context, f *flow, batch int, enqueue func(context.Context, *app.SchedulerService) error) (bench, error) {
 	feature := app.Feature("bench", func() app.Contribution {
 		return app.Contribution{
 			Queues:   []string{queueName},
@@ -223,11 +211,8 @@ func openApp(ctx context.Context, f *flow) (bench, error) {
 		return bench{}, err
 	}
 	return bench{
-		batch: 1,
-		enqueue: func(ctx context.Context) error {
-			_, err := a.Service().Enqueue(ctx, queueName, jobName, nothing{})
-			return err
-		},
+		batch:   batch,
+		enqueue: func(ctx context.Context) error { return enqueue(ctx, a.Service()) },
 		stop: func(ctx context.Context) error {
 			if report := a.Stop(ctx); !report.Clean() {
 				return fmt.Errorf("the stop left %+v", report)

@@ -116,9 +116,10 @@ func (c *consumer) Annotate(ctx context.Context, notes []domain.Note) ([]domain.
 }
 
 func (q *queue) annotate(n *jobNode, note *domain.Note) {
+	notes := n.notes()
 	if note.Progress != nil {
-		q.grow(n, len(note.Progress)-len(n.progress))
-		n.progress = slices.Clone(note.Progress)
+		q.grow(n, len(note.Progress)-len(notes.progress))
+		notes.progress = slices.Clone(note.Progress)
 	}
 	if note.Data != nil {
 		q.grow(n, len(note.Data)-len(n.job.Data))
@@ -126,13 +127,13 @@ func (q *queue) annotate(n *jobNode, note *domain.Note) {
 	}
 	for _, line := range note.Log {
 		q.grow(n, len(line))
-		n.log = append(n.log, line)
+		notes.log = append(notes.log, line)
 	}
-	if over := len(n.log) - maxLog; over > 0 {
-		for _, line := range n.log[:over] {
+	if over := len(notes.log) - maxLog; over > 0 {
+		for _, line := range notes.log[:over] {
 			q.grow(n, -len(line))
 		}
-		n.log = slices.Clone(n.log[over:])
+		notes.log = slices.Clone(notes.log[over:])
 	}
 }
 

@@ -25,10 +25,33 @@ type jobNode struct {
 	startedAt, finishedAt instant
 
 	// bytes is what the node counts against the bound of its queue.
-	bytes            int
-	result, progress []byte
-	log              []string
-	reason, stack    string
+	bytes  int
+	result []byte
+	// more is nil for most jobs.
+	more *jobNotes
+}
+
+// jobNotes is what a job that runs smoothly leaves empty.
+type jobNotes struct {
+	progress      []byte
+	log           []string
+	reason, stack string
+}
+
+// notes returns the node's notes to write to.
+func (n *jobNode) notes() *jobNotes {
+	if n.more == nil {
+		n.more = new(jobNotes)
+	}
+	return n.more
+}
+
+// noted returns the node's notes to read.
+func (n *jobNode) noted() jobNotes {
+	if n.more == nil {
+		return jobNotes{}
+	}
+	return *n.more
 }
 
 func (n *jobNode) due() instant { return instant(n.rank) }
@@ -120,10 +143,11 @@ func (h *jobHeap) Pop() any {
 
 // view returns the node as inspectors see it at the moment.
 func (n *jobNode) view(now moment) domain.JobView {
+	noted := n.noted()
 	view := domain.JobView{
-		Job: n.job, State: n.state, Progress: n.progress,
-		Log:    append([]string(nil), n.log...),
-		Result: n.result, Reason: n.reason, Stack: n.stack,
+		Job: n.job, State: n.state, Progress: noted.progress,
+		Log:    append([]string(nil), noted.log...),
+		Result: n.result, Reason: noted.reason, Stack: noted.stack,
 		StartedAt: now.wallOf(n.startedAt), FinishedAt: now.wallOf(n.finishedAt),
 	}
 	if n.state == domain.StateDelayed || n.state == domain.StateParked {

@@ -55,8 +55,12 @@ func (q *queue) fail(n *jobNode, outcome *domain.Outcome, now moment) {
 
 // explain keeps why the last attempt ended as it did.
 func (q *queue) explain(n *jobNode, outcome *domain.Outcome) {
-	q.grow(n, len(outcome.Reason)+len(outcome.Stack)-len(n.reason)-len(n.stack))
-	n.reason, n.stack = outcome.Reason, outcome.Stack
+	if n.more == nil && outcome.Reason == "" && outcome.Stack == "" {
+		return
+	}
+	notes := n.notes()
+	q.grow(n, len(outcome.Reason)+len(outcome.Stack)-len(notes.reason)-len(notes.stack))
+	notes.reason, notes.stack = outcome.Reason, outcome.Stack
 }
 
 func (q *queue) finish(n *jobNode, state domain.State, now moment) {

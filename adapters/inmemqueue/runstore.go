@@ -22,10 +22,15 @@ type RunStore struct {
 	capacity int
 
 	mu sync.Mutex
-	// records are ordered by At, those of one moment as they came.
-	records []domain.Record
-	dropped uint64
+	// ring holds count records from first on, ordered by At, those of one
+	// moment as they came. It grows up to the capacity.
+	ring         []domain.Record
+	first, count int
+	dropped      uint64
 }
+
+// firstRing is how many records the ring has room for at first.
+const firstRing = 64
 
 // NewRunStore returns a store of at most capacity records, at least one.
 func NewRunStore(capacity int) *RunStore {
@@ -42,27 +47,53 @@ func (s *RunStore) Append(ctx context.Context, records []domain.Record) error {
 	for i := range records {
 		s.add(&records[i])
 	}
-	if over := len(s.records) - s.capacity; over > 0 {
-		s.dropped += uint64(over)
-		s.remove(over)
-	}
 	return nil
 }
 
-// add inserts the record at its time, which is nearly always the end.
-func (s *RunStore) add(record *domain.Record) {
-	i := len(s.records)
-	for i > 0 && s.records[i-1].At.After(record.At) {
-		i--
+// at returns the record at a place, counted from the oldest.
+func (s *RunStore) at(i int) *domain.Record {
+	if i += s.first; i >= len(s.ring) {
+		i -= len(s.ring)
 	}
-	s.records = slices.Insert(s.records, i, *record)
+	return &s.ring[i]
 }
 
-// remove drops the n oldest records. The room of the dropped is given back
-// when the slice next grows.
+// add puts the record at its time, which is nearly always the end.
+func (s *RunStore) add(record *domain.Record) {
+	if s.count == s.capacity {
+		s.dropped++
+		if record.At.Before(s.at(0).At) {
+			return
+		}
+		s.remove(1)
+	}
+	if s.count == len(s.ring) {
+		s.grow()
+	}
+	i := s.count
+	s.count++
+	for ; i > 0 && s.at(i-1).At.After(record.At); i-- {
+		*s.at(i) = *s.at(i - 1)
+	}
+	*s.at(i) = *record
+}
+
+func (s *RunStore) grow() {
+	larger := make([]domain.Record, min(max(2*len(s.ring), firstRing), s.capacity))
+	n := copy(larger, s.ring[s.first:])
+	copy(larger[n:], s.ring[:s.first])
+	s.ring, s.first = larger, 0
+}
+
+// remove drops the n oldest records.
 func (s *RunStore) remove(n int) {
-	clear(s.records[:n])
-	s.records = s.records[n:]
+	for i := range n {
+		*s.at(i) = domain.Record{}
+	}
+	if s.first += n; s.first >= len(s.ring) {
+		s.first -= len(s.ring)
+	}
+	s.count -= n
 }
 
 // Query implements [ports.RunStore].
@@ -77,8 +108,8 @@ func (s *RunStore) Query(ctx context.Context, filter domain.RunFilter) ([]domain
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var found []domain.Record
-	for i := len(s.records) - 1; i >= 0 && len(found) < limit; i-- {
-		record := &s.records[i]
+	for i := s.count - 1; i >= 0 && len(found) < limit; i-- {
+		record := s.at(i)
 		if record.At.Before(filter.Since) {
 			break
 		}
@@ -110,7 +141,7 @@ func (s *RunStore) Prune(ctx context.Context, before time.Time, limit int) (int,
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := 0
-	for n < min(limit, len(s.records)) && s.records[n].At.Before(before) {
+	for n < min(limit, s.count) && s.at(n).At.Before(before) {
 		n++
 	}
 	s.remove(n)

@@ -3,8 +3,12 @@ package inmemqueue_test
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/taktwork/takt/adapters/inmemqueue"
 	"github.com/taktwork/takt/core/domain"
@@ -83,6 +87,50 @@ func BenchmarkRunStoreAppend_full(b *testing.B) {
 		}
 		if err := store.Append(b.Context(), batch); err != nil {
 			b.Fatalf("Append = %v, want no error", err)
+		}
+	}
+}
+
+// Any order of appends and prunes leaves what a sorted list would hold.
+func TestRunStore_holdsWhatASortedListWould(t *testing.T) {
+	const capacity = 70
+	for seed := range uint64(20) {
+		dice := rand.New(rand.NewPCG(seed, 1))
+		store := inmemqueue.NewRunStore(capacity)
+		var want []domain.Record
+		for step := range 200 {
+			now := int64(step * 10)
+			if dice.IntN(10) == 0 {
+				before, limit := time.Unix(now-int64(dice.IntN(300)), 0), 1+dice.IntN(capacity)
+				n, err := store.Prune(t.Context(), before, limit)
+				old := slices.IndexFunc(want, func(r domain.Record) bool { return !r.At.Before(before) })
+				if old < 0 {
+					old = len(want)
+				}
+				if old = min(old, limit); err != nil || n != old {
+					t.Fatalf("seed %d: Prune = %d, %v, want %d", seed, n, err, old)
+				}
+				want = want[old:]
+				continue
+			}
+			batch := records(now-int64(dice.IntN(50)), now, now-int64(dice.IntN(5)))
+			for i := range batch {
+				batch[i].Attempt = 3*step + i
+			}
+			if err := store.Append(t.Context(), batch); err != nil {
+				t.Fatal(err)
+			}
+			want = append(slices.Clone(want), batch...)
+			slices.SortStableFunc(want, func(a, b domain.Record) int { return a.At.Compare(b.At) })
+			want = want[max(len(want)-capacity, 0):]
+		}
+		got, err := store.Query(t.Context(), domain.RunFilter{Limit: capacity})
+		if err != nil {
+			t.Fatal(err)
+		}
+		slices.Reverse(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("seed %d: the records differ (-want +got):\n%s", seed, diff)
 		}
 	}
 }

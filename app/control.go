@@ -214,7 +214,7 @@ func (c *controlAPI) enqueue(ctx context.Context, params json.RawMessage) (any, 
 	for i := range request.Jobs {
 		jobs[i] = request.Jobs[i].newJob()
 	}
-	results, err := e.enqueue(ctx, jobs...)
+	results, err := e.stores.enqueuer.Enqueue(ctx, jobs...)
 	switch {
 	case errors.Is(err, domain.ErrInvalid), errors.Is(err, domain.ErrTooLarge), errors.Is(err, ErrQueueingOff):
 		return nil, control.WithCode(control.CodeBadData, err)

@@ -64,7 +64,7 @@ const defaultClaimLease = 15 * time.Second
 type noQueue struct{}
 
 func (noQueue) Enqueue(context.Context, ...domain.NewJob) ([]domain.EnqueueResult, error) {
-	return nil, ErrQueueingOff
+	return nil, fmt.Errorf("enqueue: %w", ErrQueueingOff)
 }
 
 // engine is the assembled worker.
@@ -120,19 +120,6 @@ func (e *engine) uptime() time.Duration {
 		return 0
 	}
 	return time.Since(time.Unix(0, ready))
-}
-
-func (e *engine) enqueue(ctx context.Context, jobs ...domain.NewJob) ([]domain.EnqueueResult, error) {
-	for i := range jobs {
-		if err := jobs[i].Validate(e.settings.MaxPayload); err != nil {
-			return nil, fmt.Errorf("enqueue: %w", err)
-		}
-	}
-	results, err := e.stores.enqueuer.Enqueue(ctx, jobs...)
-	if err != nil {
-		return nil, fmt.Errorf("enqueue: %w", err)
-	}
-	return results, nil
 }
 
 // start starts the runner and says in the log what runs.

@@ -99,11 +99,13 @@ func (s *SchedulerService) EnqueueAll(ctx context.Context, jobs ...domain.NewJob
 	if err != nil {
 		return nil, err
 	}
-	jobs = slices.Clone(jobs)
-	for i := range jobs {
-		if jobs[i].Queue == "" {
-			jobs[i].Queue = domain.QueueName(e.settings.DefaultQueue)
+	if byDefault := func(j domain.NewJob) bool { return j.Queue == "" }; slices.ContainsFunc(jobs, byDefault) {
+		jobs = slices.Clone(jobs)
+		for i := range jobs {
+			setDefault(&jobs[i].Queue, domain.QueueName(e.settings.DefaultQueue))
 		}
+	}
+	for i := range jobs {
 		if !json.Valid(jobs[i].Data) {
 			return nil, domain.Invalidf("enqueue: job %s: its data is not JSON", domain.Quote(jobs[i].Name))
 		}
@@ -111,7 +113,7 @@ func (s *SchedulerService) EnqueueAll(ctx context.Context, jobs ...domain.NewJob
 			return nil, fmt.Errorf("enqueue: %w: %s", ErrUnknownQueue, e.registry.undeclared(queue))
 		}
 	}
-	return e.enqueue(ctx, jobs...)
+	return e.stores.enqueuer.Enqueue(ctx, jobs...)
 }
 
 // PauseJob stops the ticks of a scheduled job for all that share the ledger,

@@ -76,12 +76,8 @@ func attemptContext(parent context.Context, timeout time.Duration) (context.Cont
 	}
 }
 
-// endOf describes an attempt that returned. An error's text is taken safely:
-// a panic in its Error method is caught by package fmt.
-func endOf(ctx context.Context, result []byte, err error, took time.Duration) attemptEnd {
-	return attemptEnd{result: result, err: err, cause: context.Cause(ctx), took: took}
-}
-
+// reasonOf returns the text of an error, taken safely: a panic in its Error
+// method is caught by package fmt.
 func reasonOf(err error) string {
 	if err == nil {
 		return ""

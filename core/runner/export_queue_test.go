@@ -46,3 +46,11 @@ type Batcher = batcher[int, int]
 func NewBatcher(limit int, do func(context.Context, []int) ([]int, error)) *Batcher {
 	return &Batcher{do: do, limit: limit}
 }
+
+// NewDeferredContext returns the context of an attempt, what cancels it, and
+// what tells its cause.
+func NewDeferredContext(timeout time.Duration) (ctx context.Context, cancel func(error), cause func() error) {
+	c := new(deferredContext)
+	c.start(timeout)
+	return c, c.cancel, c.cause
+}

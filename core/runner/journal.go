@@ -17,8 +17,10 @@ const (
 	journalLimit = 8192
 	// journalBatch is the largest number of records in one append.
 	journalBatch = 512
-	// journalPause lets records gather before they are appended.
-	journalPause = 50 * time.Millisecond
+	// journalPause lets records gather before they are appended, unless
+	// journalEnough are there already.
+	journalPause  = 50 * time.Millisecond
+	journalEnough = journalLimit / 4
 	// journalRetry is the wait after a failed append.
 	journalRetry = time.Second
 )
@@ -34,9 +36,14 @@ type journal struct {
 	mu      sync.Mutex
 	counts  map[domain.Event]int
 	pending []domain.Record
-	shed    int
+	// spare is an empty list to go on with while a taken one is appended.
+	spare []domain.Record
+	// taken counts the records that were taken and are not appended yet.
+	taken int
+	shed  int
 
-	wake chan struct{}
+	wake   chan struct{}
+	enough chan struct{}
 	// living ends when the loop is to write what is left, flushing when it is
 	// to give up on that.
 	living, flushing      context.Context //nolint:containedctx // they last as long as the journal, not as a call
@@ -49,6 +56,7 @@ func newJournal(replica string, store ports.RunStore, log *slog.Logger, clock *s
 		replica: replica, store: store, log: log, clock: clock,
 		counts: map[domain.Event]int{},
 		wake:   make(chan struct{}, 1),
+		enough: make(chan struct{}, 1),
 		done:   make(chan struct{}),
 	}
 	j.living, j.stopLiving = context.WithCancel(context.Background())
@@ -73,11 +81,14 @@ func (j *journal) Record(records ...domain.Record) {
 	if j.store == nil {
 		return
 	}
-	room := max(journalLimit-len(j.pending), 0)
-	taken := min(room, len(records))
-	j.pending = append(j.pending, records[:taken]...)
-	j.shed += len(records) - taken
+	room := max(journalLimit-len(j.pending)-j.taken, 0)
+	kept := min(room, len(records))
+	j.pending = append(j.pending, records[:kept]...)
+	j.shed += len(records) - kept
 	signal(j.wake)
+	if len(j.pending) >= journalEnough {
+		signal(j.enough)
+	}
 }
 
 // Counts returns how often each decision was made since the start.
@@ -98,7 +109,7 @@ func (j *journal) Run() {
 			continue
 		case <-j.wake:
 		}
-		wait(j.living, journalPause)
+		j.gather()
 		if !j.drain(&failing) {
 			wait(j.living, journalRetry)
 			signal(j.wake)
@@ -128,23 +139,45 @@ func (j *journal) waiting() int {
 	return len(j.pending) + j.shed
 }
 
+// gather gives records time to become many.
+func (j *journal) gather() {
+	timer := time.NewTimer(journalPause)
+	defer timer.Stop()
+	select {
+	case <-j.living.Done():
+	case <-j.enough:
+	case <-timer.C:
+	}
+}
+
 // drain appends all pending records and reports whether the store took them.
 // An append that is under way when the journal is stopped goes on.
 func (j *journal) drain(failing *outage) bool {
 	for {
-		batch := j.take()
-		if len(batch) == 0 {
+		taken := j.take()
+		if len(taken) == 0 {
 			return true
 		}
-		err := j.store.Append(j.flushing, batch)
-		if err != nil {
-			j.giveBack(batch)
-		}
+		left, err := j.append(taken)
+		j.giveBack(taken, left)
 		j.tell(failing, err)
 		if err != nil {
 			return false
 		}
 	}
+}
+
+// append appends the records in batches and returns those that the store did
+// not take.
+func (j *journal) append(records []domain.Record) (left []domain.Record, err error) {
+	for len(records) > 0 {
+		batch := records[:min(len(records), journalBatch)]
+		if err := j.store.Append(j.flushing, batch); err != nil {
+			return records, err
+		}
+		records = records[len(batch):]
+	}
+	return nil, nil
 }
 
 // tell reports records that were shed or not stored, once a second at most.
@@ -164,19 +197,26 @@ func (j *journal) tell(failing *outage, err error) {
 	j.log.WarnContext(context.Background(), "run records not stored", "waiting", waiting, "shed", shed, "err", err)
 }
 
+// take takes all records that wait.
 func (j *journal) take() []domain.Record {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	n := min(len(j.pending), journalBatch)
-	batch := slices.Clone(j.pending[:n])
-	j.pending = slices.Delete(j.pending, 0, n)
-	return batch
+	taken := j.pending
+	j.pending, j.spare, j.taken = j.spare[:0], nil, len(taken)
+	return taken
 }
 
-func (j *journal) giveBack(batch []domain.Record) {
+// giveBack returns the list that was taken, with the records that are left
+// to append; they go before those that came since.
+func (j *journal) giveBack(taken, left []domain.Record) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.pending = append(batch, j.pending...)
+	j.taken = 0
+	if len(left) > 0 {
+		j.pending = append(slices.Clone(left), j.pending...)
+	}
+	clear(taken)
+	j.spare = taken
 }
 
 // wait returns after d or when ctx ends; it reports whether d passed.

@@ -55,7 +55,7 @@ func (s *scheduler) attempt(r *run, attempt int) (end attemptEnd, fenced bool) {
 		protect(func() ([]byte, error) {
 			return r.job.Handler.HandleRun(ctx, r.claim.Run, attempt)
 		}, func(result []byte, err error) {
-			ended <- endOf(ctx, result, err, s.ports.Now().Sub(started))
+			ended <- attemptEnd{result: result, err: err, cause: context.Cause(ctx), took: s.ports.Now().Sub(started)}
 		})
 	})
 	select {
@@ -130,7 +130,7 @@ func (s *scheduler) dispatched(r *run, attempt int, end *attemptEnd) bool {
 
 // enqueueError marks a refusal that the next attempt would meet again.
 func enqueueError(err error) error {
-	err = fmt.Errorf("enqueue: %w", err)
+	err = fmt.Errorf("dispatch: %w", err)
 	if errors.Is(err, domain.ErrInvalid) {
 		return domain.Permanent(err)
 	}

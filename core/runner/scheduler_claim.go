@@ -11,10 +11,8 @@ import (
 
 // claimLoop asks the ledger for the ticks that are due, until ctx ends.
 func (s *scheduler) claimLoop(ctx context.Context) {
-	var (
-		failing outage
-		due     []schedule.Due
-	)
+	var failing outage
+	due := make([]schedule.Due, 0, len(s.jobs))
 	for {
 		select {
 		case <-ctx.Done():
@@ -25,20 +23,33 @@ func (s *scheduler) claimLoop(ctx context.Context) {
 			return
 		}
 		due = s.takeDue(due)
-		plans := s.plan(due)
-		err := s.claim(plans)
+		left, err := s.claimDue(due)
 		s.leave()
 		if err != nil {
 			pause, report := failing.failed(s.ports.Now())
 			if report && ctx.Err() == nil {
-				s.ports.Log.WarnContext(ctx, "ticks not claimed: they stay due", "count", len(plans), "err", err)
+				s.ports.Log.WarnContext(ctx, "ticks not claimed: they stay due", "count", len(left), "err", err)
 			}
 			wait(ctx, pause)
-			s.planAgain(due)
+			s.planAgain(left)
 			continue
 		}
 		failing.over()
 	}
+}
+
+// claimDue asks for the ticks of the jobs, some jobs at a time so that the
+// plans of very many do not pile up, and returns the jobs that are left when
+// the ledger does not answer.
+func (s *scheduler) claimDue(due []schedule.Due) (left []schedule.Due, err error) {
+	for len(due) > 0 {
+		next := due[:min(len(due), claimBatch)]
+		if err := s.claim(s.plan(next)); err != nil {
+			return due, err
+		}
+		due = due[len(next):]
+	}
+	return nil, nil
 }
 
 // takeDue takes what is due and leaves the list that was taken before to be

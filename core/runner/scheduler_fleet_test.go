@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -116,8 +117,12 @@ func (r *replica) story(job string) []string {
 	return r.lines(job)
 }
 
-// settle gives the journal time to write what it gathered.
-func settle() { time.Sleep(200 * time.Millisecond) }
+// settle gives the journal time to write what it gathered. The time is
+// virtual: out of a bubble it panics.
+func settle() {
+	time.Sleep(200 * time.Millisecond)
+	synctest.Wait()
+}
 
 // lines returns what the replica has written of the story by now.
 func (r *replica) lines(job string) []string {

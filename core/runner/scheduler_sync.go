@@ -135,6 +135,7 @@ func (s *scheduler) apply(reply domain.SyncReply) {
 // load plans all jobs for the first time.
 func (s *scheduler) load(states []domain.JobState) {
 	var mine, others []schedule.Planned
+	s.due = make([]schedule.Due, 0, len(states))
 	for _, state := range states {
 		job := s.jobs[state.Job]
 		if job == nil {

@@ -114,7 +114,7 @@ func (w *worker) end(a *jobAttempt, cause error) {
 	if a.ended.IsZero() {
 		a.ended = w.now()
 	}
-	a.cancel(cause)
+	a.ctx.cancel(cause)
 }
 
 // Release gives the jobs whose handlers are still running back to the front
@@ -123,7 +123,7 @@ func (w *worker) end(a *jobAttempt, cause error) {
 func (w *worker) Release(ctx context.Context) int {
 	left := w.fence()
 	for batch := range slices.Chunk(left, maxSettlements) {
-		if _, err := w.write(ctx, batch, 0); err != nil {
+		if _, err := w.write(ctx, batch, new(settleRoom), 0); err != nil {
 			w.log.ErrorContext(ctx, "jobs not returned: their leases run out by themselves",
 				"queue", w.queue.Name, "count", len(batch), "err", err)
 		}

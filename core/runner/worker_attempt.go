@@ -35,12 +35,12 @@ func (w *worker) fenced(a *jobAttempt) bool {
 // work runs the attempt's handler on the calling goroutine and reports
 // whether the goroutine is to wait for another one.
 func (w *worker) work(a *jobAttempt) (more bool) {
-	defer a.cancel(nil)
+	defer a.ctx.cancel(nil)
 	pprof.SetGoroutineLabels(a.route.labels)
 	protect(func() ([]byte, error) {
-		return a.route.Handler.Handle(a.ctx, &a.lease.Job)
+		return a.route.Handler.Handle(&a.ctx, &a.lease.Job)
 	}, func(result []byte, err error) {
-		more = w.finish(a, endOf(a.ctx, result, err, w.now().Sub(a.started)))
+		more = w.finish(a, attemptEnd{result: result, err: err, cause: a.ctx.cause(), took: w.now().Sub(a.started)})
 	})
 	return more
 }

@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"context"
 	"time"
 
 	"github.com/taktwork/takt/core/domain"
@@ -30,9 +29,9 @@ type jobAttempt struct {
 	lease  *domain.Lease
 	route  Route
 	number uint64
-	//nolint:containedctx // it is made before the attempt is handed over, so that the attempt can be ended from then on
-	ctx     context.Context
-	cancel  context.CancelCauseFunc
+	// ctx is there before the attempt is handed over, so that the attempt can
+	// be ended from then on.
+	ctx     deferredContext
 	started time.Time
 
 	// The fields below are guarded by the worker's mutex.

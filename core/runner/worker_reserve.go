@@ -118,7 +118,7 @@ func (w *worker) beginOne(a *jobAttempt) {
 		return
 	}
 	a.route, a.trusted = route, a.started.Add(a.lease.For)
-	a.ctx, a.cancel = attemptContext(context.Background(), route.Timeout)
+	a.ctx.start(route.Timeout)
 	a.index = len(w.active)
 	w.active = append(w.active, a)
 	w.hand(a)

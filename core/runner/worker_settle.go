@@ -4,19 +4,28 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/ports"
 )
 
+// settleRoom is what one batch after the other is put together in.
+type settleRoom struct {
+	batch       [maxSettlements]*jobAttempt
+	settlements [maxSettlements]domain.Settlement
+	records     [maxSettlements]domain.Record
+}
+
 // settleLoop writes outcomes until ctx ends.
 func (w *worker) settleLoop(ctx context.Context) {
+	room := new(settleRoom)
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
 		case <-w.settle:
 		}
-		for more := true; more; more = w.settleBatch(ctx) {
+		for more := true; more; more = w.settleBatch(ctx, room) {
 			// Handlers that are about to finish come into this batch: without
 			// it, fast handlers and small batches keep each other going.
 			runtime.Gosched()
@@ -27,12 +36,12 @@ func (w *worker) settleLoop(ctx context.Context) {
 // settleBatch writes one batch of outcomes, starts the jobs that came back
 // with it, and reports whether there was one. When ctx has ended, what is
 // left is recorded as not written.
-func (w *worker) settleBatch(ctx context.Context) bool {
-	batch, limit := w.takeFinished()
+func (w *worker) settleBatch(ctx context.Context, room *settleRoom) bool {
+	batch, limit := w.takeFinished(room)
 	if len(batch) == 0 {
 		return false
 	}
-	reply, _ := w.write(ctx, batch, limit)
+	reply, _ := w.write(ctx, batch, room, limit)
 	w.begin(reply.Leases)
 
 	w.mu.Lock()
@@ -49,12 +58,12 @@ func (w *worker) settleBatch(ctx context.Context) bool {
 
 // takeFinished takes the next batch and says how many jobs may be leased in
 // the slots that it frees.
-func (w *worker) takeFinished() (batch []*jobAttempt, limit int) {
+func (w *worker) takeFinished(room *settleRoom) (batch []*jobAttempt, limit int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	n := min(len(w.finished), maxSettlements)
-	batch = append(batch, w.finished[:n]...)
-	w.finished = append(w.finished[:0], w.finished[n:]...)
+	n := copy(room.batch[:], w.finished)
+	batch = room.batch[:n]
+	w.finished = slices.Delete(w.finished, 0, n)
 	for _, a := range batch {
 		a.state = attemptSettling
 	}
@@ -68,13 +77,13 @@ func (w *worker) takeFinished() (batch []*jobAttempt, limit int) {
 // write writes the outcomes of a batch, leases up to limit further jobs and
 // records what became of each. An error says that nothing is known to be
 // written; ctx has ended then or the queue is closed.
-func (w *worker) write(ctx context.Context, batch []*jobAttempt, limit int) (domain.SettleReply, error) {
-	settlements := make([]domain.Settlement, len(batch))
+func (w *worker) write(ctx context.Context, batch []*jobAttempt, room *settleRoom, limit int) (domain.SettleReply, error) {
+	settlements := room.settlements[:len(batch)]
 	for i, a := range batch {
 		settlements[i] = domain.Settlement{Lease: a.lease.Ref(), Outcome: a.outcome}
 	}
 	reply, err := w.settleUntilKnown(ctx, settlements, limit)
-	w.recordSettled(batch, reply, err)
+	w.recordSettled(batch, room, reply, err)
 	return reply, err
 }
 
@@ -96,9 +105,8 @@ func (w *worker) settleUntilKnown(ctx context.Context, settlements []domain.Sett
 }
 
 // recordSettled records each outcome that was written, and each that was not.
-func (w *worker) recordSettled(batch []*jobAttempt, reply domain.SettleReply, err error) {
-	var room [maxSettlements]domain.Record
-	records := room[:len(batch)]
+func (w *worker) recordSettled(batch []*jobAttempt, room *settleRoom, reply domain.SettleReply, err error) {
+	records := room.records[:len(batch)]
 	for i, a := range batch {
 		switch {
 		case err != nil:

@@ -37,6 +37,7 @@ func measurePlanner(ctx context.Context, load plannerLoad) ([]figure, error) {
 	}
 	loop := &planning{
 		waker: cron.New(noLog()),
+		due:   make([]schedule.Due, 0, len(jobs)),
 		late:  make([]float64, 0, (plannerSeconds+1)*len(jobs)),
 	}
 	loop.planner.Load(jobs)

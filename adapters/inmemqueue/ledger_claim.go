@@ -16,6 +16,7 @@ type ledgerClaim struct {
 	fingerprint string
 	phase       domain.Phase
 	crashes     int
+	attempts    int
 	lease       time.Duration
 	grantedAt   time.Time
 	deadline    time.Time
@@ -37,7 +38,7 @@ func (c *ledgerClaim) alive(now time.Time) bool { return now.Before(c.deadline) 
 func (c *ledgerClaim) claim() domain.Claim {
 	return domain.Claim{
 		Run: c.run, Token: c.token, Phase: c.phase, Lease: c.lease,
-		GrantedAt: c.grantedAt, Crashes: c.crashes, Fingerprint: c.fingerprint,
+		GrantedAt: c.grantedAt, Crashes: c.crashes, Attempts: c.attempts, Fingerprint: c.fingerprint,
 	}
 }
 

@@ -50,7 +50,7 @@ type queue struct {
 func newQueue(name domain.QueueName, c clock, config Config) *queue {
 	q := &queue{
 		name: name, clock: c, maxJobs: config.MaxJobs, maxBytes: config.MaxBytes,
-		jobs: make(map[domain.JobID]*jobNode),
+		jobs: make(map[domain.JobID]*jobNode), keys: keyHolds{most: config.MaxJobs},
 	}
 	q.alarm.ring = q.wake
 	return q

@@ -23,7 +23,9 @@ type Config struct {
 	// on the monotonic reading that its times carry and timers must keep pace
 	// with it, so that steps of the wall clock move nothing.
 	Now func() time.Time
-	// MaxJobs bounds the jobs of one queue, finished ones included.
+	// MaxJobs bounds the jobs of one queue, finished ones included, its
+	// deduplication keys with a time of their own, and the receipts of all
+	// queues; of keys and receipts those that end first make room.
 	MaxJobs int
 	// MaxBytes bounds what one queue keeps in payloads, results and notes.
 	MaxBytes int
@@ -71,7 +73,7 @@ func New(config Config) *Backend {
 	return &Backend{
 		config:   config,
 		clock:    newClock(config.Now),
-		receipts: receiptBook{known: make(map[string]*receiptEntry)},
+		receipts: receiptBook{most: config.MaxJobs, known: make(map[string]*receiptEntry)},
 		queues:   make(map[domain.QueueName]*queue),
 	}
 }

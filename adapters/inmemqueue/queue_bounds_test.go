@@ -3,6 +3,7 @@ package inmemqueue_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"runtime"
 	"strings"
 	"testing"
@@ -31,6 +32,45 @@ func TestFinishedJobsMakeRoomForBytes(t *testing.T) {
 	enqueue(t, backend, job, job, job)
 	if _, err := backend.Enqueue(t.Context(), job); !errors.Is(err, ports.ErrQueueFull) {
 		t.Errorf("Enqueue of 300 bytes beside 900 of 1000 = %v, want %v", err, ports.ErrQueueFull)
+	}
+}
+
+func TestReceiptsAndKeysHaveABound(t *testing.T) {
+	const most = 10
+	backend := inmemqueue.New(inmemqueue.Config{MaxJobs: most})
+	c := openConsumer(t, backend, time.Minute)
+	numbered := func(n int) domain.NewJob {
+		job := workJob(domain.JobOptions{
+			KeepCompleted: domain.KeepNone(),
+			Deduplication: domain.Deduplication{Key: fmt.Sprint("key", n), TTL: time.Hour},
+		})
+		job.Receipt = fmt.Sprint("receipt", n)
+		return job
+	}
+	status := func(job domain.NewJob) domain.EnqueueStatus {
+		results, err := backend.Enqueue(t.Context(), job)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if results[0].Status == domain.Accepted {
+			settle(t, c, leaseOne(t, c), domain.Outcome{Kind: domain.Completed})
+		}
+		return results[0].Status
+	}
+	for n := range 3 * most {
+		if got := status(numbered(n)); got != domain.Accepted {
+			t.Fatalf("job %d is %s, want accepted", n, got)
+		}
+	}
+	latest := numbered(3*most - 1)
+	if got := status(latest); got != domain.ReceiptKnown {
+		t.Errorf("the latest again is %s, want its receipt known", got)
+	}
+	if latest.Receipt = "another"; status(latest) != domain.Deduplicated {
+		t.Error("the latest key again is let in, want it held")
+	}
+	if got := status(numbered(0)); got != domain.Accepted {
+		t.Errorf("the first again is %s, want its receipt and key to have made room", got)
 	}
 }
 

@@ -18,6 +18,8 @@ type keyHold struct {
 type keyHolds struct {
 	byKey map[string]*keyHold
 	ends  keyHeap
+	// most is how many keys may have an end; those that end first make room.
+	most int
 }
 
 // owner returns the job that holds the key.
@@ -74,7 +76,7 @@ func (k *keyHolds) heldBy(job *domain.Job) *keyHold {
 
 // expire frees the keys whose time has passed.
 func (k *keyHolds) expire(now instant) {
-	for len(k.ends) > 0 && k.ends[0].until <= now {
+	for len(k.ends) > 0 && (k.ends[0].until <= now || len(k.ends) > k.most) {
 		h := heap.Pop(&k.ends).(*keyHold)
 		if k.byKey[h.key] == h {
 			delete(k.byKey, h.key)

@@ -10,7 +10,9 @@ import (
 // that its job was enqueued, on whatever queue. It is locked after the queues. A nil book serves
 // calls without receipts.
 type receiptBook struct {
-	mu    sync.Mutex
+	mu sync.Mutex
+	// most is how many receipts are known at most; the oldest make room.
+	most  int
 	known map[string]*receiptEntry
 	// oldest to newest is the order in which receipts end.
 	oldest, newest *receiptEntry
@@ -40,7 +42,7 @@ func (b *receiptBook) expire(now instant) {
 	if b == nil {
 		return
 	}
-	for b.oldest != nil && b.oldest.until <= now {
+	for b.oldest != nil && (b.oldest.until <= now || len(b.known) > b.most) {
 		delete(b.known, b.oldest.receipt)
 		b.oldest = b.oldest.next
 	}

@@ -96,8 +96,8 @@ func (e *SkipError) Error() string { return "skipped: " + e.Reason }
 type SnoozeError struct{ For time.Duration }
 
 // Snooze returns an error with which the handler of a queue job asks to be
-// called again later; the attempt does not count. For a scheduled job, which
-// has no queue to wait in, it means [RetryAfter].
+// called again later, after 100 ms at least; the attempt does not count. For a
+// scheduled job, which has no queue to wait in, it means [RetryAfter].
 func Snooze(d time.Duration) error { return &SnoozeError{For: d} }
 
 // Error returns the time the job is put off for.
@@ -107,7 +107,8 @@ func (e *SnoozeError) Error() string { return fmt.Sprintf("snoozed for %s", e.Fo
 type RateLimitError struct{ For time.Duration }
 
 // RateLimit returns an error with which the handler of a queue job says that
-// nothing of its queue can be worked for d; the job goes back, unburnt.
+// nothing of its queue can be worked for d, 100 ms at least; the job goes
+// back, unburnt.
 func RateLimit(d time.Duration) error { return &RateLimitError{For: d} }
 
 // Error returns the time the queue is held for.

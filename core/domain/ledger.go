@@ -173,6 +173,9 @@ type RunResult struct {
 	End   RunEnd
 	// JobID is the job of a fired run.
 	JobID JobID
+	// Attempts counts the charged attempts of a released run: whoever takes
+	// it over goes on from there.
+	Attempts int
 }
 
 // Dispatch puts the job of a claimed run on its queue.

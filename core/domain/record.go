@@ -38,7 +38,7 @@ const (
 const (
 	ReasonOverlap = "overlap"
 	ReasonPaused  = "paused"
-	ReasonJitter  = "jitter pending"
+	ReasonJitter  = "jitter_pending"
 	// ReasonTaken is given when the run was claimed or done before.
 	ReasonTaken = "taken"
 	// ReasonSuperseded is given when a newer definition of the job is live.

@@ -111,6 +111,9 @@ type Claim struct {
 	// Crashes counts the claims of this run that were lost after their
 	// handler had started.
 	Crashes int
+	// Attempts counts the attempts that were charged before the run was
+	// released.
+	Attempts int
 	// Fingerprint is that of the definition the run was claimed under.
 	Fingerprint string
 }

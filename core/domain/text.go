@@ -28,11 +28,9 @@ func Quote(s string) string {
 // must never fail because of what the failure says.
 func CleanText(s string, limit int) string {
 	if len(s) > limit {
-		end := limit
-		for end > 0 && !utf8.RuneStart(s[end]) {
-			end--
-		}
-		s = s[:end]
+		// A copy, so that the rest of a long text is not kept alive with it.
+		// What is cut of a character goes with what is not UTF-8.
+		s = strings.Clone(s[:max(limit, 0)])
 	}
 	s = strings.ToValidUTF8(s, "")
 	return strings.ReplaceAll(s, "\x00", "")

@@ -32,6 +32,20 @@ func TestCleanTextCutsBetweenCharacters(t *testing.T) {
 	}
 }
 
+func TestQuoteCutsAfter64Characters(t *testing.T) {
+	t.Parallel()
+	full := strings.Repeat("ü", 64)
+	for text, want := range map[string]string{
+		full[2:]:   `"` + full[2:] + `"`,
+		full:       `"` + full + `"`,
+		full + "x": `"` + full + `"…`,
+	} {
+		if got := domain.Quote(text); got != want {
+			t.Errorf("Quote of %d characters = %s, want %s", utf8.RuneCountInString(text), got, want)
+		}
+	}
+}
+
 func FuzzCleanText(f *testing.F) {
 	for _, seed := range []string{"", "plain", "日本語", "a\x00b", "\xff\xfe", "\xe6\x97", strings.Repeat("\x80", 40), "\xc3\xff\xa9"} {
 		f.Add(seed, 4)

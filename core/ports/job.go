@@ -10,6 +10,7 @@ import (
 // Handler works the jobs of one name on one queue.
 type Handler interface {
 	// Handle works the job and returns its result as JSON; nil means null.
+	// The job and its payload are the handler's until it returns.
 	// An error of package domain steers what follows ([domain.Permanent],
 	// [domain.RetryAfter], [domain.Skip], [domain.Snooze],
 	// [domain.RateLimit]); any other error is retried as the job's options

@@ -19,7 +19,11 @@ type attemptEnd struct {
 	took  time.Duration
 }
 
-var errGoexit = errors.New("handler ended its goroutine")
+var (
+	errGoexit = errors.New("handler ended its goroutine")
+	// errUntellable may mean that the goroutine ends, too.
+	errUntellable = fmt.Errorf("handler panicked with a value that cannot be told: %w", errGoexit)
+)
 
 // protect calls fn and hands what it returned to done, whether fn returns,
 // panics or ends its goroutine with runtime.Goexit. done runs on the calling
@@ -30,18 +34,31 @@ func protect(fn func() ([]byte, error), done func([]byte, error)) {
 		err      error
 		returned bool
 	)
+	told := false
+	tell := func(result []byte, err error) {
+		told = true
+		done(result, err)
+	}
+	defer func() {
+		if !told {
+			// The value of the panic could not be told: its own methods
+			// panicked or ended the goroutine.
+			_ = recover()
+			tell(nil, errUntellable)
+		}
+	}()
 	defer func() {
 		if returned {
-			done(result, err)
+			tell(result, err)
 			return
 		}
 		// A nil value means Goexit: since Go 1.21 panic(nil) has a value.
 		value := recover()
 		if value == nil {
-			done(nil, errGoexit)
+			tell(nil, errGoexit)
 			return
 		}
-		done(nil, &domain.PanicError{
+		tell(nil, &domain.PanicError{
 			Value: domain.CleanText(fmt.Sprint(value), domain.MaxReason),
 			Stack: domain.CleanText(string(debug.Stack()), domain.MaxStack),
 		})

@@ -61,10 +61,11 @@ func classifyError(err error) ending {
 	if _, ok := errors.AsType[*domain.SkipError](err); ok {
 		return endSkip
 	}
-	if _, ok := errors.AsType[*domain.SnoozeError](err); ok {
+	// A typed nil is a failure like any other.
+	if snooze, ok := errors.AsType[*domain.SnoozeError](err); ok && snooze != nil {
 		return endSnooze
 	}
-	if _, ok := errors.AsType[*domain.RateLimitError](err); ok {
+	if limit, ok := errors.AsType[*domain.RateLimitError](err); ok && limit != nil {
 		return endRateLimit
 	}
 	if isNoResult(err) {
@@ -96,10 +97,10 @@ func decideJob(job *domain.Job, end attemptEnd, dice float64) (domain.Outcome, b
 		return domain.Outcome{Kind: domain.Returned, Reason: reasonOf(err)}, true
 	case endSnooze:
 		snooze, _ := errors.AsType[*domain.SnoozeError](err)
-		return domain.Outcome{Kind: domain.Snoozed, After: clampDelay(snooze.For), Reason: reasonOf(err)}, true
+		return domain.Outcome{Kind: domain.Snoozed, After: clampPause(snooze.For), Reason: reasonOf(err)}, true
 	case endRateLimit:
 		limit, _ := errors.AsType[*domain.RateLimitError](err)
-		return domain.Outcome{Kind: domain.RateLimited, After: clampDelay(limit.For), Reason: reasonOf(err)}, true
+		return domain.Outcome{Kind: domain.RateLimited, After: clampPause(limit.For), Reason: reasonOf(err)}, true
 	case endPermanent:
 		return failedOutcome(err), true
 	case endFailure, endTimeout:
@@ -164,14 +165,14 @@ func decideRun(retries domain.Retries, attempt int, end attemptEnd, dice float64
 
 // retryDelay is the wait that the error asks for, else the backoff's.
 func retryDelay(err error, backoff domain.Backoff, attempts int, dice float64) time.Duration {
-	if after, ok := errors.AsType[*domain.RetryAfterError](err); ok {
+	if after, ok := errors.AsType[*domain.RetryAfterError](err); ok && after != nil {
 		return clampDelay(after.After)
 	}
-	if snooze, ok := errors.AsType[*domain.SnoozeError](err); ok {
-		return clampDelay(snooze.For)
+	if snooze, ok := errors.AsType[*domain.SnoozeError](err); ok && snooze != nil {
+		return clampPause(snooze.For)
 	}
-	if limit, ok := errors.AsType[*domain.RateLimitError](err); ok {
-		return clampDelay(limit.For)
+	if limit, ok := errors.AsType[*domain.RateLimitError](err); ok && limit != nil {
+		return clampPause(limit.For)
 	}
 	return backoff.After(attempts, dice)
 }
@@ -179,6 +180,11 @@ func retryDelay(err error, backoff domain.Backoff, attempts int, dice float64) t
 func clampDelay(d time.Duration) time.Duration {
 	return min(max(d, 0), domain.MaxDelay)
 }
+
+// pauseLeast keeps a job that is put off uncharged from turning in circles.
+const pauseLeast = 100 * time.Millisecond
+
+func clampPause(d time.Duration) time.Duration { return max(clampDelay(d), pauseLeast) }
 
 // abandonedStep is what becomes of a run taken over from a worker that died.
 type abandonedStep uint8

@@ -34,6 +34,7 @@ type journal struct {
 	clock   *storeClock
 
 	mu      sync.Mutex
+	latest  time.Time
 	counts  map[domain.Event]int
 	pending []domain.Record
 	// spare is an empty list to go on with while a taken one is appended.
@@ -67,7 +68,7 @@ func newJournal(replica string, store ports.RunStore, log *slog.Logger, clock *s
 // Record takes in decisions. It does not block; when the store is so far
 // behind that too many records wait, the newest are shed and counted.
 func (j *journal) Record(records ...domain.Record) {
-	now := j.clock.Now()
+	now := j.tick()
 	for i := range records {
 		records[i].At = now
 		records[i].Replica = j.replica
@@ -89,6 +90,19 @@ func (j *journal) Record(records ...domain.Record) {
 	if len(j.pending) >= journalEnough {
 		signal(j.enough)
 	}
+}
+
+// tick returns the store's time, but never less than before: after a step of
+// its clock the history stays in the order in which things happened.
+func (j *journal) tick() time.Time {
+	now := j.clock.Now()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if now.Before(j.latest) {
+		return j.latest
+	}
+	j.latest = now
+	return now
 }
 
 // Counts returns how often each decision was made since the start.

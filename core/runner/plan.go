@@ -52,7 +52,7 @@ func planDue(r planRequest) []plannedIntent {
 		}
 		intent := r.intent(from, d.Last)
 		jitter := domain.Jitter(r.namespace, r.job.Name, d.Last, r.job.Policy.MaxJitter)
-		if jitter > 0 {
+		if d.Last.Add(jitter).After(r.now) {
 			r.jitterPending = true
 		} else {
 			intent.Slot = slotFor(r.job.Policy.Overlap)

@@ -31,6 +31,9 @@ type run struct {
 	// jittering, stuck and ended are guarded by the scheduler's mutex. Ended
 	// tells that what becomes of the run is decided, if not yet written.
 	jittering, stuck, ended bool
+	// charged counts the attempts that failed, those on former replicas
+	// included; guarded likewise.
+	charged int
 	// freed is signalled when the overlap slot may have become free.
 	freed  chan struct{}
 	report RunReport
@@ -62,9 +65,10 @@ type RunReport struct {
 func (s *scheduler) begin(job *jobState, g grant) *run {
 	r := &run{
 		job: job, claim: g.claim,
-		freed:  make(chan struct{}, 1),
-		done:   make(chan struct{}),
-		report: RunReport{Run: g.claim.Run},
+		freed:   make(chan struct{}, 1),
+		done:    make(chan struct{}),
+		report:  RunReport{Run: g.claim.Run},
+		charged: g.claim.Attempts,
 	}
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())
 	s.mu.Lock()
@@ -305,13 +309,37 @@ func (s *scheduler) giveUp(r *run, cause error) {
 	switch {
 	case errors.Is(cause, domain.ErrShutdown):
 		s.end(r, domain.Record{Event: domain.EventReleased, Reason: reasonOf(cause)})
-		s.finish(r, domain.EndReleased)
+		s.handBack(r)
 	case errors.Is(cause, domain.ErrPreempted):
 		s.end(r, domain.Record{Event: domain.EventCancelled, Reason: reasonOf(cause)})
 		s.finish(r, domain.EndFinished)
 	default:
 		s.end(r, domain.Record{Event: domain.EventLost, Reason: reasonOf(cause)})
 	}
+}
+
+// handBack releases the claim of a run that did not come to its end, and
+// counts it if it had started.
+func (s *scheduler) handBack(r *run) {
+	s.mu.Lock()
+	if r.claim.Phase >= domain.PhaseStarted {
+		s.handedBack++
+	}
+	s.mu.Unlock()
+	s.finish(r, domain.EndReleased)
+}
+
+// charged returns how many attempts of the run were charged.
+func (s *scheduler) charged(r *run) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return r.charged
+}
+
+func (s *scheduler) charge(r *run, attempts int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.charged = attempts
 }
 
 // note records a decision about the run.
@@ -338,7 +366,7 @@ func (s *scheduler) finish(r *run, end domain.RunEnd) {
 	var failing outage
 	for {
 		ref := s.ref(r)
-		held, err := s.finishes.Do(s.living, domain.RunResult{Claim: ref, End: end})
+		held, err := s.finishes.Do(s.living, domain.RunResult{Claim: ref, End: end, Attempts: s.charged(r)})
 		switch {
 		case err == nil && held, errors.Is(err, ports.ErrClosed):
 			return

@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/core/ports"
 )
 
 // attempts tries the run's handler until it succeeds, fails for good, or must
 // give up. Attempts never overlap: each waits for the end of the one before.
 func (s *scheduler) attempts(r *run) {
-	for attempt := 1; ; attempt++ {
+	for attempt := s.charged(r) + 1; ; attempt++ {
 		s.note(r, domain.Record{Event: domain.EventStarted, Attempt: attempt, Late: r.late})
 		end, fenced := s.attempt(r, attempt)
 		if fenced {
@@ -35,6 +36,7 @@ func (s *scheduler) attempts(r *run) {
 		if errors.Is(end.cause, domain.ErrTimeout) {
 			event = domain.EventTimedOut
 		}
+		s.charge(r, attempt)
 		s.note(r, domain.Record{Event: event, Attempt: attempt, Took: end.took, Wait: step.wait, Reason: step.reason, Stack: step.stack})
 		if !s.waitForRetry(r, step.wait) {
 			return
@@ -105,12 +107,13 @@ func (s *scheduler) dispatched(r *run, attempt int, end *attemptEnd) bool {
 		end.err = fmt.Errorf("payload of %d bytes, at most %d are allowed: %w", len(end.result), s.cfg.MaxPayload, domain.ErrTooLarge)
 		return false
 	}
-	result, err := s.dispatches.Do(s.living, domain.Dispatch{Claim: s.ref(r), Job: s.newJob(r, end.result)})
-	if err == nil {
-		err = result.Err
-	}
+	result, err := s.dispatch(r, end.result)
 	if err != nil {
-		end.err = enqueueError(err)
+		end.err, end.cause = err, context.Cause(r.ctx)
+		return false
+	}
+	if result.Err != nil {
+		end.err = refused(result.Err)
 		return false
 	}
 	record := domain.Record{
@@ -128,9 +131,27 @@ func (s *scheduler) dispatched(r *run, attempt int, end *attemptEnd) bool {
 	return true
 }
 
-// enqueueError marks a refusal that the next attempt would meet again.
-func enqueueError(err error) error {
-	err = fmt.Errorf("dispatch: %w", err)
+// dispatch repeats the call until it is answered; it may be repeated, for the
+// receipt lets the job through once. It gives up with the run.
+func (s *scheduler) dispatch(r *run, payload []byte) (domain.DispatchResult, error) {
+	var failing outage
+	for {
+		result, err := s.dispatches.Do(s.living, domain.Dispatch{Claim: s.ref(r), Job: s.newJob(r, payload)})
+		if err == nil {
+			return result, nil
+		}
+		pause, report := failing.failed(s.ports.Now())
+		if report && s.living.Err() == nil {
+			s.ports.Log.WarnContext(s.living, "run not dispatched yet", "run_id", r.claim.Run.String(), "err", err)
+		}
+		if errors.Is(err, ports.ErrClosed) || s.living.Err() != nil || !wait(r.ctx, pause) {
+			return domain.DispatchResult{}, err
+		}
+	}
+}
+
+// refused marks a refusal that the next attempt would meet again.
+func refused(err error) error {
 	if errors.Is(err, domain.ErrInvalid) {
 		return domain.Permanent(err)
 	}
@@ -161,19 +182,26 @@ func (s *scheduler) conclude(r *run, attempt int, end attemptEnd, step runStep) 
 	if step.event == domain.EventLost {
 		return
 	}
-	how := domain.EndFinished
 	if step.event == domain.EventReleased {
-		how = domain.EndReleased
+		s.handBack(r)
+		return
 	}
-	s.finish(r, how)
+	s.finish(r, domain.EndFinished)
 }
 
 // waitForRetry waits for the next attempt; it reports false if the run had to
 // give up meanwhile.
 func (s *scheduler) waitForRetry(r *run, pause time.Duration) bool {
-	if wait(r.ctx, pause) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
 		return true
+	case <-r.ctx.Done():
+		s.giveUp(r, context.Cause(r.ctx))
+	case <-s.quieting.Done():
+		// Another replica may wait as well, and this one can stop.
+		s.giveUp(r, domain.ErrShutdown)
 	}
-	s.giveUp(r, context.Cause(r.ctx))
 	return false
 }

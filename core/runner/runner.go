@@ -231,6 +231,3 @@ func (s *scheduler) status() map[string]JobStatus {
 
 // Counts returns how often each decision was made since the start.
 func (r *Runner) Counts() map[domain.Event]int { return r.journal.Counts() }
-
-// Now returns the store's time, by which ticks are planned.
-func (r *Runner) Now() time.Time { return r.clock.Now() }

@@ -55,6 +55,8 @@ type scheduler struct {
 	drained chan struct{}
 	// fenced counts the handlers that went on after their runs were given back.
 	fenced int
+	// handedBack counts the runs that had started and were given back since.
+	handedBack int
 
 	planned  chan struct{}
 	quieting context.Context //nolint:containedctx // ends when the scheduler takes no new run
@@ -227,25 +229,27 @@ func (s *scheduler) CancelAll(cause error) {
 }
 
 // Release gives back the runs whose handlers are still running and fences the
-// handlers off. It returns how many there were.
+// handlers off. It returns how many runs did not come to their end, those
+// that ended with their context included.
 func (s *scheduler) Release(ctx context.Context) int {
 	s.CancelAll(domain.ErrShutdown)
 	s.mu.Lock()
 	var results []domain.RunResult
 	for _, r := range s.runs {
 		if !r.ended {
-			results = append(results, domain.RunResult{Claim: r.claim.Ref(), End: domain.EndReleased})
+			results = append(results, domain.RunResult{Claim: r.claim.Ref(), End: domain.EndReleased, Attempts: r.charged})
 		}
 	}
+	count := len(results) + s.handedBack
 	s.mu.Unlock()
 	close(s.released)
 	if len(results) == 0 {
-		return 0
+		return count
 	}
 	if _, err := s.ports.Ledger.Finish(ctx, results); err != nil {
 		s.ports.Log.ErrorContext(ctx, "runs not released: their claims run out by themselves", "count", len(results), "err", err)
 	}
-	return len(results)
+	return count
 }
 
 // Wait returns when the scheduler's goroutines have ended, those of handlers

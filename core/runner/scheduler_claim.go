@@ -208,10 +208,12 @@ func (s *scheduler) noteLast(job *jobState, records []domain.Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	job.last = LastRun{Run: latest.Run, Event: latest.Event, Reason: latest.Reason, At: s.clock.Now()}
-	if latest.Run.Origin == domain.OriginSchedule {
-		job.lastTick = latest.Run.Planned()
-		if latest.Until.After(job.lastTick) {
-			job.lastTick = latest.Until
+	if latest.Run.Origin != domain.OriginSchedule {
+		return
+	}
+	for _, tick := range []time.Time{latest.Run.Planned(), latest.Until} {
+		if tick.After(job.lastTick) {
+			job.lastTick = tick
 		}
 	}
 }

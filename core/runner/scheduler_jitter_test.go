@@ -9,6 +9,7 @@ import (
 
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/runner"
+	"github.com/taktwork/takt/core/schedule"
 )
 
 // jitterOf is the jitter of the job's tick at the given time of the test.
@@ -107,4 +108,31 @@ func TestRun_waitsUntilTheSameMomentOnAnotherReplica(t *testing.T) {
 			t.Errorf("the second replica's run = %q, want a start at %s", got, due)
 		}
 	})
+}
+
+func TestJitter_thatHasPassedSkipsNoLateTick(t *testing.T) {
+	for name, c := range map[string]struct {
+		policy  domain.OverlapPolicy
+		misfire schedule.MisfirePolicy
+		away    time.Duration
+	}{
+		"late ticks just run":  {domain.OverlapAllow, schedule.MisfireOnce, 5 * time.Second},
+		"missed ticks all run": {domain.OverlapAllow, schedule.MisfireAll, 30 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFleet(t)
+				job := tickJob(t, "report", time.Second, takes(0))
+				job.Policy.MaxJitter, job.Policy.Overlap, job.Misfire.Policy = 10*time.Millisecond, c.policy, c.misfire
+				ann := f.start(t, "ann", job)
+				f.ledger.cut("claim")
+				f.waitUntil(c.away + 500*time.Millisecond)
+				f.ledger.heal()
+				f.waitUntil(c.away + 5500*time.Millisecond)
+				if skipped := ann.told("report", "skipped"); len(skipped) > 0 {
+					t.Errorf("skipped: %q, want none", skipped)
+				}
+			})
+		})
+	}
 }

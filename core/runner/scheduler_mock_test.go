@@ -355,7 +355,7 @@ func TestFailedEnqueueOfRun_triesTheHandlerAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := stageRunner(t, queuedJob(2))
 		gomock.InOrder(s.grants(domain.SlotSkip, domain.Granted),
-			s.attempt(t, 1, 0, makes(`1`)), s.dispatches(`1`, domain.DispatchResult{}, ports.ErrUnavailable),
+			s.attempt(t, 1, 0, makes(`1`)), s.dispatches(`1`, domain.DispatchResult{Err: ports.ErrQueueFull}, nil),
 			s.attempt(t, 2, time.Second, makes(`2`)), s.dispatches(`2`, domain.DispatchResult{Err: ports.ErrQueueFull}, nil),
 			s.attempt(t, 3, 2*time.Second, makes(`3`)), s.dispatches(`3`, domain.DispatchResult{Status: domain.Dispatched, ID: "x"}, nil))
 		report := s.run(t)
@@ -363,6 +363,17 @@ func TestFailedEnqueueOfRun_triesTheHandlerAgain(t *testing.T) {
 		if report.JobID != "x" {
 			t.Errorf("JobID = %q, want the queue's", report.JobID)
 		}
+	})
+}
+
+func TestFailedEnqueueOfRun_isRepeatedWithoutTheHandlerWhileTheStoreIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := stageRunner(t, queuedJob(0))
+		gomock.InOrder(s.grants(domain.SlotSkip, domain.Granted), s.attempt(t, 1, 0, makes(`1`)),
+			s.dispatches(`1`, domain.DispatchResult{}, ports.ErrUnavailable),
+			s.dispatches(`1`, domain.DispatchResult{}, errors.New("reply lost")),
+			s.dispatches(`1`, domain.DispatchResult{Status: domain.Dispatched, ID: "x"}, nil))
+		wantReport(t, s.run(t), domain.EventFired, 1)
 	})
 }
 

@@ -3,6 +3,7 @@ package runner_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -56,20 +57,20 @@ func TestStop_givesBackRunsThatHaveNotStarted(t *testing.T) {
 	})
 }
 
-func TestStop_cutsTheWaitForARetryWhenItCancels(t *testing.T) {
+func TestStop_cutsTheWaitForARetryAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t)
 		job := tickJob(t, "report", 5*time.Second, fails("down"))
 		job.Policy.Retries = domain.Retries{Count: 1, Backoff: domain.Backoff{Kind: domain.BackoffFixed, Delay: time.Hour}}
 		r := f.start(t, "ann", job)
 		f.waitUntil(6 * time.Second)
-		if report := r.stop(); report.Runs != 0 {
-			t.Errorf("Stop = %+v, want no handler left behind", report)
+		if report := r.stop(); report.Runs != 1 {
+			t.Errorf("Stop = %+v, want the run that did not come to its end", report)
 		}
-		if took := time.Since(f.origin); took != 16*time.Second {
-			t.Errorf("Stop ended at %s, want the end of the drain, 16s", took)
+		if took := time.Since(f.origin); took != 6*time.Second {
+			t.Errorf("Stop ended at %s, want it at once, 6s", took)
 		}
-		wantLines(t, "ends", r.told("report", "released", "failed"), "16s +5s released (worker is shutting down)")
+		wantLines(t, "ends", r.told("report", "released", "failed"), "6s +5s released (worker is shutting down)")
 	})
 }
 
@@ -83,8 +84,8 @@ func TestStop_cancelsAndGivesBackRunsThatTakeTooLong(t *testing.T) {
 			return nil, ctx.Err()
 		}))
 		f.waitUntil(6 * time.Second)
-		if report := r.stop(); report.Runs != 0 {
-			t.Errorf("Stop = %+v, want no handler left behind", report)
+		if report := r.stop(); report.Runs != 1 {
+			t.Errorf("Stop = %+v, want the run that was cut off", report)
 		}
 		if err := <-cause; !errors.Is(err, domain.ErrShutdown) {
 			t.Errorf("cause = %v, want ErrShutdown", err)
@@ -161,6 +162,29 @@ func TestStop_isHurried(t *testing.T) {
 		r.stop()
 		if took := time.Since(f.origin); took > 7100*time.Millisecond {
 			t.Errorf("Stop ended at %s, want it within a second of the hurry", took)
+		}
+	})
+}
+
+func TestStop_handsTheCountOfAttemptsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		var calls atomic.Int64
+		job := func() runner.ScheduledJob {
+			job := manualJob("report", func(context.Context, domain.RunKey, int) ([]byte, error) {
+				calls.Add(1)
+				return nil, errors.New("down")
+			})
+			job.Policy.Retries = domain.Retries{Count: 2, Backoff: domain.Backoff{Kind: domain.BackoffFixed, Delay: time.Minute}}
+			return job
+		}
+		ann, bob := f.start(t, "ann", job()), f.start(t, "bob", job())
+		go func() { _, _ = ann.Trigger(context.Background(), "report", "x") }()
+		f.waitUntil(90 * time.Second)
+		ann.stop()
+		f.waitUntil(10 * time.Minute)
+		if n := calls.Load(); n != 3 {
+			t.Errorf("%d attempts on both replicas, want 3 of a run with 2 retries:\n%q\n%q", n, ann.story("report"), bob.story("report"))
 		}
 	})
 }

@@ -330,6 +330,9 @@ func (s *scheduler) adopt(g grant) {
 	}
 	job := s.jobs[g.claim.Run.Job]
 	record := domain.Record{Event: domain.EventAbandoned, Run: g.claim.Run, Count: g.claim.Crashes, Reason: "its replica let the claim run out"}
+	if g.claim.Phase >= domain.PhaseStarted && g.claim.Crashes == 0 {
+		record.Reason = "its replica gave it back"
+	}
 	switch decideAbandoned(&job.ScheduledJob, g.claim, s.clock.Now()) {
 	case driveAgain:
 		s.journal.Record(record)

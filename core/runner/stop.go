@@ -162,7 +162,8 @@ func (r *Runner) release(ctx context.Context, limit time.Duration) StopReport {
 // flush ends the loops and writes the last records.
 func (r *Runner) flush(ctx context.Context, limit time.Duration) {
 	if r.scheduler != nil {
-		if err := r.ports.Waker.Stop(ctx); err != nil {
+		// It has no wake under way that lasts: wakes only plan.
+		if err := r.ports.Waker.Stop(context.WithoutCancel(ctx)); err != nil {
 			r.ports.Log.WarnContext(ctx, "waker not stopped", "err", err)
 		}
 	}

@@ -64,7 +64,10 @@ func (s *scheduler) claimNow(job *jobState, key domain.RunKey) triggered {
 		return triggered{run: s.begin(job, grant{claim: verdict.Claim, asked: asked}), report: report}
 	case domain.Taken:
 		report.Reason, report.By = domain.ReasonTaken, verdict.Owner
-		return triggered{report: report}
+		if key.Origin == domain.OriginStart {
+			// Whoever has it records it.
+			return triggered{report: report}
+		}
 	case domain.Superseded:
 		report.Reason = domain.ReasonSuperseded
 	case domain.Paused:

@@ -35,6 +35,9 @@ func (w *worker) fenced(a *jobAttempt) bool {
 // work runs the attempt's handler on the calling goroutine and reports
 // whether the goroutine is to wait for another one.
 func (w *worker) work(a *jobAttempt) (more bool) {
+	if w.fenced(a) {
+		return false
+	}
 	defer a.ctx.cancel(nil)
 	pprof.SetGoroutineLabels(a.route.labels)
 	protect(func() ([]byte, error) {
@@ -49,7 +52,7 @@ func (w *worker) work(a *jobAttempt) (more bool) {
 // settler. It reports whether the goroutine is to wait for another one, and
 // counts it among the idle ones then.
 func (w *worker) finish(a *jobAttempt, end attemptEnd) (more bool) {
-	if len(end.result) > w.cfg.MaxPayload {
+	if end.err == nil && len(end.result) > w.cfg.MaxPayload {
 		end.result, end.err = nil, &resultError{cause: fmt.Errorf("result of %d bytes: %w", len(end.result), domain.ErrTooLarge)}
 	}
 	outcome, ours := decideJob(&a.lease.Job, end, w.dice())
@@ -89,7 +92,7 @@ func (w *worker) conclude(a *jobAttempt, ours bool) (discarded bool) {
 	w.active[last] = nil
 	w.active = w.active[:last]
 	if a.lost || !ours {
-		a.state = attemptOver
+		a.letGo()
 		w.free++
 		return true
 	}

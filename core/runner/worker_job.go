@@ -49,3 +49,11 @@ type jobAttempt struct {
 	event   domain.Event
 	took    time.Duration
 }
+
+// letGo lets go of the payload and the result when the attempt is over, so
+// that a long job does not keep alive those that it came in a batch with. It
+// is called with the worker's mutex held, after the handler has returned.
+func (a *jobAttempt) letGo() {
+	a.state = attemptOver
+	a.lease.Job.Data, a.outcome = nil, domain.Outcome{}
+}

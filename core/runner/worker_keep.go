@@ -31,7 +31,7 @@ type keeper struct {
 func (w *worker) keepLoop(ctx context.Context) {
 	timing := w.cfg.Timing
 	renew := timing.JobLease / renewalsPerLease
-	beat := min(renew, timing.Recover, timing.Stuck)
+	beat := min(renew, timing.Recover, timing.Stuck/2)
 	k := &keeper{worker: w, beat: beat, renew: renew, renewed: w.now(), recovered: w.now()}
 	ticker := time.NewTicker(beat)
 	defer ticker.Stop()
@@ -156,7 +156,7 @@ func (w *worker) lose(a *jobAttempt) []domain.Record {
 	case a.state == attemptActive:
 		w.end(a, domain.ErrLeaseLost)
 	case a.state == attemptFinished:
-		a.state = attemptOver
+		a.letGo()
 		w.finished = slices.DeleteFunc(w.finished, func(b *jobAttempt) bool { return a == b })
 		w.free++
 	default:

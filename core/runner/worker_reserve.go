@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/taktwork/takt/core/domain"
@@ -97,6 +98,10 @@ func (w *worker) begin(leases []domain.Lease) {
 	now := w.now()
 	attempts := make([]jobAttempt, len(leases))
 	w.mu.Lock()
+	if w.quiet {
+		// Each goes back to the front, so that the first must go last.
+		slices.Reverse(leases)
+	}
 	for i := range leases {
 		attempts[i].lease, attempts[i].started = &leases[i], now
 		w.beginOne(&attempts[i])

@@ -17,6 +17,13 @@ type settleRoom struct {
 	records     [maxSettlements]domain.Record
 }
 
+// clear lets go of what a batch held.
+func (r *settleRoom) clear(n int) {
+	clear(r.batch[:n])
+	clear(r.settlements[:n])
+	clear(r.records[:n])
+}
+
 // settleLoop writes outcomes until ctx ends.
 func (w *worker) settleLoop(ctx context.Context) {
 	room := new(settleRoom)
@@ -43,10 +50,11 @@ func (w *worker) settleBatch(ctx context.Context, room *settleRoom) bool {
 	}
 	reply, _ := w.write(ctx, batch, room, limit)
 	w.begin(reply.Leases)
+	defer room.clear(len(batch))
 
 	w.mu.Lock()
 	for _, a := range batch {
-		a.state = attemptOver
+		a.letGo()
 	}
 	w.settling = nil
 	w.free += len(batch) - len(reply.Leases)

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/mock/gomock"
 
 	"github.com/taktwork/takt/core/domain"
@@ -339,6 +340,47 @@ func TestHealthTellsOfOutcomesThatPileUp(t *testing.T) {
 		pass(3 * time.Second)
 		if health := d.runner.Health(); len(health.Problems) != 0 || health.Queues[0].Unsettled != 0 {
 			t.Errorf("Health() = %+v, want all well after the outage", health)
+		}
+	})
+}
+
+// gate holds what a Reserve leased until it opens.
+type gate struct {
+	ports.Consumer
+
+	open chan struct{}
+}
+
+func (g *gate) Reserve(ctx context.Context, limit int) ([]domain.Lease, error) {
+	leases, err := g.Consumer.Reserve(ctx, limit)
+	<-g.open
+	return leases, err
+}
+
+func TestStop_returnsLeasesThatComeLateInTheirOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opened := make(chan struct{})
+		d := open(t, handlers{"job": route(func(context.Context, *domain.Job) ([]byte, error) { return nil, nil })}, func(d *desk) {
+			inner := d.ports.OpenConsumer
+			d.ports.OpenConsumer = func(o ports.ConsumerOptions) (ports.Consumer, error) {
+				consumer, err := inner(o)
+				return &gate{Consumer: consumer, open: opened}, err
+			}
+		})
+		ids := d.put("job", 4, domain.JobOptions{})
+		pass(time.Second)
+		time.AfterFunc(100*time.Millisecond, func() { close(opened) })
+		d.stop(runner.StopBudget{Drain: time.Second, Cancel: time.Second, Release: time.Second})
+		views, err := d.backend.Jobs(context.Background(), mail, domain.JobFilter{State: domain.StateWait})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []domain.JobID
+		for _, view := range views {
+			got = append(got, view.Job.ID)
+		}
+		if diff := cmp.Diff(ids, got); diff != "" {
+			t.Errorf("the queue after the stop (-want +got):\n%s", diff)
 		}
 	})
 }

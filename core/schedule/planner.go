@@ -175,37 +175,6 @@ func (p *Planner) NextDeadline() time.Time {
 	return instant(first)
 }
 
-// DeadlineAfter returns the earliest instant after t, or the zero time when
-// there is none. It looks past instants that are due but were not taken yet,
-// for a timer that is armed before its task has run.
-func (p *Planner) DeadlineAfter(t time.Time) time.Time {
-	if p.queue.len() == 0 {
-		return time.Time{}
-	}
-	if best := p.earliest(0, t, key(t), math.MaxInt64); best < math.MaxInt64 {
-		return instant(best)
-	}
-	return time.Time{}
-}
-
-// earliest searches the part of the heap below node for instants after t.
-func (p *Planner) earliest(node int, t time.Time, limit, best int64) int64 {
-	if node >= p.queue.len() || p.queue.heap[node].at >= best {
-		return best
-	}
-	entry := p.queue.heap[node]
-	if entry.at > limit { // Nothing below is earlier.
-		return entry.at
-	}
-	if next := p.jobs[entry.slot].Schedule.Next(t); !next.IsZero() {
-		best = min(best, key(next))
-	}
-	for child := node*arity + 1; child <= node*arity+arity; child++ {
-		best = p.earliest(child, t, limit, best)
-	}
-	return best
-}
-
 // advance moves a job to its next instant; a job without one is removed.
 func (p *Planner) advance(slot int32, cursor, next time.Time) {
 	if next.IsZero() {

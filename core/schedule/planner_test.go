@@ -99,13 +99,7 @@ func TestAScheduleThatEndsLeavesThePlanner(t *testing.T) {
 	if got := p.NextDeadline(); !got.IsZero() {
 		t.Errorf("NextDeadline = %s, want none", got)
 	}
-	if got := p.DeadlineAfter(start); !got.IsZero() {
-		t.Errorf("DeadlineAfter = %s, want none", got)
-	}
 	p.Set(schedule.Planned{ID: "once", Schedule: once(start.Add(time.Minute)), Cursor: start})
-	if got := p.DeadlineAfter(start.Add(time.Minute)); !got.IsZero() {
-		t.Errorf("DeadlineAfter the only instant = %s, want none", got)
-	}
 	if p.Set(schedule.Planned{ID: "once", Schedule: schedule.Every{}, Cursor: start}) || p.Len() != 0 {
 		t.Error("replacing a schedule by an empty one keeps the job")
 	}
@@ -200,7 +194,7 @@ func TestClockStepsNeitherLoseNorDoubleAnInstant(t *testing.T) {
 				latest = now
 			}
 			p.Due(now, func(d schedule.Due) { models[d.ID].take(t, d, now) })
-			checkDeadlines(t, &p, now, models)
+			checkDeadline(t, &p, models)
 		}
 		for id, m := range models {
 			if want := m.schedule.Count(m.start, latest); m.count != want {
@@ -236,29 +230,17 @@ func (m *model) take(t *testing.T, d schedule.Due, now time.Time) {
 	m.cursor = d.Latest
 }
 
-// checkDeadlines compares the deadlines with those of all the models.
-func checkDeadlines(t *testing.T, p *schedule.Planner, now time.Time, models map[string]*model) {
+// checkDeadline compares the deadline with those of all the models.
+func checkDeadline(t *testing.T, p *schedule.Planner, models map[string]*model) {
 	t.Helper()
-	for _, ahead := range []time.Duration{-time.Hour, 0, time.Second, 3 * time.Hour} {
-		var next, after time.Time
-		for _, m := range models {
-			n := m.schedule.Next(m.cursor)
-			if next.IsZero() || n.Before(next) {
-				next = n
-			}
-			if !n.After(now.Add(ahead)) {
-				n = m.schedule.Next(now.Add(ahead))
-			}
-			if after.IsZero() || n.Before(after) {
-				after = n
-			}
+	var next time.Time
+	for _, m := range models {
+		if n := m.schedule.Next(m.cursor); next.IsZero() || n.Before(next) {
+			next = n
 		}
-		if got := p.NextDeadline(); !got.Equal(next) {
-			t.Fatalf("NextDeadline = %s, want %s", got, next)
-		}
-		if got := p.DeadlineAfter(now.Add(ahead)); !got.Equal(after) {
-			t.Fatalf("DeadlineAfter(%s) = %s, want %s", now.Add(ahead), got, after)
-		}
+	}
+	if got := p.NextDeadline(); !got.Equal(next) {
+		t.Fatalf("NextDeadline = %s, want %s", got, next)
 	}
 }
 

@@ -105,12 +105,17 @@ func (s *SchedulerService) EnqueueAll(ctx context.Context, jobs ...domain.NewJob
 			setDefault(&jobs[i].Queue, domain.QueueName(e.settings.DefaultQueue))
 		}
 	}
+	var declared domain.QueueName
 	for i := range jobs {
 		if !json.Valid(jobs[i].Data) {
 			return nil, domain.Invalidf("enqueue: job %s: its data is not JSON", domain.Quote(jobs[i].Name))
 		}
-		if queue := string(jobs[i].Queue); e.settings.Queueing() && !e.registry.known[queue] {
-			return nil, fmt.Errorf("enqueue: %w: %s", ErrUnknownQueue, e.registry.undeclared(queue))
+		if jobs[i].Queue == declared {
+			continue
+		}
+		declared = jobs[i].Queue
+		if e.settings.Queueing() && !e.registry.known[string(declared)] {
+			return nil, fmt.Errorf("enqueue: %w: %s", ErrUnknownQueue, e.registry.undeclared(string(declared)))
 		}
 	}
 	return e.stores.enqueuer.Enqueue(ctx, jobs...)

@@ -35,7 +35,7 @@ func (w *worker) fenced(a *jobAttempt) bool {
 // work runs the attempt's handler on the calling goroutine and reports
 // whether the goroutine is to wait for another one.
 func (w *worker) work(a *jobAttempt) (more bool) {
-	if w.fenced(a) {
+	if a.ctx.Err() != nil && w.fenced(a) {
 		return false
 	}
 	defer a.ctx.cancel(nil)

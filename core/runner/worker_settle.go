@@ -10,18 +10,12 @@ import (
 	"github.com/taktwork/takt/core/ports"
 )
 
-// settleRoom is what one batch after the other is put together in.
+// settleRoom is what one batch after the other is put together in. It keeps
+// alive what the latest batch held, not more.
 type settleRoom struct {
 	batch       [maxSettlements]*jobAttempt
 	settlements [maxSettlements]domain.Settlement
 	records     [maxSettlements]domain.Record
-}
-
-// clear lets go of what a batch held.
-func (r *settleRoom) clear(n int) {
-	clear(r.batch[:n])
-	clear(r.settlements[:n])
-	clear(r.records[:n])
 }
 
 // settleLoop writes outcomes until ctx ends.
@@ -50,7 +44,6 @@ func (w *worker) settleBatch(ctx context.Context, room *settleRoom) bool {
 	}
 	reply, _ := w.write(ctx, batch, room, limit)
 	w.begin(reply.Leases)
-	defer room.clear(len(batch))
 
 	w.mu.Lock()
 	for _, a := range batch {

@@ -181,8 +181,9 @@ func (a *App) Stop(ctx context.Context) StopReport {
 	a.report.StopReport = a.engine.runner.Stop(ctx, runner.StopBudget{
 		Drain: drainShare * share, Cancel: cancelShare * share, Release: releaseShare * share,
 	})
-	a.report.Dropped = a.engine.stores.remaining()
 	a.report.Err = errors.Join(a.fx.Stop(context.Background()), a.engine.stores.close())
+	// Counted last, for stop hooks may have enqueued.
+	a.report.Dropped = a.engine.stores.remaining()
 	return a.report
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/fx"
 
+	"github.com/taktwork/takt/app/config"
 	"github.com/taktwork/takt/app/control"
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/ports"
@@ -69,6 +70,8 @@ type EnqueueReply struct {
 type EnqueueAnswer struct {
 	ID     string `json:"id"`
 	Status string `json:"status"`
+	// Note says what is odd about a job that was accepted.
+	Note string `json:"note,omitempty"`
 }
 
 // HealthReply is how a worker does.
@@ -83,8 +86,10 @@ type HealthReply struct {
 	UptimeSeconds float64       `json:"uptimeSeconds"`
 	// Stalled tells that the loops do not move; problems that a restart would
 	// not mend are in Problems alone.
-	Stalled  bool     `json:"stalled"`
-	Problems []string `json:"problems"`
+	Stalled bool `json:"stalled"`
+	// Counts tells how often each decision was made since the start, by event.
+	Counts   map[string]int `json:"counts"`
+	Problems []string       `json:"problems"`
 }
 
 // QueueHealth is how one queue's worker does.
@@ -165,7 +170,10 @@ func (c *controlAPI) health(context.Context, json.RawMessage) (any, error) {
 		State: string(health.State), Replica: e.settings.Replica, Backend: string(e.settings.Backend),
 		Scope: string(health.Scope), ScheduledJobs: health.Jobs, RunsActive: health.Runs,
 		Problems: append([]string{}, health.Problems...), Queues: []QueueHealth{},
-		UptimeSeconds: e.uptime().Seconds(), Stalled: health.Overdue > stalledAfter,
+		UptimeSeconds: e.uptime().Seconds(), Stalled: health.Overdue > stalledAfter, Counts: map[string]int{},
+	}
+	for event, count := range e.runner.Counts() {
+		reply.Counts[string(event)] = count
 	}
 	for _, q := range health.Queues {
 		reply.Queues = append(reply.Queues, QueueHealth{Queue: string(q.Queue), Active: q.Active, Stuck: q.Stuck})
@@ -210,6 +218,11 @@ func (c *controlAPI) enqueue(ctx context.Context, params json.RawMessage) (any, 
 	if err != nil {
 		return nil, err
 	}
+	// The runner is asked, not the app: what arrives before it drains is still
+	// worked, and what comes later would end with the memory.
+	if e.settings.Backend == config.BackendMemory && e.stopping() {
+		return nil, control.WithCode(control.CodeUnavailable, fmt.Errorf("enqueue: %w", runner.ErrStopping))
+	}
 	jobs := make([]domain.NewJob, len(request.Jobs))
 	for i := range request.Jobs {
 		jobs[i] = request.Jobs[i].newJob()
@@ -223,9 +236,10 @@ func (c *controlAPI) enqueue(ctx context.Context, params json.RawMessage) (any, 
 	case err != nil:
 		return nil, err
 	}
+	notes := e.noteStrangers(ctx, jobs)
 	reply := EnqueueReply{Results: make([]EnqueueAnswer, len(results))}
 	for i, result := range results {
-		reply.Results[i] = EnqueueAnswer{ID: string(result.ID), Status: result.Status.String()}
+		reply.Results[i] = EnqueueAnswer{ID: string(result.ID), Status: result.Status.String(), Note: notes[jobs[i].Queue]}
 	}
 	return reply, nil
 }

@@ -3,6 +3,8 @@ package app_test
 import (
 	"context"
 	"errors"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/taktwork/takt/app/config"
 	"github.com/taktwork/takt/app/control"
 	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/core/runner"
 )
 
 // controlled starts a worker and returns it with its control socket.
@@ -41,7 +44,7 @@ func TestTheControlSocketTellsHealth(t *testing.T) {
 	}
 	want := app.HealthReply{
 		State: "running", Replica: "r", Backend: "memory", Scope: "host", ScheduledJobs: 1,
-		Queues: []app.QueueHealth{{Queue: "default"}}, Problems: []string{},
+		Queues: []app.QueueHealth{{Queue: "default"}}, Problems: []string{}, Counts: map[string]int{},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(app.HealthReply{}, "UptimeSeconds")); diff != "" {
 		t.Errorf("health (-want +got):\n%s", diff)
@@ -83,7 +86,8 @@ func TestTheControlSocketEnqueuesOnAnyQueue(t *testing.T) {
 	got, err := enqueue(
 		app.EnqueueJob{Queue: "mail", Name: "send", ID: "a", DelayMS: 5, Priority: 2, LIFO: true, Attempts: 3, Backoff: "fixed", BackoffMS: 7},
 		app.EnqueueJob{Queue: "mail", Name: "send", ID: "a"})
-	want := []app.EnqueueAnswer{{ID: "a", Status: "accepted"}, {ID: "a", Status: "duplicate id"}}
+	const note = "queue mail has no handler in this worker; it has: default"
+	want := []app.EnqueueAnswer{{ID: "a", Status: "accepted", Note: note}, {ID: "a", Status: "duplicate id", Note: note}}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("enqueue = %v (-want +got):\n%s", err, diff)
 	}
@@ -146,4 +150,94 @@ func TestARateLimitHoldsTheQueue(t *testing.T) {
 		t.Errorf("attempts charged = %d, %d, want none", first, second)
 	}
 	worker.Stop(t.Context())
+}
+
+func TestAWorkerThatDrainsTakesNoMoreJobsIntoItsMemory(t *testing.T) {
+	began, end := make(chan struct{}), make(chan struct{})
+	place, _ := instance(t)
+	worker := build(t, app.Settings{StateDir: place.StateDir, Instance: place.Instance},
+		contribute("f", app.Contribution{Handlers: []app.Handler{app.Handle("", "work", func(context.Context, app.Job[any]) (any, error) {
+			close(began)
+			<-end
+			return nil, nil
+		})}}))
+	if err := worker.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	live, err := control.Instances(place.StateDir, "default")
+	if err != nil || len(live) != 1 {
+		t.Fatalf("Instances = %v, %v, want one worker", live, err)
+	}
+	request := app.EnqueueRequest{Jobs: []app.EnqueueJob{{Queue: "default", Name: "work"}}}
+	if err := live[0].Call(t.Context(), app.MethodEnqueue, request, nil); err != nil {
+		t.Fatal(err)
+	}
+	<-began
+	stopped := make(chan app.StopReport)
+	go func() { stopped <- worker.Stop(context.Background()) }()
+	for worker.Health().State != runner.StateDraining {
+		runtime.Gosched()
+	}
+	err = live[0].Call(t.Context(), app.MethodEnqueue, request, nil)
+	if remote, ok := errors.AsType[*control.RemoteError](err); !ok || remote.Code != control.CodeUnavailable || !strings.Contains(remote.Message, "worker is stopping") {
+		t.Errorf("enqueue = %v, want %s and why", err, control.CodeUnavailable)
+	}
+	close(end)
+	if report := <-stopped; !report.Clean() {
+		t.Errorf("stop leaves %+v, want nothing", report)
+	}
+}
+
+func TestQueuesThatNobodyWorksAreWarnedOfOnceAndNotWithoutEnd(t *testing.T) {
+	var log logbook
+	place, _ := instance(t)
+	worker, err := app.New(app.Settings{StateDir: place.StateDir, Instance: place.Instance}, log.logger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := worker.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { worker.Stop(context.Background()) })
+	live, err := control.Instances(place.StateDir, "default")
+	if err != nil || len(live) != 1 {
+		t.Fatalf("Instances = %v, %v, want one worker", live, err)
+	}
+	for range 2 {
+		request := app.EnqueueRequest{Jobs: []app.EnqueueJob{{Queue: "default", Name: "x"}}}
+		for i := range 120 {
+			request.Jobs = append(request.Jobs, app.EnqueueJob{Queue: "q" + strconv.Itoa(i), Name: "x"})
+		}
+		if err := live[0].Call(t.Context(), app.MethodEnqueue, request, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := len(log.lines("level=WARN", "without a handler")); got != 100 {
+		t.Errorf("%d warnings, want 100", got)
+	}
+}
+
+func TestASecondWorkerOfANamespaceIsWarnedOfTheFirst(t *testing.T) {
+	var first, second logbook
+	place, _ := instance(t)
+	for _, w := range []struct {
+		name string
+		log  *logbook
+	}{{"blue", &first}, {"green", &second}} {
+		worker, err := app.New(app.Settings{StateDir: place.StateDir, Instance: w.name}, w.log.logger(), jobs("f", app.Schedule("job", nothing)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := worker.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { worker.Stop(context.Background()) })
+	}
+	const warning = "with the ledger in memory each fires every tick"
+	if got := first.lines(warning); len(got) != 0 {
+		t.Errorf("the first worker warns: %q", got)
+	}
+	if got := second.lines(warning, "instances=blue", "level=WARN"); len(got) != 1 {
+		t.Errorf("the second worker warns %q, want once of blue", got)
+	}
 }

@@ -79,7 +79,8 @@ type engine struct {
 	begun, driven atomic.Bool
 	// readyAt is when the worker was ready, in nanoseconds since the Unix
 	// epoch; zero before.
-	readyAt atomic.Int64
+	readyAt   atomic.Int64
+	strangers strangers
 }
 
 // newEngine joins the features, the stores and the waker into a runner.
@@ -122,29 +123,42 @@ func (e *engine) uptime() time.Duration {
 	return time.Since(time.Unix(0, ready))
 }
 
+// stopping reports whether the stop has begun, or is over.
+func (e *engine) stopping() bool {
+	state := e.runner.Health().State
+	return state == runner.StateDraining || state == runner.StateStopped
+}
+
 // start starts the runner and says in the log what runs.
 func (e *engine) start(ctx context.Context) error {
 	began := time.Now()
 	for _, warning := range e.registry.warnings {
 		e.log.WarnContext(ctx, "registration", "warning", warning)
 	}
+	e.warnOfNeighbours(ctx)
+	e.announceJobs(ctx)
 	e.driven.Store(true)
 	if err := e.runner.Start(ctx); err != nil {
 		return err
 	}
 	ready := time.Now()
 	e.readyAt.Store(ready.UnixNano())
-	e.announce(ctx, ready.Sub(began))
+	e.announceReady(ctx, ready.Sub(began))
 	return nil
 }
 
-// announce is what a worker says when it is ready.
-func (e *engine) announce(ctx context.Context, took time.Duration) {
-	if !e.settings.SilentRegistration {
-		for _, job := range e.listJobs() {
-			e.log.InfoContext(ctx, "scheduled job registered", describeJob(&job)...)
-		}
+// announceJobs is what a worker says of its jobs before the first one runs.
+func (e *engine) announceJobs(ctx context.Context) {
+	if e.settings.SilentRegistration {
+		return
 	}
+	for _, job := range e.listJobs() {
+		e.log.InfoContext(ctx, "scheduled job registered", describeJob(&job)...)
+	}
+}
+
+// announceReady is what a worker says when it ticks and works its queues.
+func (e *engine) announceReady(ctx context.Context, took time.Duration) {
 	health := e.runner.Health()
 	e.log.InfoContext(ctx, "worker ready",
 		"replica", e.settings.Replica, "namespace", e.settings.Namespace,

@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -129,15 +130,37 @@ func TestWorkIsDrainedBeforeStopHooksRun(t *testing.T) {
 	})
 }
 
+func TestJobsThatStopHooksEnqueueAreCountedAsDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		worker, err := app.New(app.Settings{}, slog.New(slog.DiscardHandler), app.Feature("flush", func(lifecycle app.Lifecycle, s *app.SchedulerService) app.Contribution {
+			lifecycle.Append(app.Hook{OnStop: func(ctx context.Context) error {
+				_, err := s.Enqueue(ctx, "", "flushed", 1)
+				return err
+			}})
+			return app.Contribution{}
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := worker.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if report := worker.Stop(context.Background()); report.Err != nil || report.Dropped["default"] != 1 || report.Clean() {
+			t.Errorf("Stop = %+v, want the job that the hook enqueued counted as dropped", report)
+		}
+	})
+}
+
 func TestAFailedStartRollsBack(t *testing.T) {
 	broken := errors.New("no licence")
 	for name, c := range map[string]struct {
-		options  []app.Option
-		prepare  func(t *testing.T, settings app.Settings)
-		settings func(*app.Settings)
-		want     error
-		text     string
-		hooks    []string
+		options []app.Option
+		prepare func(t *testing.T, settings app.Settings)
+		// broken tells that the stores are closed before the start.
+		broken bool
+		want   error
+		text   string
+		hooks  []string
 	}{
 		"hook fails": {
 			options: []app.Option{hook("z", func(context.Context) error { return broken }, nil)},
@@ -163,18 +186,15 @@ func TestAFailedStartRollsBack(t *testing.T) {
 			want: control.ErrInUse, text: "control socket",
 		},
 		"runner": {
-			options:  []app.Option{contribute("f", app.Contribution{Handlers: []app.Handler{app.Handle("", "job", ignore)}})},
-			settings: func(s *app.Settings) { s.Timing.JobLease = -1 },
-			want:     domain.ErrInvalid, text: "lease", hooks: []string{"start", "stop"},
+			options: []app.Option{contribute("f", app.Contribution{Handlers: []app.Handler{app.Handle("", "job", ignore)}})},
+			broken:  true,
+			want:    ports.ErrClosed, text: "open queue", hooks: []string{"start", "stop"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			settings, socket := instance(t)
 			if c.prepare != nil {
 				c.prepare(t, settings)
-			}
-			if c.settings != nil {
-				c.settings(&settings)
 			}
 			var d diary
 			first := fx.Invoke(func(l app.Lifecycle) {
@@ -184,6 +204,11 @@ func TestAFailedStartRollsBack(t *testing.T) {
 				})
 			})
 			worker := build(t, settings, append([]app.Option{first}, c.options...)...)
+			if c.broken {
+				if err := app.CloseStores(worker); err != nil {
+					t.Fatal(err)
+				}
+			}
 			err := worker.Start(t.Context())
 			if err == nil || c.want != nil && !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) {
 				t.Fatalf("Start = %v, want %v, %q", err, c.want, c.text)

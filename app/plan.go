@@ -51,6 +51,15 @@ func (a *App) PlannedJobs(name string) ([]PlannedJob, error) {
 	return planned, nil
 }
 
+// Location returns the zone of the job's cron expression; nil for an interval,
+// which has none.
+func (p PlannedJob) Location() *time.Location {
+	if cron, ok := p.Schedule.(*schedule.Cron); ok {
+		return cron.Location()
+	}
+	return nil
+}
+
 // Ticks returns the ticks of the schedule after from, earliest first, without
 // end.
 func (p PlannedJob) Ticks(from time.Time) iter.Seq[PlannedTick] {

@@ -14,6 +14,7 @@ import (
 	"github.com/taktwork/takt/app/config"
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/ports"
+	"github.com/taktwork/takt/core/runner"
 	"github.com/taktwork/takt/core/schedule"
 )
 
@@ -95,7 +96,7 @@ func mistakes() []app.Option {
 func TestAllMistakesAreReportedAtOnce(t *testing.T) {
 	settings := app.Settings{
 		DefaultQueue: "jobs", Queues: []string{"a:b"}, Timezone: "Mars/Base", Concurrency: -1, MaxPayload: -1,
-		MemoryMaxJobs: -1, MemoryMaxBytes: -1, HistorySize: -1, ShutdownTimeout: -1, Unknown: "ignore",
+		MemoryMaxJobs: -1, MemoryMaxBytes: -1, HistorySize: -1, ShutdownTimeout: -1, Unknown: "ignore", Timing: runner.Timing{Sync: -1, Stuck: time.Microsecond},
 	}
 	_, err := app.New(settings, (&logbook{}).logger(), mistakes()...)
 	if err == nil {

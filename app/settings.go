@@ -163,6 +163,13 @@ func (r *registry) checkSettings() {
 	if s.ShutdownTimeout < 0 {
 		r.problem("settings: shutdown timeout %s is negative", s.ShutdownTimeout)
 	}
+	for _, interval := range []time.Duration{
+		s.Timing.Sync, s.Timing.ClaimLease, s.Timing.JobLease, s.Timing.Recover, s.Timing.MisfireAfter, s.Timing.Stuck,
+	} {
+		if interval != 0 && interval < time.Millisecond {
+			r.problem("settings: interval %s of the timing is too short; at least 1ms, or 0s for the default", interval)
+		}
+	}
 	if s.Unknown != runner.UnknownPark && s.Unknown != runner.UnknownFail {
 		r.problem("settings: unknown policy %s of unknown jobs; known are %q and %q", domain.Quote(string(s.Unknown)), runner.UnknownPark, runner.UnknownFail)
 	}

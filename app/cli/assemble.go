@@ -21,6 +21,16 @@ func (s *session) load() (*config.Config, config.Report, error) {
 	return loaded, report, report.Err()
 }
 
+// loadPart reads the configuration for a command that needs only the named
+// variables. Its report has the mistakes in others as warnings.
+func (s *session) loadPart(names ...string) (*config.Config, config.Report, error) {
+	if s.sourceErr != nil {
+		return nil, config.Report{}, fmt.Errorf("read configuration: %w", s.sourceErr)
+	}
+	loaded, report := config.LoadPart(s.source, names, config.WithCronCheck(checkCron))
+	return loaded, report, report.Err()
+}
+
 func checkCron(expression, zone string) error {
 	_, err := schedule.ParseCron(expression, zone)
 	return err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -41,6 +42,8 @@ type session struct {
 	// entered tells that the command line was understood: what goes wrong
 	// before is a mistake of usage.
 	entered bool
+	// starting tells that the command is the one that starts something.
+	starting bool
 }
 
 func execute(p process, build Build, modules ...app.Option) (code int) {
@@ -77,7 +80,7 @@ func (s *session) finish(err error) int {
 }
 
 func (s *session) crashed(cause any, stack []byte) int {
-	_, _ = fmt.Fprintf(s.stderr, "worker: internal error: %s\n\n%s", printableText(fmt.Sprint(cause)), stack)
+	_, _ = fmt.Fprintf(s.stderr, "%s: internal error: %s\n\n%s", printable(s.name), printableText(fmt.Sprint(cause)), stack)
 	return ExitInternal
 }
 
@@ -111,7 +114,7 @@ func (o *output) close() error {
 
 func (s *session) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "worker",
+		Use:   s.name,
 		Short: "A headless background worker: scheduled jobs and queue jobs, no listening port",
 		Long: `A headless background worker: scheduled jobs and queue jobs, no listening port.
 
@@ -129,20 +132,38 @@ through its Unix socket in WORKER_STATE_DIR.
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
 		RunE:          group,
-		PersistentPreRun: func(*cobra.Command, []string) {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			s.entered = true
+			return noEmptyFlags(cmd)
 		},
 	}
-	root.SetVersionTemplate("worker {{.Version}}\n")
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(s.runCommand(), s.jobsCommand(), s.planCommand(), s.enqueueCommand(), s.healthCommand(),
 		s.configCommand(), s.versionCommand())
+	for _, command := range root.Commands() {
+		s.nameExamples(command)
+	}
+	s.nameExamples(root)
 	root.SetHelpCommand(helpCommand(root))
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {
 		completion.Args, completion.RunE = cobra.ArbitraryArgs, group
 	}
 	return root
+}
+
+// nameExamples has the examples of the command and those below it show the
+// program's own name.
+func (s *session) nameExamples(command *cobra.Command) {
+	for _, below := range command.Commands() {
+		if command.HasParent() {
+			s.nameExamples(below)
+		}
+	}
+	if s.name != "worker" {
+		command.Example = strings.ReplaceAll(command.Example, "worker ", s.name+" ")
+	}
 }
 
 func helpCommand(root *cobra.Command) *cobra.Command {

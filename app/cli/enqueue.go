@@ -77,6 +77,10 @@ func enqueueArgs(cmd *cobra.Command, args []string) error {
 			}
 		}
 		return nil
+	case len(args) > 1 && args[0] == stdin:
+		return usagef(cmd, "unexpected argument %s after -", domain.Quote(args[1]))
+	case len(args) == 2 && (args[0] == "" || args[1] == ""):
+		return usagef(cmd, "QUEUE and NAME must not be empty")
 	case len(args) < 2:
 		return usagef(cmd, "QUEUE and NAME are needed, or - to read jobs from stdin")
 	case len(args) > 2:
@@ -91,10 +95,11 @@ type enqueueCall struct {
 }
 
 func (s *session) enqueue(ctx context.Context, cmd *cobra.Command, call enqueueCall) error {
-	loaded, _, err := s.load()
+	loaded, report, err := s.loadClient()
 	if err != nil {
 		return err
 	}
+	s.warn(report)
 	if !loaded.Queue.Enabled() {
 		return queueingOff(loaded)
 	}
@@ -117,7 +122,7 @@ func (s *session) enqueue(ctx context.Context, cmd *cobra.Command, call enqueueC
 		return printErr
 	}
 	if err != nil && len(jobs) > 1 {
-		s.note("worker: %d of %s enqueued", len(answers), plural(len(jobs), "job"))
+		s.say("%d of %s enqueued", len(answers), plural(len(jobs), "job"))
 	}
 	return err
 }
@@ -164,6 +169,7 @@ type answer struct {
 	Name   string `json:"name"`
 	ID     string `json:"id"`
 	Status string `json:"status"`
+	Note   string `json:"note,omitempty"`
 }
 
 // send enqueues the jobs in their order, a batch at a time. With an error it
@@ -186,7 +192,7 @@ func send(ctx context.Context, worker control.Instance, jobs []domain.NewJob) ([
 			return answers, errors.New("the worker answered for another number of jobs than it was sent")
 		}
 		for i, result := range reply.Results {
-			answers = append(answers, answer{Queue: request.Jobs[i].Queue, Name: request.Jobs[i].Name, ID: result.ID, Status: result.Status})
+			answers = append(answers, answer{Queue: request.Jobs[i].Queue, Name: request.Jobs[i].Name, ID: result.ID, Status: result.Status, Note: result.Note})
 		}
 		jobs = jobs[n:]
 	}
@@ -203,6 +209,13 @@ func wire(job *domain.NewJob) app.EnqueueJob {
 }
 
 func (s *session) printAnswers(answers []answer, asJSON bool) error {
+	noted := map[string]bool{}
+	for _, a := range answers {
+		if a.Note != "" && !noted[a.Note] {
+			noted[a.Note] = true
+			s.note("note: %s", printable(a.Note))
+		}
+	}
 	if asJSON {
 		return s.printJSON(answers)
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 
 // Invocation is a command line with all that it takes from its process.
 type Invocation struct {
+	Name           string
 	Args           []string
 	Environ        []string
 	Dir            string
@@ -28,9 +30,18 @@ type Invocation struct {
 // Execute runs a command and returns its exit code.
 func Execute(i Invocation, modules ...app.Option) int {
 	return execute(process{
-		args: i.Args, source: config.Source{Environ: i.Environ, Dir: i.Dir, PID: 4711, UID: 1000},
+		name: cmp.Or(i.Name, "worker"), args: i.Args, source: config.Source{Environ: i.Environ, Dir: i.Dir, PID: 4711, UID: 1000},
 		stdin: i.Stdin, stdout: i.Stdout, stderr: i.Stderr, terminal: i.Terminal, signals: i.Signals, now: i.Now,
 	}, Build{Version: "1.2.3", Commit: "abc"}, modules...)
+}
+
+// TriggerCode is the exit code of a trigger whose run came to this end.
+func TriggerCode(outcome domain.Event) int { return triggerCode(string(outcome)) }
+
+// NewJSONLog returns the log of workers that nobody watches.
+func NewJSONLog(to io.Writer) *slog.Logger {
+	s := session{process: process{stderr: to}}
+	return s.logger(logJSON, slog.LevelInfo)
 }
 
 // Marked is an error that was given an exit code.
@@ -49,6 +60,9 @@ func NewConsole(to io.Writer, level slog.Leveler, colour bool) slog.Handler {
 	}
 	return newConsole(to, level)
 }
+
+// DescribeLeft words what a stop left.
+func DescribeLeft(report *app.StopReport) string { return describeLeft(report) }
 
 // ParseDuration reads a duration with days.
 func ParseDuration(text string) (time.Duration, error) { return parseDuration(text) }

@@ -71,7 +71,7 @@ func healthArgs(cmd *cobra.Command, args []string) error {
 }
 
 func (s *session) health(ctx context.Context, check string, f jobsFlags) error {
-	loaded, _, err := s.load()
+	loaded, _, err := s.loadClient()
 	if err != nil {
 		return err
 	}

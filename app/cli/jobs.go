@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/taktwork/takt/app"
-	"github.com/taktwork/takt/app/config"
 	"github.com/taktwork/takt/app/control"
 )
 
@@ -48,11 +47,7 @@ func (s *session) jobsList(use string) *cobra.Command {
 }
 
 func (s *session) listJobs(ctx context.Context, f jobsFlags) error {
-	loaded, _, err := s.load()
-	if err != nil {
-		return err
-	}
-	jobs, err := s.jobs(ctx, loaded, f.instance)
+	jobs, err := s.jobs(ctx, f.instance)
 	if err != nil {
 		return err
 	}
@@ -69,14 +64,23 @@ func (s *session) listJobs(ctx context.Context, f jobsFlags) error {
 
 // jobs asks the running worker, or, if none runs and none is wanted, the
 // registrations.
-func (s *session) jobs(ctx context.Context, loaded *config.Config, wanted string) ([]app.JobInfo, error) {
-	worker, err := s.worker(loaded, wanted)
+func (s *session) jobs(ctx context.Context, wanted string) ([]app.JobInfo, error) {
+	client, report, err := s.loadClient()
+	if err != nil {
+		return nil, err
+	}
+	worker, err := s.worker(client, wanted)
 	if err == nil {
+		s.warn(report)
 		var jobs []app.JobInfo
 		err = call(ctx, worker, question{method: app.MethodJobs}, &jobs)
 		return jobs, err
 	}
 	if wanted != "" || !errors.Is(err, control.ErrNoWorker) {
+		return nil, err
+	}
+	loaded, _, err := s.load()
+	if err != nil {
 		return nil, err
 	}
 	built, err := s.registered(ctx, loaded)

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -75,11 +77,9 @@ func parseLine(line []byte, limit int64) (domain.NewJob, error) {
 	if err := checkJSON(line); err != nil {
 		return domain.NewJob{}, err
 	}
-	var parsed jobLine
-	decoder := json.NewDecoder(bytes.NewReader(line))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&parsed); err != nil {
-		return domain.NewJob{}, errors.New(strings.TrimPrefix(err.Error(), "json: "))
+	parsed, err := decodeLine(line)
+	if err != nil {
+		return domain.NewJob{}, err
 	}
 	job := domain.NewJob{
 		Queue: domain.QueueName(parsed.Queue), Name: parsed.Name, Data: bytes.Clone(parsed.Data),
@@ -100,6 +100,36 @@ func parseLine(line []byte, limit int64) (domain.NewJob, error) {
 	}
 	job.Options.Delay, job.Options.Backoff = time.Duration(delay), domain.Backoff(backoff)
 	return job, check(&job, limit)
+}
+
+// decodeLine reads the keys of a line, each spelled as it is documented.
+func decodeLine(line []byte) (jobLine, error) {
+	var parsed jobLine
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(line, &members); err != nil || members == nil {
+		return jobLine{}, errors.New(`want an object such as {"queue":"mail","name":"welcome"}`)
+	}
+	const text, number = `want a string such as %q`, `want a whole number such as %s`
+	fields := map[string]struct {
+		into any
+		want string
+	}{
+		"queue": {&parsed.Queue, fmt.Sprintf(text, "mail")}, "name": {&parsed.Name, fmt.Sprintf(text, "welcome")},
+		"data": {&parsed.Data, "want JSON"}, "id": {&parsed.ID, fmt.Sprintf(text, "order-7")},
+		"delay": {&parsed.Delay, fmt.Sprintf(text, "5m")}, "priority": {&parsed.Priority, fmt.Sprintf(number, "1")},
+		"lifo": {&parsed.LIFO, "want true or false"}, "attempts": {&parsed.Attempts, fmt.Sprintf(number, "3")},
+		"backoff": {&parsed.Backoff, fmt.Sprintf(text, "exponential:1s")},
+	}
+	for _, key := range slices.Sorted(maps.Keys(members)) {
+		field, known := fields[key]
+		if !known {
+			return jobLine{}, fmt.Errorf("unknown field %s", domain.Quote(key))
+		}
+		if json.Unmarshal(members[key], field.into) != nil {
+			return jobLine{}, fmt.Errorf("%s: %s", key, field.want)
+		}
+	}
+	return parsed, nil
 }
 
 func setIfGiven(flag interface{ Set(text string) error }, name, text string) error {
@@ -145,7 +175,7 @@ func (m *mistakes) err() error {
 		texts = append(texts, fmt.Sprintf("and %d more", more))
 	}
 	texts = append(texts, "nothing was enqueued")
-	return &exitError{code: ExitBadData, err: errors.New(strings.Join(texts, "\nworker: "))}
+	return &exitError{code: ExitBadData, err: errors.New(strings.Join(texts, "\n"))}
 }
 
 // checkJSON accepts one JSON value in UTF-8 that names nothing twice and does

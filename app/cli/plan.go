@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,7 +22,7 @@ const (
 )
 
 type planFlags struct {
-	window         duration
+	window         window
 	from           string
 	count          whole
 	cron, zone     string
@@ -43,8 +42,12 @@ any cron expression. Each has its local time, zone and offset, and a note when t
 clocks change. No worker needs to run.
 
 Ten ticks of each job are shown, with --for up to a thousand, with --count as many as it
-says; what is left out is noted on stderr. Ticks come after --from, never at it. Jitter,
-pauses and overlaps are not foreseen. With --cron, --json prints an array of instants.
+says; what is left out is noted on stderr. Jitter, pauses and overlaps are not foreseen.
+With --cron, --json prints an array of instants.
+
+Ticks come after the instant of --from, never at it. A date alone is a day, and belongs
+to the plan from its midnight in the zone of each job, or of --tz; then --for with whole
+days counts days of the calendar there, however long the clocks make them.
 
 ` + exitCodes,
 		Example: `  worker plan
@@ -60,7 +63,7 @@ pauses and overlaps are not foreseen. With --cron, --json prints an array of ins
 		}),
 	}
 	cmd.Flags().Var(&f.window, "for", "how far to look, such as 12h or 30d")
-	cmd.Flags().StringVar(&f.from, "from", "", "`time` to begin after: RFC 3339, or a local date or time; now if not given")
+	cmd.Flags().StringVar(&f.from, "from", "", "`time` to begin after: RFC 3339 or a local time; or a date to begin with; now if not given")
 	cmd.Flags().Var(&f.count, "count", "how many ticks of each job to show, at most 100000")
 	cmd.Flags().StringVar(&f.cron, "cron", "", "a cron `expression` instead of the jobs")
 	cmd.Flags().StringVar(&f.zone, "tz", "", "the `zone` of --cron; WORKER_TIMEZONE if not given")
@@ -70,6 +73,9 @@ pauses and overlaps are not foreseen. With --cron, --json prints an array of ins
 }
 
 func planArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 && args[0] == "" {
+		return usagef(cmd, "NAME is empty")
+	}
 	if len(args) > 1 {
 		return usagef(cmd, "unexpected argument %s", domain.Quote(args[1]))
 	}
@@ -87,7 +93,7 @@ func (f *planFlags) check(cmd *cobra.Command, args []string) error {
 		return usagef(cmd, "--json and --ical exclude one another")
 	case changed("count") && (f.count < 1 || f.count > mostTicks):
 		return usagef(cmd, "--count %d: want 1 to %d", f.count, mostTicks)
-	case changed("for") && f.window <= 0:
+	case changed("for") && f.window.duration <= 0:
 		return usagef(cmd, "--for %s: want more than nothing", f.window.String())
 	}
 	f.expression, f.counted = changed("cron"), changed("count")
@@ -106,7 +112,7 @@ type view struct {
 	jobs []app.PlannedJob
 	// title is the cron expression, if it is not about jobs.
 	title string
-	from  time.Time
+	from  beginning
 	ticks []app.PlannedTick
 	// cut are the jobs that have more ticks than are shown.
 	cut []string
@@ -137,15 +143,22 @@ func (s *session) planned(ctx context.Context, name string, f *planFlags) (*view
 	if f.expression && f.zone != "" {
 		return s.expression(f)
 	}
+	if f.expression {
+		loaded, report, err := s.loadPart("WORKER_TIMEZONE")
+		if err != nil {
+			return nil, err
+		}
+		s.warn(report)
+		f.zone = loaded.Scheduler.Timezone
+		return s.expression(f)
+	}
 	loaded, _, err := s.load()
 	if err != nil {
 		return nil, err
 	}
-	if f.zone == "" {
-		f.zone = loaded.Scheduler.Timezone
-	}
-	if f.expression {
-		return s.expression(f)
+	f.zone = loaded.Scheduler.Timezone
+	if !loaded.Scheduler.Enabled {
+		s.say("the scheduler is off (WORKER_SCHEDULER_ENABLED): no job fires")
 	}
 	built, err := s.registered(ctx, loaded)
 	if err != nil {
@@ -159,7 +172,7 @@ func (s *session) planned(ctx context.Context, name string, f *planFlags) (*view
 	if err != nil {
 		return nil, err
 	}
-	from, err := s.instant(f.from, zone)
+	from, err := s.beginning(f.from, zone)
 	return &view{jobs: jobs, from: from}, err
 }
 
@@ -169,9 +182,9 @@ func (s *session) expression(f *planFlags) (*view, error) {
 		return nil, err
 	}
 	for _, warning := range cron.Warnings() {
-		s.note("worker: cron %s: %s (warning)", domain.Quote(f.cron), printable(warning))
+		s.say("cron %s: %s (warning)", domain.Quote(f.cron), printable(warning))
 	}
-	from, err := s.instant(f.from, cron.Location())
+	from, err := s.beginning(f.from, cron.Location())
 	return &view{jobs: []app.PlannedJob{{Schedule: cron}}, title: f.cron, from: from}, err
 }
 
@@ -189,24 +202,6 @@ func refuseName(built *app.App, err error) error {
 	return &exitError{code: ExitBadData, err: fmt.Errorf("%w; with a schedule and enabled are: %s", err, strings.Join(names, ", "))}
 }
 
-var errInstant = errors.New("want RFC 3339 (2026-03-29T01:00:00Z), or a local date or time (2026-03-29, 2026-03-29T01:00)")
-
-// instant reads a time; without an offset it is local to the zone.
-func (s *session) instant(text string, zone *time.Location) (time.Time, error) {
-	if text == "" {
-		return s.now(), nil
-	}
-	if at, err := time.Parse(time.RFC3339, text); err == nil {
-		return at, nil
-	}
-	for _, layout := range []string{"2006-01-02", "2006-01-02T15:04", "2006-01-02T15:04:05"} {
-		if at, err := time.ParseInLocation(layout, text, zone); err == nil {
-			return at, nil
-		}
-	}
-	return time.Time{}, &exitError{code: ExitBadData, err: fmt.Errorf("--from %s: %w", domain.Quote(text), errInstant)}
-}
-
 // collect takes the ticks of each job and merges them in the order of time.
 func (v *view) collect(ctx context.Context, f *planFlags) error {
 	for _, job := range v.jobs {
@@ -221,8 +216,9 @@ func (v *view) collect(ctx context.Context, f *planFlags) error {
 
 func (v *view) take(job app.PlannedJob, f *planFlags) {
 	taken := whole(0)
-	for tick := range job.Ticks(v.from) {
-		if f.window > 0 && tick.At.Sub(v.from) > time.Duration(f.window) {
+	after, until := v.from.bounds(job.Location(), f.window)
+	for tick := range job.Ticks(after) {
+		if !until.IsZero() && !tick.At.Before(until) {
 			return
 		}
 		if taken == f.count {

@@ -178,3 +178,32 @@ func TestACalendarIsValid(t *testing.T) {
 		t.Errorf("%d distinct UIDs, want %d", len(uids), len(ticks))
 	}
 }
+
+func TestAPlanFromADateHasThatDayAndCountsDaysOfTheCalendar(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		words []string
+		want  string
+	}{
+		{[]string{"--cron", "0 0 * * *", "--tz", "Europe/Berlin", "--from", "2026-10-25", "--for", "1d"}, "2026-10-25T00:00:00+02:00"},
+		{[]string{"--cron", "0 23 * * *", "--tz", "Europe/Berlin", "--from", "2026-10-25", "--for", "1d"}, "2026-10-25T23:00:00+01:00"},
+		{[]string{"--cron", "0 23 * * *", "--tz", "Europe/Berlin", "--from", "2026-10-25", "--for", "24h"}, ""},
+		{[]string{"--cron", "0 0 * * *", "--tz", "Europe/Berlin", "--from", "2026-03-29", "--for", "1d"}, "2026-03-29T00:00:00+01:00"},
+		{[]string{"--cron", "0 0 * * *", "--tz", "Europe/Berlin", "--from", "2026-10-25T00:00", "--for", "1d"}, ""},
+		// The clocks of Cairo skip midnight, those of Havana repeat it.
+		{[]string{"--cron", "0 1 * * *", "--tz", "Africa/Cairo", "--from", "2026-04-24", "--for", "1d"}, "2026-04-24T01:00:00+03:00"},
+		{[]string{"--cron", "30 0 * * *", "--tz", "America/Havana", "--from", "2026-11-01", "--for", "1d"}, "2026-11-01T00:30:00-04:00"},
+	} {
+		got := run(t, args(append([]string{"plan", "--json"}, c.words...)...))
+		var ticks []string
+		if err := json.Unmarshal([]byte(got.stdout), &ticks); err != nil || strings.Join(ticks, " ") != c.want {
+			t.Errorf("plan %s = %s, %v, want %s", c.words, ticks, err, c.want)
+		}
+	}
+	jobs := run(t, args("plan", "--from", "2026-10-25", "--for", "1d", "--json"))
+	for _, want := range []string{`"2026-10-25T02:30:00+02:00"`, `"2026-10-25T01:30:00-04:00"`, `"2026-10-25T00:00:00Z"`} {
+		if !strings.Contains(jobs.stdout, want) {
+			t.Errorf("no %s in\n%s", want, jobs.stdout)
+		}
+	}
+}

@@ -13,16 +13,16 @@ func (s *session) noteCut(v *view) {
 	const named = 3
 	switch {
 	case len(v.ticks) == 0:
-		s.note("worker: nothing fires in this time")
+		s.say("nothing fires in this time")
 	case len(v.cut) == 0:
 	case v.title != "":
-		s.note("worker: the first %s; --count and --for show more", plural(len(v.ticks), "tick"))
+		s.say("the first %s; --count and --for show more", plural(len(v.ticks), "tick"))
 	default:
 		names := strings.Join(v.cut[:min(named, len(v.cut))], ", ")
 		if more := len(v.cut) - named; more > 0 {
 			names += fmt.Sprintf(" and %d more", more)
 		}
-		s.note("worker: the first ticks only of %s; --count and --for show more", printable(names))
+		s.say("the first ticks only of %s; --count and --for show more", printable(names))
 	}
 }
 

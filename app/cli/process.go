@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -16,6 +17,8 @@ import (
 
 // process is what the command line takes from the process it runs in.
 type process struct {
+	// name is that of the program.
+	name   string
 	args   []string
 	source config.Source
 	// sourceErr is why there is no source.
@@ -44,10 +47,18 @@ func osProcess() (p process, release func()) {
 	signal.Ignore(syscall.SIGPIPE)
 	source, err := config.ProcessSource()
 	return process{
-		args: os.Args[1:], source: source, sourceErr: err,
+		name: programName(os.Args), args: os.Args[1:], source: source, sourceErr: err,
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		terminal: isTerminal(os.Stderr), signals: signals, now: time.Now,
 	}, func() { signal.Stop(signals) }
+}
+
+// programName is what the program was called by.
+func programName(args []string) string {
+	if len(args) == 0 || args[0] == "" {
+		return "worker"
+	}
+	return filepath.Base(args[0])
 }
 
 func isTerminal(file *os.File) bool {

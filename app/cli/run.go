@@ -15,6 +15,7 @@ import (
 
 	"github.com/taktwork/takt/app"
 	"github.com/taktwork/takt/app/config"
+	"github.com/taktwork/takt/app/control"
 )
 
 const (
@@ -49,6 +50,7 @@ The log goes to stderr: text at a terminal, JSON elsewhere; LOG_LEVEL sets its l
 }
 
 func (s *session) run(ctx context.Context, form logForm) error {
+	s.starting = true
 	loaded, report, err := s.load()
 	if err != nil {
 		return err
@@ -124,7 +126,18 @@ func (l *life) startEnded(starting context.Context, err error) error {
 	case err != nil && context.Cause(starting) == errStartTimeout: //nolint:errorlint // the cause is this very value
 		return &exitError{code: ExitUnavailable, err: fmt.Errorf("%w (%s): %w", errStartTimeout, l.config.Process.StartTimeout, err)}
 	}
-	return err
+	return l.explainPlace(err)
+}
+
+// explainPlace words an error of the control socket as one of the settings that
+// placed it.
+func (l *life) explainPlace(err error) error {
+	placed, ok := errors.AsType[*control.PlaceError](err)
+	if !ok {
+		return err
+	}
+	problem := config.Problem{Variable: placed.Variable, Origin: l.config.Origin(placed.Variable), What: placed.What}
+	return &exitError{code: codeOf(err), err: errors.New(problem.String())}
 }
 
 // signalled does what a signal asks for; with an error the worker ends now.
@@ -164,14 +177,22 @@ func (l *life) ended(ctx context.Context, r result[app.StopReport]) error {
 
 func describeLeft(report *app.StopReport) string {
 	var left []string
-	if report.Jobs > 0 {
+	lost := 0
+	for _, jobs := range report.Dropped {
+		lost += jobs
+	}
+	if report.Jobs > 0 && lost == 0 {
 		left = append(left, plural(report.Jobs, "job")+" given back")
 	}
 	if report.Runs > 0 {
 		left = append(left, plural(report.Runs, "run")+" given back")
 	}
 	for _, queue := range slices.Sorted(maps.Keys(report.Dropped)) {
-		left = append(left, fmt.Sprintf("%s of queue %s dropped with the memory", plural(report.Dropped[queue], "job"), queue))
+		left = append(left, fmt.Sprintf("%s of queue %s lost with the memory", plural(report.Dropped[queue], "job"), queue))
+	}
+	if cut := min(report.Jobs, lost); cut > 0 {
+		// What was given back to a queue in memory is lost with it.
+		left[len(left)-1] += fmt.Sprintf(" (%d of them cut off)", cut)
 	}
 	if report.Err != nil {
 		left = append(left, report.Err.Error())

@@ -43,10 +43,15 @@ func (s *session) complain(err error) {
 	}
 	text := printableText(err.Error())
 	if mistakes := mistakesIn(err); mistakes > 0 {
-		s.note("%s\nworker: %s; nothing was started", text, plural(mistakes, "mistake"))
+		consequence := ""
+		if s.starting {
+			consequence = "; nothing was started"
+		}
+		s.note("%s", text)
+		s.say("%s%s", plural(mistakes, "mistake"), consequence)
 		return
 	}
-	s.note("worker: %s", text)
+	s.say("%s", text)
 }
 
 func mistakesIn(err error) int {
@@ -62,6 +67,11 @@ func mistakesIn(err error) int {
 // note prints a line on stderr.
 func (s *session) note(format string, args ...any) {
 	_, _ = fmt.Fprintf(s.stderr, format+"\n", args...)
+}
+
+// say prints a line on stderr, in the name of the program.
+func (s *session) say(format string, args ...any) {
+	s.note("%s: %s", printable(s.name), fmt.Sprintf(format, args...))
 }
 
 func (s *session) printf(format string, args ...any) {

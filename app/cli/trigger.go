@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -39,16 +40,20 @@ that failed is 70, an unknown or disabled job 65, no running worker 69.
 }
 
 func (s *session) trigger(ctx context.Context, name string, f jobsFlags) error {
-	loaded, _, err := s.load()
+	loaded, report, err := s.loadClient()
 	if err != nil {
 		return err
 	}
+	s.warn(report)
 	worker, err := s.anyWorker(loaded, f.instance)
 	if err != nil {
 		return err
 	}
 	var reply app.TriggerReply
 	err = call(ctx, worker, question{method: app.MethodTrigger, params: app.TriggerRequest{Name: name}}, &reply)
+	if errors.Is(err, errInterrupted) {
+		return fmt.Errorf("%w; the run of %s goes on", err, printable(name))
+	}
 	if control.CodeOf(err) == control.CodeBadData {
 		return s.withEnabled(ctx, worker, name, err)
 	}

@@ -61,10 +61,21 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	return usagef(cmd, "unexpected argument %s", domain.Quote(args[0]))
 }
 
+// noEmptyFlags refuses flags that were given nothing, as by a variable of a
+// script that is not set.
+func noEmptyFlags(cmd *cobra.Command) error {
+	for _, name := range []string{"from", "tz", "id", instanceFlag} {
+		if flag := cmd.Flags().Lookup(name); flag != nil && flag.Changed && flag.Value.String() == "" {
+			return usagef(cmd, "--%s is empty", name)
+		}
+	}
+	return nil
+}
+
 func oneArg(name string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
-		case len(args) == 0:
+		case len(args) == 0 || args[0] == "":
 			return usagef(cmd, "%s is missing", name)
 		case len(args) > 1:
 			return usagef(cmd, "unexpected argument %s", domain.Quote(args[1]))

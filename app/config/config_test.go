@@ -217,6 +217,7 @@ func TestTheTimezoneFallsBackToTheHostsName(t *testing.T) {
 	for _, c := range []struct{ environ, want, origin string }{
 		{"TZ=Asia/Kathmandu", "Asia/Kathmandu", "environment (TZ)"},
 		{"TZ=:/etc/localtime", "UTC", "default (TZ is not an IANA name)"},
+		{"TZ=:Europe/Berlin", "Europe/Berlin", "environment (TZ)"},
 		{"TZ=CET-1CEST", "UTC", "default (TZ is not an IANA name)"},
 		{"TZ=", "UTC", "default"},
 		{"WORKER_TIMEZONE=", "UTC", "default (empty in environment)"},

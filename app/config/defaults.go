@@ -3,6 +3,7 @@ package config
 import (
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 // defaultOf is the value of a variable that nobody set, and why. An empty text
@@ -30,13 +31,20 @@ func (l *loader) defaultOf(name string) (string, Origin) {
 func (l *loader) defaultTimezone() (string, Origin) {
 	const utc = "UTC"
 	host, ok := l.places.find("TZ")
+	// POSIX has a colon before names of files, which zones are there.
+	name := strings.TrimPrefix(host.value, ":")
 	switch {
 	case !ok || host.value == "":
 		return utc, Origin{}
-	case zoneMistake(host.value) != nil:
+	case zoneMistake(name) != nil:
+		l.warnings = append(l.warnings, Problem{
+			Variable: "TZ", Origin: host.origin, Got: quoted(host.value),
+			What:     "names no IANA zone: UTC is used",
+			Expected: "an IANA zone name, or one in " + nameTimezone,
+		})
 		return utc, Origin{Via: "TZ is not an IANA name"}
 	}
-	return host.value, host.origin.via("TZ")
+	return name, host.origin.via("TZ")
 }
 
 func (l *loader) defaultStateDir() (string, Origin) {

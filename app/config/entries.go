@@ -20,6 +20,8 @@ type Entry struct {
 	Description string `json:"description"`
 	// Secret values are masked.
 	Secret bool `json:"secret,omitempty"`
+	// Bad values are mistakes; Value is then what was set, quoted.
+	Bad bool `json:"bad,omitempty"`
 	// Unused variables are set but not read by this version.
 	Unused bool `json:"unused,omitempty"`
 }

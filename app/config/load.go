@@ -25,6 +25,54 @@ func WithCronCheck(check CronCheck) Option {
 // nothing else; it blocks on no pipe and changes nothing. For equal sources the
 // report is equal.
 func Load(source Source, options ...Option) (*Config, Report) {
+	loaded, report := read(source, options)
+	if len(report.Problems) > 0 {
+		return nil, report
+	}
+	return loaded, report
+}
+
+// LoadPart is [Load] for who needs some variables alone: mistakes in others are
+// warnings, and their defaults count. Mistakes in the files stay problems: what
+// was meant there nobody knows.
+func LoadPart(source Source, names []string, options ...Option) (*Config, Report) {
+	loaded, all := read(source, options)
+	part := Report{}
+	for _, problem := range all.Problems {
+		if isVariable(problem.Variable) && !slices.Contains(names, problem.Variable) {
+			part.Warnings = append(part.Warnings, problem)
+		} else {
+			part.Problems = append(part.Problems, problem)
+		}
+	}
+	if len(part.Problems) > 0 {
+		return nil, part
+	}
+	return loaded, part
+}
+
+// Inspect is what Load would read, to be shown: every entry also when there are
+// mistakes. Entries with a mistake are marked, and show what was set.
+func Inspect(source Source, options ...Option) ([]Entry, Report) {
+	loaded, report := read(source, options)
+	entries := loaded.entries
+	for i := range entries {
+		for _, problem := range report.Problems {
+			if problem.Variable == entries[i].Name {
+				entries[i].Bad, entries[i].Value = true, problem.Got
+			}
+		}
+	}
+	return entries, report
+}
+
+func isVariable(name string) bool {
+	return slices.ContainsFunc(Variables(), func(v Variable) bool { return v.Name == name })
+}
+
+// read reads and checks everything. With problems, defaults stand in for what is
+// wrong.
+func read(source Source, options []Option) (*Config, Report) {
 	places, report := source.rank()
 	loading := newLoader(source, places)
 	for _, option := range options {
@@ -37,9 +85,6 @@ func Load(source Source, options ...Option) (*Config, Report) {
 	report.Problems = append(report.Problems, loading.sorted(loading.problems)...)
 	report.Warnings = append(report.Warnings, loading.sorted(loading.warnings)...)
 	report.Warnings = append(report.Warnings, loading.unknown()...)
-	if len(report.Problems) > 0 {
-		return nil, report
-	}
 	target.Config.entries = loading.entries(&target.Config)
 	return &target.Config, report
 }

@@ -194,7 +194,7 @@ func processVariables() []Variable {
 		},
 		{
 			Name: nameInstance, Group: group, Default: "the process id", derived: true, Example: "blue",
-			rule:        pattern("an instance name", regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)),
+			rule:        pattern("an instance name", regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$`)),
 			Description: "Name of this worker among those of one host and namespace.",
 		},
 		{

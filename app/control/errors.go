@@ -24,6 +24,34 @@ var (
 	ErrClosed = errors.New("control server closed")
 )
 
+// PlaceError says which setting keeps a worker from its control socket. It wraps ErrConfig or ErrInUse.
+type PlaceError struct {
+	// Variable is WORKER_STATE_DIR, WORKER_NAMESPACE or WORKER_INSTANCE.
+	Variable string
+	// What is wrong with it.
+	What string
+
+	err error
+}
+
+// Error is that of the cause.
+func (e *PlaceError) Error() string { return e.err.Error() }
+
+// Unwrap returns the cause.
+func (e *PlaceError) Unwrap() error { return e.err }
+
+const (
+	stateDirVariable  = "WORKER_STATE_DIR"
+	instanceVariable  = "WORKER_INSTANCE"
+	namespaceVariable = "WORKER_NAMESPACE"
+)
+
+// misplaced blames the variable for what cannot be placed.
+func misplaced(variable, format string, args ...any) error {
+	err := fmt.Errorf(format, args...)
+	return &PlaceError{Variable: variable, What: err.Error(), err: fmt.Errorf("%w: %w", ErrConfig, err)}
+}
+
 // Code classes an error reply; the command line turns it into an exit code.
 type Code string
 

@@ -2,7 +2,6 @@ package control
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -31,21 +30,21 @@ func SocketPath(stateDir, namespace, instance string) (string, error) {
 		return "", err
 	}
 	if !instancePattern.MatchString(instance) {
-		return "", fmt.Errorf("%w: instance %q: want 1 to 64 letters, digits, dots, dashes or underscores, and neither dot nor dash first", ErrConfig, instance)
+		return "", misplaced(instanceVariable, "instance %q: want 1 to 64 letters, digits, dots, dashes or underscores, and neither dot nor dash first", instance)
 	}
 	path := filepath.Join(stateDir, namespace, instance+socketSuffix)
 	if len(path) > maxPath {
-		return "", fmt.Errorf("%w: %s has %d bytes, a socket path holds %d: set WORKER_STATE_DIR to a shorter directory", ErrConfig, path, len(path), maxPath)
+		return "", misplaced(stateDirVariable, "%s has %d bytes, a socket path holds %d: set WORKER_STATE_DIR to a shorter directory", path, len(path), maxPath)
 	}
 	return path, nil
 }
 
 func checkNamespace(stateDir, namespace string) error {
 	if !filepath.IsAbs(stateDir) {
-		return fmt.Errorf("%w: state directory %q: set WORKER_STATE_DIR to an absolute path", ErrConfig, stateDir)
+		return misplaced(stateDirVariable, "state directory %q: set WORKER_STATE_DIR to an absolute path", stateDir)
 	}
 	if !namespacePattern.MatchString(namespace) {
-		return fmt.Errorf("%w: namespace %q: want 1 to 32 of a-z, 0-9 and dash", ErrConfig, namespace)
+		return misplaced(namespaceVariable, "namespace %q: want 1 to 32 of a-z, 0-9 and dash", namespace)
 	}
 	return nil
 }
@@ -57,11 +56,11 @@ func lockPath(socket string) string {
 // prepareDirs makes the directories that are missing and checks those that are there.
 func prepareDirs(stateDir, namespace string) error {
 	if err := os.MkdirAll(filepath.Dir(filepath.Clean(stateDir)), dirMode); err != nil {
-		return fmt.Errorf("%w: %w: set WORKER_STATE_DIR to a directory this user can make", ErrConfig, err)
+		return misplaced(stateDirVariable, "%w: set WORKER_STATE_DIR to a directory this user can make", err)
 	}
 	for _, dir := range []string{filepath.Clean(stateDir), filepath.Join(stateDir, namespace)} {
 		if err := os.Mkdir(dir, dirMode); err != nil && !errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("%w: %w: set WORKER_STATE_DIR to a directory this user can make", ErrConfig, err)
+			return misplaced(stateDirVariable, "%w: set WORKER_STATE_DIR to a directory this user can make", err)
 		}
 		if err := checkDir(dir, os.Geteuid()); err != nil {
 			return err
@@ -75,17 +74,19 @@ func prepareDirs(stateDir, namespace string) error {
 func checkDir(dir string, owner int) error {
 	info, err := os.Lstat(dir)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrConfig, err)
+		return misplaced(stateDirVariable, "%w", err)
 	}
 	switch {
 	case info.Mode()&fs.ModeSymlink != 0:
-		return fmt.Errorf("%w: %s is a symbolic link: set WORKER_STATE_DIR to the directory itself", ErrConfig, dir)
+		return misplaced(stateDirVariable, "%s is a symbolic link: set WORKER_STATE_DIR to the directory itself", dir)
 	case !info.IsDir():
-		return fmt.Errorf("%w: %s is not a directory: set WORKER_STATE_DIR to one", ErrConfig, dir)
+		return misplaced(stateDirVariable, "%s is not a directory: set WORKER_STATE_DIR to one", dir)
 	case ownerOf(info) != owner:
-		return fmt.Errorf("%w: %s belongs to uid %d, want uid %d: set WORKER_STATE_DIR to a directory of this user", ErrConfig, dir, ownerOf(info), owner)
+		return misplaced(stateDirVariable, "%s belongs to uid %d, want uid %d: set WORKER_STATE_DIR to a directory of this user", dir, ownerOf(info), owner)
+	case info.Mode().Perm()&othersMode != 0 && (owner != os.Geteuid() || info.Mode()&fs.ModeSticky != 0):
+		return misplaced(stateDirVariable, "%s has mode %04o, want 0700: set WORKER_STATE_DIR to a directory of this user alone", dir, info.Mode().Perm())
 	case info.Mode().Perm()&othersMode != 0:
-		return fmt.Errorf("%w: %s has mode %04o, want 0700: run chmod 700 on it, or set WORKER_STATE_DIR to a new directory below it", ErrConfig, dir, info.Mode().Perm())
+		return misplaced(stateDirVariable, "%s has mode %04o, want 0700: run chmod 700 on it, or set WORKER_STATE_DIR to a new directory below it", dir, info.Mode().Perm())
 	}
 	return nil
 }
@@ -122,9 +123,9 @@ func clearSocket(path string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
-		return fmt.Errorf("%w: %w", ErrConfig, err)
+		return misplaced(stateDirVariable, "%w", err)
 	case info.Mode().Type() != fs.ModeSocket:
-		return fmt.Errorf("%w: %s is not a socket and is left alone: move it away or set WORKER_INSTANCE to another name", ErrConfig, path)
+		return misplaced(instanceVariable, "%s is not a socket and is left alone: move it away or set WORKER_INSTANCE to another name", path)
 	}
 	return os.Remove(path)
 }

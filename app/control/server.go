@@ -77,6 +77,7 @@ func Listen(config Config) (*Server, error) {
 	lock, err := acquireSoon(lockPath(path))
 	if errors.Is(err, errHeld) {
 		err = fmt.Errorf("instance %q in namespace %q: %w", config.Instance, config.Namespace, ErrInUse)
+		err = &PlaceError{Variable: instanceVariable, What: err.Error(), err: err}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("control listen: %w", err)

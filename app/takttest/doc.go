@@ -5,12 +5,15 @@
 //
 //	func TestTheReportIsRenderedAtThree(t *testing.T) {
 //		synctest.Test(t, func(t *testing.T) {
-//			w := takttest.Start(t, reports.Module())
+//			w := takttest.Start(t, reports.Module)
 //			w.Advance(24 * time.Hour)
 //			w.WantRuns("reports.nightly", domain.EventFired, 1)
 //			w.WantCompleted("reports", "reports.nightly", 1)
 //		})
 //	}
+//
+// The run of this job puts a job on a queue, and ends with that as fired; one
+// whose function does the work ends as [domain.EventCompleted].
 //
 // A bubble begins at midnight UTC on 1 January 2000; [Config] names another
 // start. When the test ends, the worker is stopped, and the test fails if it

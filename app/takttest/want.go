@@ -15,6 +15,8 @@ const (
 	historyPause = 100 * time.Millisecond
 	// everything is a limit that selects all there is.
 	everything = 1 << 30
+	// mostShown is how many decisions or jobs a failure lists.
+	mostShown = 50
 )
 
 // Jobs returns the jobs of the queue that are in the state, in the order in
@@ -34,15 +36,34 @@ func (w *Worker) Jobs(queue string, state domain.State) []domain.JobView {
 
 // Records returns the decisions about the runs of a scheduled job, oldest
 // first. They are written in batches: Records lets a tenth of a second pass.
+// It fails the test if decisions, of whatever job, are no longer known.
 func (w *Worker) Records(job string) []domain.Record {
 	w.tb.Helper()
-	pass(historyPause)
-	records, err := w.Service().Runs(context.Background(), domain.RunFilter{Job: job, Limit: everything})
-	if err != nil {
-		w.tb.Fatalf("Records(%q): %v", job, err)
+	records, missing := w.recall(job)
+	if missing != "" {
+		w.tb.Fatalf("Records(%q): %s", job, missing)
 	}
-	slices.Reverse(records)
 	return records
+}
+
+// recall returns what the history knows of the job, and why that may not be
+// all; empty if it is.
+func (w *Worker) recall(job string) (records []domain.Record, missing string) {
+	w.tb.Helper()
+	pass(historyPause)
+	records, err := w.Service().Runs(context.Background(), domain.RunFilter{Limit: everything})
+	if err != nil {
+		w.tb.Fatalf("the history cannot be read: %v", err)
+	}
+	if len(records) >= w.history {
+		missing = fmt.Sprintf("more than %d decisions were made, and earlier ones are forgotten: raise Settings.HistorySize", w.history-1)
+	}
+	if lost := w.lost.sum(); lost > 0 {
+		missing = fmt.Sprintf("%d decisions were made too fast to be kept", lost)
+	}
+	records = slices.DeleteFunc(records, func(r domain.Record) bool { return r.Run.Job != job })
+	slices.Reverse(records)
+	return records, missing
 }
 
 // WantCompleted reports unless exactly n jobs of the name are completed, and
@@ -76,59 +97,81 @@ func (w *Worker) WantJobs(queue, name string, state domain.State, n int) {
 // contents lists what is on a queue.
 func (w *Worker) contents(queue string) string {
 	var text strings.Builder
+	found := 0
 	for _, state := range []domain.State{
 		domain.StateWait, domain.StatePrioritized, domain.StateDelayed, domain.StateParked, domain.StateActive,
 		domain.StateCompleted, domain.StateFailed,
 	} {
 		for _, job := range w.Jobs(queue, state) {
-			fmt.Fprintf(&text, "  %s %s (%s)", state, job.Job.Name, job.Job.ID)
+			if found++; found > mostShown {
+				continue
+			}
+			fmt.Fprintf(&text, "\n  %s %s (%s)", state, job.Job.Name, job.Job.ID)
 			if job.Reason != "" {
 				fmt.Fprintf(&text, ": %s", job.Reason)
 			}
-			text.WriteByte('\n')
 		}
 	}
-	if text.Len() == 0 {
+	if found == 0 {
 		return "the queue is empty"
 	}
-	return "on the queue are:\n" + strings.TrimSuffix(text.String(), "\n")
+	if found > mostShown {
+		fmt.Fprintf(&text, "\n  and %d more", found-mostShown)
+	}
+	return "on the queue are:" + text.String()
 }
 
 // WantRuns reports unless the event was decided exactly n times about runs of
-// the scheduled job. Like [Worker.Records] it lets a tenth of a second pass.
+// the scheduled job. A run whose function did the work ends as
+// [domain.EventCompleted]; one that put a job on a queue as
+// [domain.EventFired]. Like [Worker.Records] it lets a tenth of a second pass,
+// and reports if decisions are no longer known.
 func (w *Worker) WantRuns(job string, event domain.Event, n int) {
 	w.tb.Helper()
-	records := w.Records(job)
+	records, missing := w.recall(job)
 	got := 0
 	for i := range records {
 		if records[i].Event == event {
 			got += max(records[i].Count, 1)
 		}
 	}
-	if got != n {
+	switch {
+	case missing != "":
+		w.tb.Errorf("runs of %s were %s at least %d times, want %d; how often cannot be told: %s\n%s",
+			job, event, got, n, missing, story(records))
+	case got != n:
 		w.tb.Errorf("runs of %s were %s %d times, want %d\n%s", job, event, got, n, story(records))
 	}
 }
 
-// story tells what was decided, one line for each decision.
+// story tells what was decided last, one line for each decision.
 func story(records []domain.Record) string {
 	if len(records) == 0 {
 		return "nothing was decided about the job"
 	}
 	var text strings.Builder
 	text.WriteString("decided was:")
+	if left := len(records) - mostShown; left > 0 {
+		fmt.Fprintf(&text, "\n  %d earlier decisions, left out here", left)
+		records = records[left:]
+	}
 	for i := range records {
-		r := &records[i]
-		fmt.Fprintf(&text, "\n  %s %s %s", r.At.UTC().Format("2006-01-02 15:04:05.000"), r.Run, r.Event)
-		if r.Attempt > 0 {
-			fmt.Fprintf(&text, ", attempt %d", r.Attempt)
-		}
-		if r.Reason != "" {
-			fmt.Fprintf(&text, ": %s", r.Reason)
-		}
-		if r.By != "" {
-			fmt.Fprintf(&text, " (%s)", r.By)
-		}
+		text.WriteString("\n  " + line(&records[i]))
 	}
 	return text.String()
+}
+
+// line tells one decision.
+func line(r *domain.Record) string {
+	text := fmt.Sprintf("%s %s %s", r.At.UTC().Format("2006-01-02 15:04:05.000"), r.Run, r.Event)
+	if r.Attempt > 0 {
+		text += fmt.Sprintf(", attempt %d", r.Attempt)
+	}
+	if r.Reason != "" {
+		text += ": " + r.Reason
+	}
+	if r.By != "" {
+		text += " (" + r.By + ")"
+	}
+	return text
 }

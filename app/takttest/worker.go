@@ -3,6 +3,7 @@ package takttest
 import (
 	"context"
 	"log/slog"
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,21 +17,26 @@ type Config struct {
 	// Settings are the worker's. The control socket stays closed whatever they
 	// say, for a bubble's time would stand still while it is open. Unless set,
 	// Replica is "test", Dice always draws 0.5, and the ledger is asked for news
-	// every 5 s, which is how long a pause takes to be seen.
+	// every 5 s, which is how long a pause takes to be seen, and HistorySize is
+	// 1,000,000 records. What needs the history fails the test if more were made.
 	Settings app.Settings
 	// At is when the worker starts; the bubble's time is moved there. Zero
 	// starts at once.
 	At time.Time
 	// Level is the least level of log lines that go to the test's log; the
-	// zero value is info.
+	// zero value is info. A test that fails prints the last 200, with -v all.
 	Level slog.Level
 }
 
 // patience is how long handlers that were left behind may take to end.
 const patience = 24 * time.Hour
 
-// sync is how often the worker of a test asks its ledger for news.
-const sync = 5 * time.Second
+// syncPause is how often the worker of a test asks its ledger for news.
+const syncPause = 5 * time.Second
+
+// historySize is how many decisions the worker of a test remembers: enough for
+// a year of ticks every three minutes.
+const historySize = 1_000_000
 
 // Worker is a worker that runs in a bubble. Its methods are to be called from
 // the goroutine of the test, and fail the test at once if they cannot do what
@@ -39,6 +45,9 @@ type Worker struct {
 	tb      testing.TB
 	app     *app.App
 	stopped bool
+	// history is how many records are kept, lost how many could not be.
+	history int
+	lost    *losses
 }
 
 // Start starts a worker with default settings and the given features, values
@@ -53,11 +62,13 @@ func Start(tb testing.TB, options ...app.Option) *Worker {
 func StartWith(tb testing.TB, config Config, options ...app.Option) *Worker {
 	tb.Helper()
 	reach(tb, config.At)
-	worker, err := app.New(settingsOf(config), logTo(tb, config.Level), options...)
+	settings := settingsOf(config)
+	log, lost := logTo(tb, config.Level)
+	worker, err := app.New(settings, log, options...)
 	if err != nil {
 		tb.Fatalf("the worker cannot be built: %v", err)
 	}
-	w := &Worker{tb: tb, app: worker}
+	w := &Worker{tb: tb, app: worker, history: settings.HistorySize, lost: lost}
 	if err := worker.Start(tb.Context()); err != nil {
 		tb.Fatalf("the worker does not start: %v", err)
 	}
@@ -93,17 +104,19 @@ func settingsOf(config Config) app.Settings {
 	}
 	if settings.Timing.Sync == 0 {
 		// Nobody else shares the ledger: there is little to ask it for.
-		settings.Timing.Sync = sync
+		settings.Timing.Sync = syncPause
+	}
+	switch {
+	case settings.HistorySize == 0:
+		settings.HistorySize = historySize + 1
+	case settings.HistorySize > 0 && settings.HistorySize < math.MaxInt:
+		// Room for one more tells a history that is full from one that was.
+		settings.HistorySize++
 	}
 	if settings.Dice == nil {
 		settings.Dice = func() float64 { return 0.5 }
 	}
 	return settings
-}
-
-func logTo(tb testing.TB, level slog.Level) *slog.Logger {
-	tb.Helper()
-	return slog.New(slog.NewTextHandler(tb.Output(), &slog.HandlerOptions{Level: level}))
 }
 
 // Service returns the worker's service, for what the kit has no method for.

@@ -1,9 +1,11 @@
 package takttest_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -86,9 +88,12 @@ type fakeT struct {
 
 	errors   []string
 	cleanups []func()
+	output   bytes.Buffer
 }
 
 func (f *fakeT) Helper()           {}
+func (f *fakeT) Failed() bool      { return len(f.errors) > 0 }
+func (f *fakeT) Output() io.Writer { return &f.output }
 func (f *fakeT) Cleanup(fn func()) { f.cleanups = append(f.cleanups, fn) }
 func (f *fakeT) Errorf(format string, args ...any) {
 	f.errors = append(f.errors, fmt.Sprintf(format, args...))

@@ -10,6 +10,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	// What the documents' code is built with, so that a cached result of
+	// these tests is not taken for one of changed code.
+	_ "github.com/taktwork/takt/app/cli"
+	_ "github.com/taktwork/takt/app/lifecycle"
+	_ "github.com/taktwork/takt/app/takttest"
 	"github.com/taktwork/takt/core/schedule"
 	"github.com/taktwork/takt/test/docs"
 )

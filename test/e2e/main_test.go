@@ -8,6 +8,11 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	// What the binaries are built from, so that a cached result of these
+	// tests is not taken for one of changed code.
+	_ "github.com/taktwork/takt/app/cli"
+	_ "github.com/taktwork/takt/app/lifecycle"
 )
 
 // The binaries under test, built once.

@@ -46,7 +46,7 @@ func (m *model) tick(planned time.Time) {
 	e := &expected{run: domain.TickKey(m.spec.name, planned)}
 	m.all = append(m.all, e)
 	if planned.Before(m.pending) {
-		e.note(planned, "skipped (jitter pending)")
+		e.note(planned, "skipped (jitter_pending)")
 		e.end = planned
 		return
 	}

@@ -1,0 +1,18 @@
+package app
+
+import "github.com/taktwork/takt/core/runner"
+
+// FingerprintOf returns the fingerprint of a definition.
+func FingerprintOf(job *runner.ScheduledJob, info *JobInfo) string { return fingerprint(job, info) }
+
+// Fingerprints returns the fingerprints of all scheduled jobs by name.
+func (a *App) Fingerprints() map[string]string {
+	prints := map[string]string{}
+	for _, job := range a.engine.registry.jobs {
+		prints[job.Name] = job.Fingerprint
+	}
+	return prints
+}
+
+// CloseStores closes the stores of a worker, so that its runner cannot start.
+func CloseStores(a *App) error { return a.engine.stores.close() }

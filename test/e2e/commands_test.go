@@ -174,7 +174,7 @@ func TestNoSecretIsEverPrinted(t *testing.T) {
 	r.waitFor(t, "slow job began")
 	r.signal(t, syscall.SIGTERM)
 	r.waitFor(t, "worker stopping")
-	r.signal(t, syscall.SIGTERM)
+	r.signal(t, os.Interrupt)
 	r.exit(t, 75)
 	h.env = append(h.env, "WORKER_CONCURRENCY=redis://:"+canary+"@example")
 	for _, args := range [][]string{{"run"}, {"config"}, {"config", "--json"}} {

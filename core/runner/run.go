@@ -218,7 +218,13 @@ func (s *scheduler) waitForJitter(r *run) bool {
 		return true
 	}
 	s.note(r, domain.Record{Event: domain.EventJittered, Wait: left})
-	timer := time.NewTimer(left)
+	return s.pause(r, left)
+}
+
+// pause waits for d. It reports false if the run had to give up meanwhile: a
+// run that only waits can do so elsewhere when this replica stops.
+func (s *scheduler) pause(r *run, d time.Duration) bool {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

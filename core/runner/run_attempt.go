@@ -38,7 +38,7 @@ func (s *scheduler) attempts(r *run) {
 		}
 		s.charge(r, attempt)
 		s.note(r, domain.Record{Event: event, Attempt: attempt, Took: end.took, Wait: step.wait, Reason: step.reason, Stack: step.stack})
-		if !s.waitForRetry(r, step.wait) {
+		if !s.pause(r, step.wait) {
 			return
 		}
 		r.late = 0
@@ -187,21 +187,4 @@ func (s *scheduler) conclude(r *run, attempt int, end attemptEnd, step runStep) 
 		return
 	}
 	s.finish(r, domain.EndFinished)
-}
-
-// waitForRetry waits for the next attempt; it reports false if the run had to
-// give up meanwhile.
-func (s *scheduler) waitForRetry(r *run, pause time.Duration) bool {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-r.ctx.Done():
-		s.giveUp(r, context.Cause(r.ctx))
-	case <-s.quieting.Done():
-		// Another replica may wait as well, and this one can stop.
-		s.giveUp(r, domain.ErrShutdown)
-	}
-	return false
 }

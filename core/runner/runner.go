@@ -67,14 +67,6 @@ func New(cfg Config, p Ports, jobs []ScheduledJob, queues []Queue) (*Runner, err
 	if len(jobs) > 0 {
 		r.scheduler = newScheduler(r, jobs)
 	}
-	for i, queue := range r.queues {
-		routes := make(map[string]Route, len(queue.Routes))
-		for name, route := range queue.Routes {
-			route.labels = label(queue.Name, name)
-			routes[name] = route
-		}
-		r.queues[i].Routes = routes
-	}
 	return r, nil
 }
 

@@ -21,6 +21,7 @@ const maxSettlements = 50
 // jobs that finish gather for the next.
 type worker struct {
 	queue    Queue
+	routes   map[string]*Route
 	consumer ports.Consumer
 	cfg      Config
 	journal  *journal
@@ -60,8 +61,13 @@ type worker struct {
 }
 
 func newWorker(queue Queue, consumer ports.Consumer, r *Runner) *worker {
+	routes := make(map[string]*Route, len(queue.Routes))
+	for name, route := range queue.Routes {
+		route.labels = label(queue.Name, name)
+		routes[name] = &route
+	}
 	return &worker{
-		queue: queue, consumer: consumer, cfg: r.cfg, journal: r.journal,
+		queue: queue, routes: routes, consumer: consumer, cfg: r.cfg, journal: r.journal,
 		log: r.ports.Log, now: r.ports.Now, dice: r.ports.Dice,
 		free:    queue.Concurrency,
 		drained: make(chan struct{}),

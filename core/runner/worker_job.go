@@ -27,7 +27,7 @@ const (
 type jobAttempt struct {
 	// lease lies in the batch that the queue handed out.
 	lease  *domain.Lease
-	route  Route
+	route  *Route
 	number uint64
 	// ctx is there before the attempt is handed over, so that the attempt can
 	// be ended from then on.

@@ -117,7 +117,7 @@ func (w *worker) begin(leases []domain.Lease) {
 func (w *worker) beginOne(a *jobAttempt) {
 	w.begun++
 	a.number = w.begun
-	route, known := w.queue.Routes[a.lease.Job.Name]
+	route, known := w.routes[a.lease.Job.Name]
 	if w.quiet || !known {
 		w.dismiss(a)
 		return

@@ -176,15 +176,24 @@ func (f *flow) through(ctx context.Context, b bench) (spending, error) {
 	return spending{wall: wall, processor: busyAfter - busy, mallocs: after.Mallocs - before.Mallocs}, err
 }
 
-// measureBatches enqueues in batches, as a busy producer does. Finished jobs
-// are kept as those that ticks make are, the last thousand; measureSingles
-// keeps as many as the queue has room for.
+// measureBatches enqueues in batches, as a busy producer does, and keeps as
+// many finished jobs as the queue has room for: what jobs without options get.
 func measureBatches(ctx context.Context) ([]figure, error) {
+	return batches(ctx, domain.Retention{})
+}
+
+// measureTickBatches keeps finished jobs as those that ticks make are kept:
+// the last thousand.
+func measureTickBatches(ctx context.Context) ([]figure, error) {
+	return batches(ctx, domain.KeepLast(1000))
+}
+
+func batches(ctx context.Context, keep domain.Retention) ([]figure, error) {
 	jobs := make([]domain.NewJob, producerBatch)
 	for i := range jobs {
 		jobs[i] = domain.NewJob{
 			Queue: queueName, Name: jobName, Data: []byte("{}"),
-			Options: domain.JobOptions{KeepCompleted: domain.KeepLast(1000)},
+			Options: domain.JobOptions{KeepCompleted: keep},
 		}
 	}
 	runs, err := measureQueue(ctx, producerBatch, func(ctx context.Context, service *app.SchedulerService) error {

@@ -27,6 +27,7 @@ func rows(worker string) []row {
 		{"register", measureRegister},
 		{"next", measureNext},
 		{"queue-batches", measureBatches},
+		{"queue-tick-batches", measureTickBatches},
 		{"queue-singles", measureSingles},
 		{"queue-bound", measureBound},
 	}

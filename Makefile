@@ -39,15 +39,15 @@ run: build ## build the worker and run it in the foreground (LOG_LEVEL=debug unl
 	@LOG_LEVEL=$${LOG_LEVEL:-debug} exec .ci/foreground ./bin/worker run --log text
 
 .PHONY: test
-test: cgo ## run every test of every module, with the race detector, in random order
+test: cgo redis ## run every test of every module, with the race detector, in random order
 	@for module in $(MODULES); do (set -x; cd $$module && CGO_ENABLED=1 go test -race -shuffle=on ./...); done
 
 .PHONY: unit
-unit: ## run the tests without the race detector: the fast path
+unit: redis ## run the tests without the race detector: the fast path
 	go test -short ./...
 
 .PHONY: race
-race: cgo ## hunt for races: the tests three times over, shuffled, on 1, 2 and 4 processors
+race: cgo redis ## hunt for races: the tests three times over, shuffled, on 1, 2 and 4 processors
 	CGO_ENABLED=1 go test -race -shuffle=on -short -count=1 -cpu=1,2,4 ./core/... ./adapters/... ./app/...
 
 ##@ Before a commit
@@ -106,6 +106,11 @@ clean: ## remove what was built and the cached test results; keeps the tools
 .PHONY: cgo
 cgo:
 	@.ci/need-cgo
+
+# Tests start redis-server processes of their own.
+.PHONY: redis
+redis:
+	@.ci/need-redis
 
 $(GOLANGCI):
 	.ci/install github.com/golangci/golangci-lint/v2/cmd/golangci-lint $(GOLANGCI_VERSION)

@@ -1,0 +1,166 @@
+package redistest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Server is one redis-server process. Its methods fail the test they were
+// started for; they are not safe for concurrent use.
+type Server struct {
+	// Addr is host:port, Port the port alone.
+	Addr string
+	Port int
+	// Dir holds the server's log, append-only file and snapshot.
+	Dir string
+
+	t    testing.TB
+	args []string
+	cmd  *exec.Cmd
+	done chan struct{}
+}
+
+// startPatience bounds the wait for a server to answer.
+const startPatience = 20 * time.Second
+
+// Start starts a server with the settings in args, written as on the command
+// line of redis-server: "--appendonly", "yes". Without any it keeps nothing
+// on disk. It stops with the test.
+func Start(t testing.TB, args ...string) *Server {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		t.Fatal("redis-server is not installed: run make redis, or apt-get install redis-server")
+	}
+	s := &Server{t: t, Dir: t.TempDir(), Port: freePort(t)}
+	s.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port))
+	s.args = append([]string{
+		"--port", strconv.Itoa(s.Port), "--bind", "127.0.0.1", "--dir", s.Dir, "--logfile", filepath.Join(s.Dir, "redis.log"),
+		"--save", "", "--appendonly", "no", "--enable-debug-command", "local", "--maxmemory-policy", "noeviction",
+	}, args...)
+	s.launch()
+	t.Cleanup(s.Kill)
+	return s
+}
+
+// URL returns the address of a database as a URL.
+func (s *Server) URL(db int) string { return fmt.Sprintf("redis://%s/%d", s.Addr, db) }
+
+// Client returns a client of database 0 that is closed with the test.
+func (s *Server) Client() *redis.Client { return s.ClientOf(0) }
+
+// ClientOf returns a client of the database that is closed with the test.
+func (s *Server) ClientOf(db int) *redis.Client {
+	s.t.Helper()
+	client := redis.NewClient(&redis.Options{Addr: s.Addr, DB: db, MaxRetries: -1, DisableIdentity: true})
+	s.t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// PID returns the id of the server's process.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
+
+// Kill ends the server at once, as kill -9 does, and waits for its end.
+// Killing it twice does no harm.
+func (s *Server) Kill() {
+	_ = s.cmd.Process.Kill()
+	<-s.done
+}
+
+// Restart starts the server again on the same port and directory, after
+// [Server.Kill] or in its place, and waits until it answers.
+func (s *Server) Restart() {
+	s.t.Helper()
+	s.Kill()
+	s.launch()
+}
+
+// Pause stops the server's process until [Server.Continue].
+func (s *Server) Pause() { _ = s.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Continue lets a paused server go on.
+func (s *Server) Continue() { _ = s.cmd.Process.Signal(syscall.SIGCONT) }
+
+// Log returns what the server has logged.
+func (s *Server) Log() string {
+	text, _ := os.ReadFile(filepath.Join(s.Dir, "redis.log"))
+	return string(text)
+}
+
+func (s *Server) launch() {
+	s.t.Helper()
+	s.cmd = exec.Command("redis-server", s.args...) //nolint:gosec,noctx // ended by Kill
+	s.cmd.Stdout, s.cmd.Stderr = os.Stderr, os.Stderr
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatalf("start redis-server: %v", err)
+	}
+	s.done = make(chan struct{})
+	go func(cmd *exec.Cmd, done chan struct{}) {
+		defer close(done)
+		_ = cmd.Wait()
+	}(s.cmd, s.done)
+	s.awaitListening()
+}
+
+// awaitListening waits until the server accepts connections and has loaded its data.
+func (s *Server) awaitListening() {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), startPatience)
+	defer cancel()
+	for {
+		if s.answers(ctx) {
+			return
+		}
+		select {
+		case <-s.done:
+			s.t.Fatalf("redis-server ended at once: %s", s.Log())
+		case <-ctx.Done():
+			s.t.Fatalf("redis-server does not answer at %s: %s", s.Addr, s.Log())
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// answers asks with a bare PING: a server with TLS alone or a password
+// answers something, too.
+func (s *Server) answers(ctx context.Context) bool {
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "tcp", s.Addr)
+	if err != nil {
+		return false
+	}
+	defer conn.Close() //nolint:errcheck // asked and done
+	_ = conn.SetDeadline(time.Now().Add(time.Second))
+	if _, err := conn.Write([]byte("PING\r\n")); err != nil {
+		return false
+	}
+	reply := make([]byte, 64)
+	n, err := conn.Read(reply)
+	if err != nil {
+		return s.speaksTLS()
+	}
+	return !strings.HasPrefix(string(reply[:n]), "-LOADING")
+}
+
+func (s *Server) speaksTLS() bool { return strings.Contains(strings.Join(s.args, " "), "--tls-port") }
+
+func freePort(t testing.TB) int {
+	t.Helper()
+	var config net.ListenConfig
+	listener, err := config.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("find a free port: %v", err)
+	}
+	defer listener.Close() //nolint:errcheck // only its number is wanted
+	return listener.Addr().(*net.TCPAddr).Port
+}

@@ -78,6 +78,10 @@ type Lease struct {
 	// For is how long the lease lasts from the moment it was handed out
 	// unless it is extended.
 	For time.Duration
+	// Refused, if set, says why no handler may see the job: it is damaged, or
+	// was failed by others meanwhile. The worker settles it as failed with
+	// this reason.
+	Refused string
 }
 
 // LeaseRef names a lease in calls about it.
@@ -160,7 +164,8 @@ type EnqueueResult struct {
 type RecoverAction uint8
 
 const (
-	// Requeued means that the job waits for its next attempt.
+	// Requeued means that the job waits for its next attempt, or to be handed
+	// out as [Lease.Refused].
 	Requeued RecoverAction = iota + 1
 	// Quarantined means that the job crashed too often and has failed.
 	Quarantined

@@ -48,8 +48,9 @@ type Consumer interface {
 	Extend(ctx context.Context, leases []domain.LeaseRef) ([]domain.LeaseRef, error)
 
 	// Recover returns to the queue the jobs whose leases ran out, of any
-	// worker, counts the crash, and fails those that crashed more than
-	// [domain.MaxCrashes] times.
+	// worker, and counts the crash. Those that crashed more than
+	// [domain.MaxCrashes] times it fails, or has the next Reserve hand out
+	// with [domain.Lease.Refused] set.
 	Recover(ctx context.Context) ([]domain.Recovered, error)
 
 	// Annotate writes progress, log lines and data under the token of their

@@ -30,6 +30,8 @@ func lineOf(r *domain.Record) (slog.Level, string) {
 			return slog.LevelDebug, "job completed"
 		case domain.EventFailed:
 			return slog.LevelError, "job failed"
+		case domain.EventQuarantined:
+			return slog.LevelError, "job quarantined"
 		}
 	}
 	return levelOf(r.Event), messageOf(r.Event)

@@ -105,13 +105,25 @@ func (w *worker) conclude(a *jobAttempt, ours bool) (discarded bool) {
 // held.
 func (w *worker) dismiss(a *jobAttempt) {
 	a.state = attemptFinished
-	if w.quiet {
-		a.outcome = domain.Outcome{Kind: domain.Returned, Reason: domain.ErrShutdown.Error()}
-	} else {
-		a.outcome = decideUnknown(w.cfg.Unknown, &a.lease.Job, w.unknownReason(a.lease.Job.Name))
-	}
-	a.event = eventOf(a.outcome, attemptEnd{})
+	a.outcome, a.event = w.decideUnseen(a.lease)
 	w.finished = append(w.finished, a)
+}
+
+// decideUnseen returns what becomes of a job that no handler gets to see. A
+// refused one is not returned by a worker that stops: the next could do no
+// more for it.
+func (w *worker) decideUnseen(lease *domain.Lease) (domain.Outcome, domain.Event) {
+	var outcome domain.Outcome
+	switch {
+	case lease.Refused != "":
+		reason := domain.CleanText(lease.Refused, domain.MaxReason)
+		return domain.Outcome{Kind: domain.Failed, Reason: reason}, domain.EventQuarantined
+	case w.quiet:
+		outcome = domain.Outcome{Kind: domain.Returned, Reason: domain.ErrShutdown.Error()}
+	default:
+		outcome = decideUnknown(w.cfg.Unknown, &lease.Job, w.unknownReason(lease.Job.Name))
+	}
+	return outcome, eventOf(outcome, attemptEnd{})
 }
 
 const namesListed = 10

@@ -118,7 +118,7 @@ func (w *worker) beginOne(a *jobAttempt) {
 	w.begun++
 	a.number = w.begun
 	route, known := w.routes[a.lease.Job.Name]
-	if w.quiet || !known {
+	if w.quiet || !known || a.lease.Refused != "" {
 		w.dismiss(a)
 		return
 	}

@@ -299,28 +299,38 @@ func TestRunnerNeedsTheNameOfItsReplica(t *testing.T) {
 	}
 }
 
-// Jobs that a Reserve brings while the worker stops go back at once.
+// Jobs that a Reserve brings while the worker stops go back at once, except
+// those that no worker can do anything with.
 func TestStopReturnsJobsThatComeTooLate(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		consumer := portmock.NewMockConsumer(gomock.NewController(t))
-		consumer.EXPECT().Recover(gomock.Any()).Return(nil, nil).AnyTimes()
-		consumer.EXPECT().Reserve(gomock.Any(), gomock.Any()).DoAndReturn(
-			func(ctx context.Context, _ int) ([]domain.Lease, error) {
-				<-ctx.Done()
-				time.Sleep(2 * time.Second)
-				return []domain.Lease{leaseOf(domain.JobOptions{})}, nil
+	returned := domain.Outcome{Kind: domain.Returned, Reason: domain.ErrShutdown.Error()}
+	for _, late := range []struct {
+		lease   domain.Lease
+		outcome domain.Outcome
+		event   domain.Event
+	}{
+		{leaseOf(domain.JobOptions{}), returned, domain.EventReturned},
+		{refusedLease(stalled), domain.Outcome{Kind: domain.Failed, Reason: stalled}, domain.EventQuarantined},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			consumer := portmock.NewMockConsumer(gomock.NewController(t))
+			consumer.EXPECT().Recover(gomock.Any()).Return(nil, nil).AnyTimes()
+			consumer.EXPECT().Reserve(gomock.Any(), gomock.Any()).DoAndReturn(
+				func(ctx context.Context, _ int) ([]domain.Lease, error) {
+					<-ctx.Done()
+					time.Sleep(2 * time.Second)
+					return []domain.Lease{late.lease}, nil
+				})
+			consumer.EXPECT().Settle(gomock.Any(), settlement(late.outcome), 0).Return(settled, nil)
+			d := prepare(t, handlers{"send": unseen(t)}, func(d *desk) {
+				d.ports.OpenConsumer = func(ports.ConsumerOptions) (ports.Consumer, error) { return consumer, nil }
 			})
-		returned := domain.Outcome{Kind: domain.Returned, Reason: domain.ErrShutdown.Error()}
-		consumer.EXPECT().Settle(gomock.Any(), settlement(returned), 0).Return(settled, nil)
-		d := prepare(t, handlers{"send": returns(nil)}, func(d *desk) {
-			d.ports.OpenConsumer = func(ports.ConsumerOptions) (ports.Consumer, error) { return consumer, nil }
+			d.start()
+			synctest.Wait()
+			d.stop(patience)
+			d.wantCounts(map[domain.Event]int{late.event: 1})
 		})
-		d.start()
-		synctest.Wait()
-		d.stop(patience)
-		d.wantCounts(map[domain.Event]int{domain.EventReturned: 1})
-	})
+	}
 }
 
 func TestHealthTellsOfOutcomesThatPileUp(t *testing.T) {

@@ -43,6 +43,10 @@ type QueueFeatures struct {
 	// RecoverRounds is how many calls of Recover, a Lease apart, it takes at
 	// most until a job whose lease ran out is back; zero means one.
 	RecoverRounds int
+	// QuarantineOnReserve means that a job that crashed too often is not
+	// failed by Recover, but handed out by the next Reserve with
+	// [domain.Lease.Refused] set.
+	QuarantineOnReserve bool
 }
 
 // QueueHarness opens backends for the suites.

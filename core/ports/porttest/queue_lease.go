@@ -151,15 +151,36 @@ func crashesQuarantine(q *queueFixture) {
 		q.leaseOne(c)
 		q.crash(c)
 	}
-	q.leaseOne(c)
+	if last := q.leaseOne(c); last.Refused != "" {
+		q.Errorf("refused = %q after %d crashes, want the job handed out", last.Refused, domain.MaxCrashes)
+	}
 	want := []domain.Recovered{{ID: id, Name: jobName, Action: domain.Quarantined, Crashes: domain.MaxCrashes + 1}}
+	if q.features.QuarantineOnReserve {
+		want[0].Action = domain.Requeued
+	}
 	if diff := cmp.Diff(want, q.crash(c)); diff != "" {
 		q.Errorf("recovered (-want +got):\n%s", diff)
 	}
-	if view := q.inState(id, domain.StateFailed); !strings.HasPrefix(view.Reason, "quarantined") {
-		q.Errorf("reason = %q, want it to begin with quarantined", view.Reason)
+	reason := "quarantined"
+	if q.features.QuarantineOnReserve {
+		reason = q.failRefused(c, id)
+	}
+	if view := q.inState(id, domain.StateFailed); !strings.HasPrefix(view.Reason, reason) {
+		q.Errorf("reason = %q, want it to begin with %q", view.Reason, reason)
 	}
 	q.idle(c)
+}
+
+// failRefused leases the job, which must be refused, settles it as a worker does
+// and returns why it was refused.
+func (q *queueFixture) failRefused(c ports.Consumer, id domain.JobID) (reason string) {
+	q.Helper()
+	lease := q.leaseOne(c)
+	if lease.Job.ID != id || lease.Refused == "" {
+		q.Fatalf("leased job %s, refused: %q, want %s refused", lease.Job.ID, lease.Refused, id)
+	}
+	q.settle(c, lease, domain.Outcome{Kind: domain.Failed, Reason: lease.Refused})
+	return lease.Refused
 }
 
 func crashesAreNoAttempts(q *queueFixture) {

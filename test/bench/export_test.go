@@ -4,30 +4,10 @@ import "io"
 
 // The parts of the program that can be right or wrong.
 var (
-	CPUModel       = cpuModel
-	Number         = number
-	IsReached      = figure.reached
-	Loaders        = loaders
-	Median         = median
-	ParseReady     = parseReady
-	ParseResident  = parseResident
-	ParseSchedstat = parseSchedstat
-	PerSecond      = perSecond
-	Percentile     = percentile
-	Run            = run
-	Table          = table
-)
-
-// Figure is a figure.
-type Figure = figure
-
-// NewFigure makes one with a goal.
-func NewFigure(name string, runs []float64, g *goal) Figure { return newFigure(name, "ms", runs, g) }
-
-// AtMost and AtLeast make goals.
-var (
-	AtMost  = atMost
-	AtLeast = atLeast
+	Loaders    = loaders
+	ParseReady = parseReady
+	PerSecond  = perSecond
+	Run        = run
 )
 
 // RowsOf returns the names of the rows that the arguments select.
@@ -35,7 +15,7 @@ func RowsOf(args ...string) ([]string, error) {
 	o, err := parseOptions(args, io.Discard)
 	var names []string
 	for _, r := range o.rows {
-		names = append(names, r.name)
+		names = append(names, r.Name)
 	}
 	return names, err
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/taktwork/takt/app/config"
 	"github.com/taktwork/takt/app/lifecycle"
 	"github.com/taktwork/takt/core/ports"
+	"github.com/taktwork/takt/test/figures"
 )
 
 const (
@@ -33,7 +34,7 @@ func configured(environ ...string) (*config.Config, error) {
 
 // measureGoroutines counts what a worker with the built-in feature adds to a
 // process, at rest.
-func measureGoroutines(ctx context.Context) ([]figure, error) {
+func measureGoroutines(ctx context.Context) ([]figures.Figure, error) {
 	var counts []float64
 	for range goroutineRuns {
 		count, err := idleGoroutines(ctx)
@@ -42,7 +43,7 @@ func measureGoroutines(ctx context.Context) ([]figure, error) {
 		}
 		counts = append(counts, float64(count))
 	}
-	return []figure{newFigure("ours, idle", "", counts, atMost(20))}, nil
+	return []figures.Figure{figures.New("ours, idle", "", counts, figures.AtMost(20))}, nil
 }
 
 func idleGoroutines(ctx context.Context) (count int, err error) {
@@ -69,7 +70,7 @@ func idleGoroutines(ctx context.Context) (count int, err error) {
 }
 
 // measureBound fills a queue that nobody works beyond its bound.
-func measureBound(ctx context.Context) ([]figure, error) {
+func measureBound(ctx context.Context) ([]figures.Figure, error) {
 	loaded, err := configured("WORKER_MEMORY_MAX_JOBS=" + strconv.Itoa(boundJobs))
 	if err != nil {
 		return nil, err
@@ -94,9 +95,9 @@ func measureBound(ctx context.Context) ([]figure, error) {
 	if err = errors.Join(err, a.Stop(ctx).Err); err != nil {
 		return nil, err
 	}
-	return []figure{
-		newFigure(fmt.Sprintf("jobs accepted, bound %d", boundJobs), "", []float64{float64(accepted)}, atMost(boundJobs)),
-		newFigure(fmt.Sprintf("heap, peak, payloads of %d bytes", boundBytes), "MiB",
+	return []figures.Figure{
+		figures.New(fmt.Sprintf("jobs accepted, bound %d", boundJobs), "", []float64{float64(accepted)}, figures.AtMost(boundJobs)),
+		figures.New(fmt.Sprintf("heap, peak, payloads of %d bytes", boundBytes), "MiB",
 			[]float64{mebibytes(heap.peak() - before.HeapAlloc)}, nil),
 	}, nil
 }

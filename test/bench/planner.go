@@ -9,6 +9,7 @@ import (
 
 	"github.com/taktwork/takt/adapters/cron"
 	"github.com/taktwork/takt/core/schedule"
+	"github.com/taktwork/takt/test/figures"
 )
 
 const (
@@ -24,12 +25,12 @@ const (
 type plannerLoad struct {
 	jobs       int
 	make       func(n int, cursor time.Time) ([]schedule.Planned, error)
-	p99, cores *goal
+	p99, cores *figures.Goal
 }
 
 // measurePlanner plans in real time. The runs are the seconds; the lateness
 // is that of all ticks together, the worst second included.
-func measurePlanner(ctx context.Context, load plannerLoad) ([]figure, error) {
+func measurePlanner(ctx context.Context, load plannerLoad) ([]figures.Figure, error) {
 	begin := time.Now().Truncate(time.Second).Add(plannerLead)
 	jobs, err := load.make(load.jobs, begin)
 	if err != nil {
@@ -60,11 +61,11 @@ func measurePlanner(ctx context.Context, load plannerLoad) ([]figure, error) {
 	late := loop.late[:plannerSeconds*load.jobs]
 	var bySecond []float64
 	for second := range slices.Chunk(late, load.jobs) {
-		bySecond = append(bySecond, percentile(second, 99))
+		bySecond = append(bySecond, figures.Percentile(second, 99))
 	}
-	lateness := newFigure("lateness, p99", "ms", bySecond, load.p99)
-	lateness.Measured = percentile(late, 99)
-	return []figure{lateness, newFigure("processor", "cores", cores, load.cores)}, nil
+	lateness := figures.New("lateness, p99", "ms", bySecond, load.p99)
+	lateness.Measured = figures.Percentile(late, 99)
+	return []figures.Figure{lateness, figures.New("processor", "cores", cores, load.cores)}, nil
 }
 
 // coresBySecond measures from the middle of a second to the middle of the
@@ -78,7 +79,7 @@ func coresBySecond(ctx context.Context, begin time.Time) ([]float64, error) {
 		if err := pause(ctx, time.Until(middle)); err != nil {
 			return nil, err
 		}
-		now, err := ownCPU()
+		now, err := figures.OwnCPU()
 		if err != nil {
 			return nil, err
 		}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/taktwork/takt/test/figures"
 )
 
 const (
@@ -16,7 +18,7 @@ const (
 )
 
 // measureStart starts the binary several times.
-func measureStart(ctx context.Context, path string) ([]figure, error) {
+func measureStart(ctx context.Context, path string) ([]figures.Figure, error) {
 	binary, err := binaryAt(ctx, path)
 	if err != nil {
 		return nil, err
@@ -32,14 +34,14 @@ func measureStart(ctx context.Context, path string) ([]figure, error) {
 			return nil, err
 		}
 	}
-	return []figure{
-		newFigure("exec to ready", "ms", ready, atMost(50)),
-		newFigure("start by its own account", "ms", own, nil),
+	return []figures.Figure{
+		figures.New("exec to ready", "ms", ready, figures.AtMost(50)),
+		figures.New("start by its own account", "ms", own, nil),
 	}, nil
 }
 
 // measureIdle leaves a worker alone and looks at what it takes.
-func measureIdle(ctx context.Context, path string) ([]figure, error) {
+func measureIdle(ctx context.Context, path string) ([]figures.Figure, error) {
 	binary, err := binaryAt(ctx, path)
 	if err != nil {
 		return nil, err
@@ -48,46 +50,46 @@ func measureIdle(ctx context.Context, path string) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	figures, err := w.idle(ctx)
+	taken, err := w.idle(ctx)
 	if failed := w.close(); err == nil {
 		err = failed
 	}
-	return figures, err
+	return taken, err
 }
 
-func (w *worker) idle(ctx context.Context) ([]figure, error) {
+func (w *worker) idle(ctx context.Context) ([]figures.Figure, error) {
 	if err := pause(ctx, idleSettle); err != nil {
 		return nil, err
 	}
 	var resident, busy []float64
 	for range idleWindows {
 		began := time.Now()
-		before, err := cpuOf(w.cmd.Process.Pid)
+		before, err := figures.CPUOf(w.cmd.Process.Pid)
 		if err != nil {
 			return nil, err
 		}
-		bytes, err := residentOf(w.cmd.Process.Pid)
+		bytes, err := figures.ResidentOf(w.cmd.Process.Pid)
 		if err != nil {
 			return nil, err
 		}
 		if err := pause(ctx, idleWindow); err != nil {
 			return nil, err
 		}
-		after, err := cpuOf(w.cmd.Process.Pid)
+		after, err := figures.CPUOf(w.cmd.Process.Pid)
 		if err != nil {
 			return nil, err
 		}
 		resident = append(resident, mebibytes(bytes))
 		busy = append(busy, 100*float64(after-before)/float64(time.Since(began)))
 	}
-	return []figure{
-		newFigure("resident memory", "MiB", resident, atMost(25)),
-		newFigure("processor time", "% of a core", busy, atMost(0.1)),
+	return []figures.Figure{
+		figures.New("resident memory", "MiB", resident, figures.AtMost(25)),
+		figures.New("processor time", "% of a core", busy, figures.AtMost(0.1)),
 	}, nil
 }
 
 // measureBinary looks at the file.
-func measureBinary(ctx context.Context, path string) ([]figure, error) {
+func measureBinary(ctx context.Context, path string) ([]figures.Figure, error) {
 	binary, err := binaryAt(ctx, path)
 	if err != nil {
 		return nil, err
@@ -100,9 +102,9 @@ func measureBinary(ctx context.Context, path string) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []figure{
-		newFigure("size", "MB", []float64{float64(info.Size()) / 1e6}, atMost(30)),
-		newFigure("dynamic loaders needed", "", []float64{float64(needs)}, atMost(0)),
+	return []figures.Figure{
+		figures.New("size", "MB", []float64{float64(info.Size()) / 1e6}, figures.AtMost(30)),
+		figures.New("dynamic loaders needed", "", []float64{float64(needs)}, figures.AtMost(0)),
 	}, nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/taktwork/takt/app"
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/runner"
+	"github.com/taktwork/takt/test/figures"
 )
 
 const (
@@ -116,15 +117,15 @@ func (f *flow) work(ctx context.Context, b bench) error {
 // queueFigures are the runs of one way to enqueue.
 type queueFigures struct{ rates, allocations, busy, peaks []float64 }
 
-func (q *queueFigures) figures(rate, allocations *goal) []figure {
+func (q *queueFigures) list(rate, allocations *figures.Goal) []figures.Figure {
 	if q == nil {
 		return nil
 	}
-	return []figure{
-		newFigure("throughput", "jobs/s", q.rates, rate),
-		newFigure("allocations a job", "", q.allocations, allocations),
-		newFigure("processor time a job", "µs", q.busy, nil),
-		newFigure("heap, peak", "MiB", q.peaks, nil),
+	return []figures.Figure{
+		figures.New("throughput", "jobs/s", q.rates, rate),
+		figures.New("allocations a job", "", q.allocations, allocations),
+		figures.New("processor time a job", "µs", q.busy, nil),
+		figures.New("heap, peak", "MiB", q.peaks, nil),
 	}
 }
 
@@ -160,7 +161,7 @@ type spending struct {
 func (f *flow) through(ctx context.Context, b bench) (spending, error) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	busy, err := ownCPU()
+	busy, err := figures.OwnCPU()
 	if err != nil {
 		return spending{}, errors.Join(err, b.stop(ctx))
 	}
@@ -171,24 +172,24 @@ func (f *flow) through(ctx context.Context, b bench) (spending, error) {
 	if err = errors.Join(err, b.stop(ctx)); err != nil {
 		return spending{}, err
 	}
-	busyAfter, err := ownCPU()
+	busyAfter, err := figures.OwnCPU()
 	runtime.ReadMemStats(&after)
 	return spending{wall: wall, processor: busyAfter - busy, mallocs: after.Mallocs - before.Mallocs}, err
 }
 
 // measureBatches enqueues in batches, as a busy producer does, and keeps as
 // many finished jobs as the queue has room for: what jobs without options get.
-func measureBatches(ctx context.Context) ([]figure, error) {
+func measureBatches(ctx context.Context) ([]figures.Figure, error) {
 	return batches(ctx, domain.Retention{})
 }
 
 // measureTickBatches keeps finished jobs as those that ticks make are kept:
 // the last thousand.
-func measureTickBatches(ctx context.Context) ([]figure, error) {
+func measureTickBatches(ctx context.Context) ([]figures.Figure, error) {
 	return batches(ctx, domain.KeepLast(1000))
 }
 
-func batches(ctx context.Context, keep domain.Retention) ([]figure, error) {
+func batches(ctx context.Context, keep domain.Retention) ([]figures.Figure, error) {
 	jobs := make([]domain.NewJob, producerBatch)
 	for i := range jobs {
 		jobs[i] = domain.NewJob{
@@ -200,16 +201,16 @@ func batches(ctx context.Context, keep domain.Retention) ([]figure, error) {
 		_, err := service.EnqueueAll(ctx, jobs...)
 		return err
 	})
-	return runs.figures(atLeast(500_000), atMost(6)), err
+	return runs.list(figures.AtLeast(500_000), figures.AtMost(6)), err
 }
 
 // measureSingles enqueues job by job, each with a payload to marshal.
-func measureSingles(ctx context.Context) ([]figure, error) {
+func measureSingles(ctx context.Context) ([]figures.Figure, error) {
 	runs, err := measureQueue(ctx, 1, func(ctx context.Context, service *app.SchedulerService) error {
 		_, err := service.Enqueue(ctx, queueName, jobName, nothing{})
 		return err
 	})
-	return runs.figures(nil, nil), err
+	return runs.list(nil, nil), err
 }
 
 // openApp starts a worker as the command does, with one feature.

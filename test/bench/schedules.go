@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/taktwork/takt/core/schedule"
+	"github.com/taktwork/takt/test/figures"
 )
 
 // perSecond returns the i-th of 259,200 different expressions and zones that
@@ -53,7 +54,7 @@ const (
 )
 
 // measureRegister parses and loads many jobs.
-func measureRegister(context.Context) ([]figure, error) {
+func measureRegister(context.Context) ([]figures.Figure, error) {
 	const jobs = 100_000
 	var took []float64
 	for range registerRuns {
@@ -70,11 +71,11 @@ func measureRegister(context.Context) ([]figure, error) {
 			return nil, fmt.Errorf("%d jobs planned, want %d", planner.Len(), jobs)
 		}
 	}
-	return []figure{newFigure("100,000 jobs", "s", took, atMost(0.5))}, nil
+	return []figures.Figure{figures.New("100,000 jobs", "s", took, figures.AtMost(0.5))}, nil
 }
 
 // measureNext asks for one instant after the other.
-func measureNext(context.Context) ([]figure, error) {
+func measureNext(context.Context) ([]figures.Figure, error) {
 	cron, err := schedule.ParseCron("*/5 * * * *", "")
 	if err != nil {
 		return nil, err
@@ -95,8 +96,8 @@ func measureNext(context.Context) ([]figure, error) {
 		took = append(took, float64(result.T.Nanoseconds())/float64(result.N)/1000)
 		allocated = append(allocated, float64(result.AllocsPerOp()))
 	}
-	return []figure{
-		newFigure("Next of */5 * * * *", "µs", took, atMost(0.5)),
-		newFigure("its allocations", "", allocated, atMost(0)),
+	return []figures.Figure{
+		figures.New("Next of */5 * * * *", "µs", took, figures.AtMost(0.5)),
+		figures.New("its allocations", "", allocated, figures.AtMost(0)),
 	}, nil
 }

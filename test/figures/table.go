@@ -1,4 +1,4 @@
-package main
+package figures
 
 import (
 	"fmt"
@@ -7,8 +7,8 @@ import (
 	"text/tabwriter"
 )
 
-// table renders the figures, one a line.
-func table(figures []figure) string {
+// Table renders the figures, one a line.
+func Table(figures []Figure) string {
 	var text strings.Builder
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "row\tfigure\tmeasured\tmin–max of runs\tgoal\tratio\t")
@@ -24,25 +24,25 @@ func table(figures []figure) string {
 	return strings.Join(lines, "\n")
 }
 
-func spread(f figure) string {
+func spread(f Figure) string {
 	if f.Runs < 2 {
 		return "-"
 	}
 	return fmt.Sprintf("%s–%s of %d", number(f.Min), number(f.Max), f.Runs)
 }
 
-func goalText(f figure) string {
+func goalText(f Figure) string {
 	if f.Goal == nil {
 		return "-"
 	}
 	sign := "≤"
-	if f.Goal.Bound == least {
+	if f.Goal.Bound == Least {
 		sign = "≥"
 	}
 	return sign + " " + number(f.Goal.Value)
 }
 
-func ratioText(f figure) string {
+func ratioText(f Figure) string {
 	ratio, ok := f.ratio()
 	if !ok {
 		return "-"
@@ -50,11 +50,11 @@ func ratioText(f figure) string {
 	return fmt.Sprintf("%.2f", ratio)
 }
 
-func verdict(f figure) string {
+func verdict(f Figure) string {
 	switch {
 	case f.Goal == nil:
 		return ""
-	case f.reached():
+	case f.Reached():
 		return "ok"
 	}
 	return "short"

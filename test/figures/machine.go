@@ -1,4 +1,4 @@
-package main
+package figures
 
 import (
 	"fmt"
@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// machine is what the figures were measured on.
-type machine struct {
+// Machine is what the figures were measured on.
+type Machine struct {
 	Cores int    `json:"cores"`
 	CPU   string `json:"cpu"`
 	Go    string `json:"go"`
@@ -16,17 +16,18 @@ type machine struct {
 	Load  string `json:"load"`
 }
 
-func thisMachine() machine {
+// ThisMachine describes the machine as it is now.
+func ThisMachine() Machine {
 	cpu, _ := os.ReadFile("/proc/cpuinfo")
 	load, _ := os.ReadFile("/proc/loadavg")
-	return machine{
+	return Machine{
 		Cores: runtime.GOMAXPROCS(0), CPU: cpuModel(string(cpu)), Go: runtime.Version(),
 		OS: runtime.GOOS + "/" + runtime.GOARCH, Load: firstField(string(load)),
 	}
 }
 
 // String is the line above the table.
-func (m machine) String() string {
+func (m Machine) String() string {
 	return fmt.Sprintf("%d cores, %s, %s %s, load average %s before", m.Cores, m.CPU, m.Go, m.OS, m.Load)
 }
 

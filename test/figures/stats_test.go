@@ -1,9 +1,9 @@
-package main_test
+package figures_test
 
 import (
 	"testing"
 
-	bench "github.com/taktwork/takt/test/bench"
+	"github.com/taktwork/takt/test/figures"
 )
 
 func TestTheMedianIsTheMiddleOfTheValues(t *testing.T) {
@@ -15,7 +15,7 @@ func TestTheMedianIsTheMiddleOfTheValues(t *testing.T) {
 		{[]float64{9, 1, 5}, 5},
 		{[]float64{4, 1, 3, 2}, 2.5},
 	} {
-		if got := bench.Median(c.values); got != c.want {
+		if got := figures.Median(c.values); got != c.want {
 			t.Errorf("Median(%v) = %v, want %v", c.values, got, c.want)
 		}
 	}
@@ -38,7 +38,7 @@ func TestAPercentileIsTheValueThatSoManyDoNotExceed(t *testing.T) {
 		{[]float64{3, 1, 2}, 34, 2},
 		{[]float64{8}, 50, 8},
 	} {
-		if got := bench.Percentile(c.values, c.p); got != c.want {
+		if got := figures.Percentile(c.values, c.p); got != c.want {
 			t.Errorf("Percentile of %d values(%v) = %v, want %v", len(c.values), c.p, got, c.want)
 		}
 	}
@@ -46,8 +46,8 @@ func TestAPercentileIsTheValueThatSoManyDoNotExceed(t *testing.T) {
 
 func TestStatisticsLeaveTheirValuesInOrder(t *testing.T) {
 	values := []float64{3, 1, 2}
-	bench.Median(values)
-	bench.Percentile(values, 99)
+	figures.Median(values)
+	figures.Percentile(values, 99)
 	if values[0] != 3 || values[1] != 1 || values[2] != 2 {
 		t.Errorf("values = %v, want [3 1 2]", values)
 	}
@@ -56,17 +56,17 @@ func TestStatisticsLeaveTheirValuesInOrder(t *testing.T) {
 func TestAFigureKeepsItsGoalAtTheBorder(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		figure bench.Figure
+		figure figures.Figure
 		want   bool
 	}{
-		{"at the upper bound", bench.NewFigure("f", []float64{50}, bench.AtMost(50)), true},
-		{"above the upper bound", bench.NewFigure("f", []float64{50.1}, bench.AtMost(50)), false},
-		{"at the lower bound", bench.NewFigure("f", []float64{50}, bench.AtLeast(50)), true},
-		{"below the lower bound", bench.NewFigure("f", []float64{49.9}, bench.AtLeast(50)), false},
-		{"by the median", bench.NewFigure("f", []float64{99, 50, 1}, bench.AtMost(50)), true},
-		{"without a goal", bench.NewFigure("f", []float64{1}, nil), true},
+		{"at the upper bound", figures.New("f", "ms", []float64{50}, figures.AtMost(50)), true},
+		{"above the upper bound", figures.New("f", "ms", []float64{50.1}, figures.AtMost(50)), false},
+		{"at the lower bound", figures.New("f", "ms", []float64{50}, figures.AtLeast(50)), true},
+		{"below the lower bound", figures.New("f", "ms", []float64{49.9}, figures.AtLeast(50)), false},
+		{"by the median", figures.New("f", "ms", []float64{99, 50, 1}, figures.AtMost(50)), true},
+		{"without a goal", figures.New("f", "ms", []float64{1}, nil), true},
 	} {
-		if got := bench.IsReached(c.figure); got != c.want {
+		if got := c.figure.Reached(); got != c.want {
 			t.Errorf("%s: reached = %t, want %t", c.name, got, c.want)
 		}
 	}

@@ -9,38 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	bench "github.com/taktwork/takt/test/bench"
+	"github.com/taktwork/takt/test/figures"
 )
-
-func TestNumbersHaveThreeDigitsOrGroups(t *testing.T) {
-	for v, want := range map[float64]string{
-		0: "0", 0.0383: "0.0383", 0.5: "0.5", 1: "1", 2.674: "2.67", 9.999: "10", 12.34: "12.3", 68: "68",
-		123.4: "123", 999.4: "999", 1000: "1,000", 500000: "500,000", 1234567.8: "1,234,568",
-	} {
-		if got := bench.Number(v); got != want {
-			t.Errorf("number(%v) = %q, want %q", v, got, want)
-		}
-	}
-}
-
-func TestTheTableHasALinePerFigure(t *testing.T) {
-	got := bench.Table([]bench.Figure{
-		bench.NewFigure("kept", []float64{30, 10, 20}, bench.AtMost(40)),
-		bench.NewFigure("missed", []float64{250_000}, bench.AtLeast(500_000)),
-		bench.NewFigure("none", []float64{0}, bench.AtMost(0)),
-		bench.NewFigure("known", []float64{1.5}, nil),
-	})
-	want := strings.Join([]string{
-		"row  figure  measured    min–max of runs  goal       ratio",
-		"     kept    20 ms       10–30 of 3       ≤ 40       0.50   ok",
-		"     missed  250,000 ms  -                ≥ 500,000  0.50   short",
-		"     none    0 ms        -                ≤ 0        -      ok",
-		"     known   1.5 ms      -                -          -",
-		"",
-	}, "\n")
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("table (-want +got):\n%s", diff)
-	}
-}
 
 func TestRowsAreSelectedByName(t *testing.T) {
 	got, err := bench.RowsOf("-run", "^planner-10k$|^next")
@@ -82,7 +52,7 @@ func TestJSONNamesTheMachineAndTheFigures(t *testing.T) {
 			Cores int
 			Go    string
 		}
-		Figures []bench.Figure
+		Figures []figures.Figure
 	}
 	if err := json.Unmarshal(stdout.Bytes(), &got); err != nil {
 		t.Fatalf("output is not JSON: %v", err)

@@ -1,4 +1,4 @@
-package main
+package figures
 
 import (
 	"errors"
@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// ownCPU is the processor time that this process has used.
-func ownCPU() (time.Duration, error) {
+// OwnCPU is the processor time that this process has used.
+func OwnCPU() (time.Duration, error) {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
 		return 0, fmt.Errorf("getrusage: %w", err)
@@ -20,11 +20,11 @@ func ownCPU() (time.Duration, error) {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()), nil
 }
 
-// cpuOf is the processor time that a process has used. The clock ticks of
+// CPUOf is the processor time that a process has used. The clock ticks of
 // /proc/PID/stat are too coarse for a process that rests, so it is the sum of
 // its threads' nanoseconds; those of threads that ended are missing from it,
 // and the runtime of Go ends none of an idle program.
-func cpuOf(pid int) (time.Duration, error) {
+func CPUOf(pid int) (time.Duration, error) {
 	files, err := filepath.Glob(filepath.Join("/proc", strconv.Itoa(pid), "task", "*", "schedstat"))
 	if err != nil {
 		return 0, err
@@ -63,8 +63,8 @@ func parseSchedstat(text string) (time.Duration, error) {
 	return time.Duration(ns), nil
 }
 
-// residentOf is the resident memory of a process in bytes.
-func residentOf(pid int) (uint64, error) {
+// ResidentOf is the resident memory of a process in bytes.
+func ResidentOf(pid int) (uint64, error) {
 	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
 	if err != nil {
 		return 0, err

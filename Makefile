@@ -39,7 +39,7 @@ run: build ## build the worker and run it in the foreground (LOG_LEVEL=debug unl
 	@LOG_LEVEL=$${LOG_LEVEL:-debug} exec .ci/foreground ./bin/worker run --log text
 
 .PHONY: test
-test: cgo redis ## run every test of every module, with the race detector, in random order
+test: cgo redis node ## run every test of every module, with the race detector, in random order
 	@for module in $(MODULES); do (set -x; cd $$module && CGO_ENABLED=1 go test -race -shuffle=on ./...); done
 
 .PHONY: unit
@@ -90,6 +90,10 @@ fuzz: ## run each fuzz target for FUZZTIME
 torture: ## run the simulation in virtual time with SEEDS different seeds
 	go test -count=1 -timeout=60m ./test/sim -args -seeds=$(SEEDS)
 
+.PHONY: interop
+interop: redis node ## run every check against the supported versions of BullMQ in Node
+	TAKT_INTEROP=all go test -count=1 -timeout=60m -parallel=4 ./test/interop/...
+
 .PHONY: vuln
 vuln: $(GOVULNCHECK) ## look for known vulnerabilities (needs vuln.go.dev; CI_STRICT_VULN=1 insists on it)
 	@.ci/vuln
@@ -111,6 +115,11 @@ cgo:
 .PHONY: redis
 redis:
 	@.ci/need-redis
+
+# Interop tests drive BullMQ's own clients, in Node.
+.PHONY: node
+node:
+	@.ci/need-interop
 
 $(GOLANGCI):
 	.ci/install github.com/golangci/golangci-lint/v2/cmd/golangci-lint $(GOLANGCI_VERSION)

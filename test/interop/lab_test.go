@@ -1,0 +1,79 @@
+package interop_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/taktwork/takt/test/interop/keydump"
+	"github.com/taktwork/takt/test/interop/node"
+	"github.com/taktwork/takt/test/redistest"
+)
+
+// patience bounds every wait of the checks.
+const patience = 20 * time.Second
+
+// lab is what one check works with: a Redis of its own, Node clients of one
+// version, and Takt on the same database.
+type lab struct {
+	*node.Client
+
+	t      *testing.T
+	server *redistest.Server
+	redis  *redis.Client
+}
+
+func newLab(t *testing.T, version string) *lab {
+	t.Helper()
+	server := redistest.Start(t)
+	agent := sharedAgent(t, version)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("stderr of node %s: %s", version, agent.Stderr())
+		}
+	})
+	return &lab{Client: node.Connect(t, agent, server.Addr), t: t, server: server, redis: server.Client()}
+}
+
+// v6 tells whether the version is a 6.x.
+func (l *lab) v6() bool { return l.Version[0] == '6' }
+
+// key returns the name of a key of the queue mail.
+func key(name string) string { return "bull:mail:" + name }
+
+// dump returns what the database holds of the queue mail.
+func (l *lab) dump() keydump.Dump {
+	l.t.Helper()
+	dump, err := keydump.Take(l.t.Context(), l.redis, key(""))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return dump
+}
+
+// await waits until the condition holds; what says what is waited for.
+func await(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for !holds() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %s for: %s", patience, what)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+// must returns the value of a reply of Redis that is no error.
+func must[T any](t *testing.T, reply interface{ Result() (T, error) }) T {
+	t.Helper()
+	value, err := reply.Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
+
+// background is the context of calls that outlive the test's own.
+func background() context.Context { return context.Background() }

@@ -39,10 +39,15 @@ const startPatience = 20 * time.Second
 // on disk. It stops with the test.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
+	return startOn(t, freePort(t), args...)
+}
+
+func startOn(t testing.TB, port int, args ...string) *Server {
+	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		t.Fatal("redis-server is not installed: run make redis, or apt-get install redis-server")
 	}
-	s := &Server{t: t, Dir: t.TempDir(), Port: freePort(t)}
+	s := &Server{t: t, Dir: t.TempDir(), Port: port}
 	s.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port))
 	s.args = append([]string{
 		"--port", strconv.Itoa(s.Port), "--bind", "127.0.0.1", "--dir", s.Dir, "--logfile", filepath.Join(s.Dir, "redis.log"),

@@ -1,0 +1,142 @@
+package redistest
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// Authority signs certificates for tests and keeps them in files.
+type Authority struct {
+	// CertFile holds the authority's own certificate.
+	CertFile string
+
+	t    testing.TB
+	dir  string
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+// Pair are the files of a certificate and its key.
+type Pair struct {
+	CertFile, KeyFile string
+}
+
+// Subject says whom a certificate is for. The zero value is a client whose
+// certificate is valid from an hour ago for a day.
+type Subject struct {
+	// Names are host names and addresses.
+	Names []string
+	// NotBefore and NotAfter are when it is valid.
+	NotBefore, NotAfter time.Time
+}
+
+// NewAuthority makes an authority with a key of its own.
+func NewAuthority(t testing.TB) *Authority {
+	t.Helper()
+	a := &Authority{t: t, dir: t.TempDir(), key: newKey(t)}
+	template := certificate(Subject{})
+	template.Subject.CommonName = "takt test authority"
+	template.IsCA, template.BasicConstraintsValid = true, true
+	template.KeyUsage = x509.KeyUsageCertSign
+	a.CertFile = filepath.Join(a.dir, "ca.pem")
+	a.cert = a.sign(template, &a.key.PublicKey, a.CertFile)
+	return a
+}
+
+// Issue makes a certificate and its key, in files of the name.
+func (a *Authority) Issue(name string, subject Subject) Pair {
+	a.t.Helper()
+	pair := Pair{CertFile: filepath.Join(a.dir, name+".pem"), KeyFile: filepath.Join(a.dir, name+".key")}
+	key := newKey(a.t)
+	a.sign(certificate(subject), &key.PublicKey, pair.CertFile)
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		a.t.Fatalf("encode key: %v", err)
+	}
+	writePEM(a.t, pair.KeyFile, "PRIVATE KEY", der)
+	return pair
+}
+
+// StartTLS starts a server that speaks TLS alone, with a certificate of the
+// authority for the names. With "--tls-auth-clients", "yes" it wants one of
+// the authority's from its clients, too.
+func StartTLS(t testing.TB, a *Authority, names []string, args ...string) *Server {
+	t.Helper()
+	pair := a.Issue("server-"+strconv.FormatInt(time.Now().UnixNano(), 36), Subject{Names: names})
+	port := freePort(t)
+	return startOn(t, port, append([]string{
+		"--port", "0", "--tls-port", strconv.Itoa(port),
+		"--tls-cert-file", pair.CertFile, "--tls-key-file", pair.KeyFile, "--tls-ca-cert-file", a.CertFile,
+		"--tls-auth-clients", "no",
+	}, args...)...)
+}
+
+func newKey(t testing.TB) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatalf("make key: %v", err)
+	}
+	return key
+}
+
+func certificate(subject Subject) *x509.Certificate {
+	now := time.Now()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(now.UnixNano()), Subject: pkix.Name{CommonName: "takt test subject"},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour),
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	if !subject.NotBefore.IsZero() {
+		template.NotBefore = subject.NotBefore
+	}
+	if !subject.NotAfter.IsZero() {
+		template.NotAfter = subject.NotAfter
+	}
+	for _, name := range subject.Names {
+		if ip := net.ParseIP(name); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, name)
+		}
+	}
+	return template
+}
+
+// sign writes the certificate into the file. Without one of its own yet, the
+// authority signs itself.
+func (a *Authority) sign(template *x509.Certificate, public *ecdsa.PublicKey, file string) *x509.Certificate {
+	a.t.Helper()
+	parent := a.cert
+	if parent == nil {
+		parent = template
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, a.key)
+	if err != nil {
+		a.t.Fatalf("sign certificate: %v", err)
+	}
+	writePEM(a.t, file, "CERTIFICATE", der)
+	signed, err := x509.ParseCertificate(der)
+	if err != nil {
+		a.t.Fatalf("parse certificate: %v", err)
+	}
+	return signed
+}
+
+func writePEM(t testing.TB, file, kind string, der []byte) {
+	t.Helper()
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		t.Fatalf("write certificate: %v", err)
+	}
+}

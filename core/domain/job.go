@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// MaxPriority is the largest priority number, the least urgent: BullMQ's limit.
-const MaxPriority = 1 << 21
+// MaxPriority is the largest priority number, the least urgent: the
+// limit of BullMQ since 5.81.
+const MaxPriority = 1<<21 - 1
 
 // ReceiptLife is how long a receipt is known. What was enqueued with it may
 // not be enqueued again by anyone who began earlier than that.

@@ -1,0 +1,130 @@
+package redisqueue
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/taktwork/takt/core/ports"
+)
+
+// Waits between the repetitions of a call that the server did not answer.
+const (
+	repeatFirst = 20 * time.Millisecond
+	repeatMost  = time.Second
+)
+
+// call runs the script and repeats it until the server answers or ctx ends.
+// It is for scripts that may be repeated without harm: those that change
+// nothing twice, and the numbered ones of a session.
+func (b *Backend) call(ctx context.Context, s *script, keys []string, args []any) (any, error) {
+	wait := repeatFirst
+	for {
+		if b.isClosed() {
+			return nil, fmt.Errorf("%s: %w", s.name, ports.ErrClosed)
+		}
+		reply, err := s.Run(ctx, b.client, keys, args...).Result()
+		if err == nil {
+			b.failures.answered(ctx)
+			return reply, nil
+		}
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("%s: %w", s.name, ctx.Err())
+		}
+		if !passes(err) {
+			return nil, translate(s.name, err)
+		}
+		b.failures.failed(ctx, s.name, err)
+		pause(ctx, wait)
+		wait = min(2*wait, repeatMost)
+	}
+}
+
+// pause waits for d or the end of ctx.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// session numbers calls. Each call takes the next number; its repetitions have
+// the same one, by which the script knows them.
+type session struct {
+	id     string
+	key    string
+	number uint64
+}
+
+// next returns the number of the next call, as text.
+func (s *session) next() string {
+	s.number++
+	return strconv.FormatUint(s.number, 10)
+}
+
+// sessions hands out sessions, each to one caller at a time.
+type sessions struct {
+	backend *Backend
+	// id is that of the process, what all ids of its sessions begin with.
+	id string
+
+	mu   sync.Mutex
+	made int
+	idle []*session
+}
+
+// take returns a session that nobody else uses until it is put back.
+func (s *sessions) take() *session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if last := len(s.idle) - 1; last >= 0 {
+		taken := s.idle[last]
+		s.idle = s.idle[:last]
+		return taken
+	}
+	s.made++
+	id := s.id + "-" + strconv.Itoa(s.made)
+	return &session{id: id, key: s.backend.keys.session(id)}
+}
+
+func (s *sessions) put(back *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.idle = append(s.idle, back)
+}
+
+// forgetPatience bounds the goodbye to a server that may be away.
+const forgetPatience = 500 * time.Millisecond
+
+// forget drops the records of all sessions; a server that does not answer
+// drops them by itself in time.
+func (s *sessions) forget() {
+	s.mu.Lock()
+	names := make([]string, 0, len(s.idle))
+	for _, idle := range s.idle {
+		if idle.number > 0 {
+			names = append(names, idle.key)
+		}
+	}
+	s.idle = nil
+	s.mu.Unlock()
+	if len(names) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), forgetPatience)
+	defer cancel()
+	_ = s.backend.client.Del(ctx, names...).Err()
+}
+
+// numbered runs a script of a session: keys[0] and args[0] are the session's
+// record and the number of the call.
+func (b *Backend) numbered(ctx context.Context, s *script, keys []string, args []any) (any, error) {
+	taken := b.sessions.take()
+	defer b.sessions.put(taken)
+	keys[0], args[0] = taken.key, taken.next()
+	return b.call(ctx, s, keys, args)
+}

@@ -1,0 +1,154 @@
+-- @include queue
+-- Adding jobs (protocol 2.2, 2.17).
+
+-- How long a receipt refuses a second enqueue, in ms.
+local RECEIPT_LIFE = 86400000
+
+-- What became of a job, and the id that goes with it.
+local ACCEPTED, DUPLICATE, RECEIPT_KNOWN, DEDUPLICATED = 1, 2, 3, 4
+
+-- store_job writes the job's hash and says so.
+local function store_job(q, id, job)
+  local fields = {
+    'name', job.name, 'data', job.data, 'opts', job.opts, 'timestamp', job.timestamp,
+    'delay', job.delay, 'priority', job.priority,
+  }
+  if job.parent_key then
+    local n = #fields
+    fields[n + 1], fields[n + 2], fields[n + 3], fields[n + 4] = 'parentKey', job.parent_key, 'parent', job.parent
+  end
+  if job.rjk then
+    fields[#fields + 1], fields[#fields + 2] = 'rjk', job.rjk
+  end
+  if job.dedup then
+    fields[#fields + 1], fields[#fields + 2] = 'deid', job.dedup
+  end
+  call('HSET', q.base .. id, unpack(fields))
+  call('XADD', q.events, '*', 'event', 'added', 'jobId', id, 'name', job.name)
+end
+
+-- place_job puts a stored job where it waits. Jobs for the end of the ready
+-- list are only noted in q.pushes, for flush_pushes.
+local function place_job(q, id, job)
+  if job.delay > 0 then
+    delay_job(q, id, job.timestamp + job.delay)
+    q.new_delayed = true
+    return
+  end
+  if job.priority > 0 then
+    call('ZADD', q.prioritized, priority_score(q, job.priority), id)
+  elseif job.lifo then
+    call('RPUSH', ready_list(q), id)
+  else
+    q.pushes = q.pushes or {}
+    q.pushes[#q.pushes + 1] = id
+  end
+  q.new_ready = true
+  call('XADD', q.events, '*', 'event', 'waiting', 'jobId', id)
+end
+
+-- flush_pushes ends a batch of placed jobs: ready ones join their list, and
+-- workers are woken.
+local function flush_pushes(q)
+  if q.pushes then
+    call('LPUSH', ready_list(q), unpack(q.pushes))
+    q.pushes = nil
+  end
+  if q.new_ready then
+    q.new_ready = nil
+    base_marker(q)
+  end
+  if q.new_delayed then
+    q.new_delayed = nil
+    delay_marker(q)
+  end
+end
+
+-- dedup_owner returns the job that holds the deduplication key, if any. A key
+-- without an end whose owner is gone holds nothing.
+local function dedup_owner(q, key)
+  local owner = call('GET', key)
+  if not owner then
+    return nil
+  end
+  if call('PTTL', key) == -1 and call('EXISTS', q.base .. owner) == 0 then
+    return nil
+  end
+  return owner
+end
+
+-- hold_dedup lets the job hold the key, or returns the id of the one that
+-- does.
+local function hold_dedup(q, id, job)
+  local key = q.base .. 'de:' .. job.dedup
+  local owner = dedup_owner(q, key)
+  if not owner then
+    if job.dedup_ttl > 0 then
+      call('SET', key, id, 'PX', job.dedup_ttl)
+    else
+      call('SET', key, id)
+    end
+    call('DEL', q.base .. 'dn:' .. job.dedup)
+    return nil
+  end
+  if q.profile == 'v5' then
+    call('XADD', q.events, 'MAXLEN', '~', q.max_events, '*', 'event', 'debounced', 'jobId', owner, 'debounceId', job.dedup)
+  end
+  call('XADD', q.events, 'MAXLEN', '~', q.max_events, '*', 'event', 'deduplicated', 'jobId', owner,
+    'deduplicationId', job.dedup, 'deduplicatedJobId', id)
+  return owner
+end
+
+-- add_job adds one job with the counter value n, unless its receipt, id or
+-- deduplication key refuses it. receipts is what keys of receipts begin with.
+-- The batch is ended by flush_pushes.
+local function add_job(q, n, job, receipts)
+  local receipt = job.receipt and receipts .. job.receipt
+  if receipt then
+    local known = call('GET', receipt)
+    if known then
+      return RECEIPT_KNOWN, known
+    end
+  end
+  local id = job.id or tostring(n)
+  if job.id and call('EXISTS', q.base .. id) == 1 then
+    call('XADD', q.events, 'MAXLEN', '~', q.max_events, '*', 'event', 'duplicated', 'jobId', id)
+    return DUPLICATE, id
+  end
+  if job.dedup then
+    local owner = hold_dedup(q, id, job)
+    if owner then
+      return DEDUPLICATED, owner
+    end
+  end
+  store_job(q, id, job)
+  place_job(q, id, job)
+  if receipt then
+    call('SET', receipt, id, 'PX', RECEIPT_LIFE)
+  end
+  return ACCEPTED, id
+end
+
+-- JOB_FIELDS is how many arguments read_job takes.
+local JOB_FIELDS = 10
+
+-- read_job reads a job from ARGV at position at: id, name, data, opts, delay
+-- in ms, priority, lifo, deduplication key, its ttl in ms, receipt. Empty ids,
+-- keys and receipts mean none.
+local function read_job(at, now)
+  local job = {
+    name = ARGV[at + 1], data = ARGV[at + 2], opts = ARGV[at + 3], timestamp = now,
+    delay = tonumber(ARGV[at + 4]), priority = tonumber(ARGV[at + 5]), lifo = ARGV[at + 6] == '1',
+    dedup_ttl = tonumber(ARGV[at + 8]),
+  }
+  if ARGV[at] ~= '' then
+    job.id = ARGV[at]
+  end
+  if ARGV[at + 7] ~= '' then
+    job.dedup = ARGV[at + 7]
+  end
+  if ARGV[at + 9] ~= '' then
+    job.receipt = ARGV[at + 9]
+  end
+  return job
+end

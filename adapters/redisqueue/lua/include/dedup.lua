@@ -1,0 +1,55 @@
+-- @include add
+-- What the end of a job does to its deduplication key (protocol 2.4 steps 8
+-- and 9).
+
+-- next_options reads what decides where a stored job goes. Its options were
+-- written by others and may be anything.
+local function next_options(text)
+  local ok, opts = pcall(cjson.decode, text)
+  if not ok or type(opts) ~= 'table' then
+    opts = {}
+  end
+  return {
+    timestamp = type(opts.timestamp) == 'number' and opts.timestamp or nil,
+    delay = type(opts.delay) == 'number' and opts.delay > 0 and opts.delay or 0,
+    priority = type(opts.priority) == 'number' and opts.priority > 0 and opts.priority or 0,
+    lifo = opts.lifo == true,
+  }
+end
+
+-- add_stored_next adds the job that was stored to follow the key's owner.
+local function add_stored_next(q, dedup, now)
+  local key = q.base .. 'dn:' .. dedup
+  local stored = call('HMGET', key, 'name', 'data', 'opts', 'jid', 'pk', 'pd', 'pdk', 'rjk')
+  local id = stored[4]
+  if not id then
+    return
+  end
+  call('DEL', key)
+  call('INCR', q.base .. 'id')
+  local job = next_options(stored[3] or '{}')
+  job.timestamp = job.timestamp or now
+  job.name, job.data, job.opts = stored[1] or '', stored[2] or '{}', stored[3] or '{}'
+  job.parent_key, job.parent, job.rjk = stored[5] or nil, stored[6] or '{}', stored[8] or nil
+  job.dedup = dedup
+  call('SET', q.base .. 'de:' .. dedup, id)
+  store_job(q, id, job)
+  place_job(q, id, job)
+  flush_pushes(q)
+  if stored[7] then
+    call('SADD', stored[7], q.base .. id)
+  end
+end
+
+-- free_dedup lets go of the key that a finished job holds, and adds the job
+-- that was stored to follow it. A key with an end lives until then.
+local function free_dedup(q, id, dedup, now)
+  local key = q.base .. 'de:' .. dedup
+  local ttl = call('PTTL', key)
+  if ttl == 0 or (ttl == -1 and call('GET', key) == id) then
+    call('DEL', key)
+  end
+  if call('EXISTS', q.base .. 'dn:' .. dedup) == 1 then
+    add_stored_next(q, dedup, now)
+  end
+end

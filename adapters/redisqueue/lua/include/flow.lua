@@ -1,0 +1,136 @@
+-- @include queue
+-- What the end of a child does to its parent, and how jobs are deleted
+-- (protocol B10, B12, 2.16).
+
+-- parent_of splits a full job key into its queue and id, nil when it lies
+-- outside the prefix of q: what others wrote there is none of our business.
+local function parent_of(q, key)
+  local base, id = string.match(key, '^(.*:)([^:]+)$')
+  local prefix = string.match(q.base, '^(.*:)[^:]+:$')
+  if not base or string.sub(base, 1, #prefix) ~= prefix or string.find(base, ':', #prefix + 1, true) ~= #base then
+    return nil
+  end
+  return queue_of(base, q.profile), id
+end
+
+-- release_parent makes a parent that waits for its children ready.
+local function release_parent(pq, id, now)
+  local key = pq.base .. id
+  if call('EXISTS', key) == 0 or call('ZREM', pq.base .. 'waiting-children', id) == 0 then
+    return
+  end
+  local fields = call('HMGET', key, 'delay', 'priority')
+  local delay, priority = tonumber(fields[1]) or 0, tonumber(fields[2]) or 0
+  if delay > 0 then
+    local due = now + delay
+    call('ZADD', pq.delayed, due * SLOTS, id)
+    call('XADD', pq.events, '*', 'event', 'delayed', 'jobId', id, 'delay', due)
+    delay_marker(pq)
+    return
+  end
+  line_up(pq, id, priority, 'RPUSH')
+  base_marker(pq)
+  call('XADD', pq.events, '*', 'event', 'waiting', 'jobId', id, 'prev', 'waiting-children')
+end
+
+-- child_completed hands the child's result to its parent.
+local function child_completed(pq, parent, child, value, now)
+  local key = pq.base .. parent
+  if call('SREM', key .. ':dependencies', child) == 0 then
+    return
+  end
+  call('HSET', key .. ':processed', child, value)
+  if call('SCARD', key .. ':dependencies') == 0 then
+    release_parent(pq, parent, now)
+  end
+end
+
+-- fail_parent makes the parent fail when it is next fetched.
+local function fail_parent(pq, parent, child, now)
+  local key = pq.base .. parent
+  call('ZADD', key .. ':unsuccessful', now, child)
+  local reason = 'child ' .. child .. ' failed'
+  local waiting = call('ZREM', pq.base .. 'waiting-children', parent) == 1
+  if not waiting and call('ZREM', pq.delayed, parent) == 1 then
+    call('HSET', key, 'delay', 0)
+    waiting = true
+  end
+  if waiting then
+    call('HSET', key, 'defa', reason)
+    line_up(pq, parent, priority_of(pq, parent), 'RPUSH')
+    base_marker(pq)
+    call('XADD', pq.events, '*', 'event', 'waiting', 'jobId', parent, 'prev', 'waiting-children')
+  elseif not call('ZSCORE', pq.base .. 'failed', parent) then
+    call('HSET', key, 'defa', reason)
+  end
+end
+
+-- child_failed does to the parent what the policy in the child's parent field
+-- says.
+local function child_failed(pq, parent, child, reason, now, policy)
+  if not (policy.fpof or policy.cpof or policy.idof or policy.rdof) then
+    return
+  end
+  local key = pq.base .. parent
+  if call('SREM', key .. ':dependencies', child) == 0 then
+    return
+  end
+  if policy.fpof then
+    fail_parent(pq, parent, child, now)
+    return
+  end
+  if not policy.rdof then
+    call('HSET', key .. ':failed', child, reason)
+  end
+  if policy.cpof or call('SCARD', key .. ':dependencies') == 0 then
+    release_parent(pq, parent, now)
+  end
+end
+
+-- job_keys appends the keys of a job, its lock excepted, to the list.
+local function job_keys(list, key)
+  local n = #list
+  list[n + 1], list[n + 2], list[n + 3] = key, key .. ':logs', key .. ':dependencies'
+  list[n + 4], list[n + 5], list[n + 6] = key .. ':processed', key .. ':failed', key .. ':unsuccessful'
+end
+
+-- delete_keys deletes the keys, many in one command.
+local function delete_keys(list)
+  for from = 1, #list, 3000 do
+    call('DEL', unpack(list, from, math.min(from + 2999, #list)))
+  end
+end
+
+-- unlink_child takes the child out of its parent's dependencies; the last one
+-- releases the parent. Hard deletes a parent of the same queue instead, as
+-- operations by hand do.
+local function unlink_child(q, child, parent_key, now, hard)
+  local pq, parent = parent_of(q, parent_key)
+  if not pq or call('EXISTS', parent_key) == 0 then
+    return
+  end
+  if call('SREM', parent_key .. ':dependencies', child) == 0 or call('SCARD', parent_key .. ':dependencies') > 0 then
+    return
+  end
+  if call('ZREM', pq.base .. 'waiting-children', parent) == 0 then
+    return
+  end
+  if not hard then
+    call('RPUSH', ready_list(pq), parent)
+    base_marker(pq)
+    call('XADD', pq.events, '*', 'event', 'waiting', 'jobId', parent, 'prev', 'waiting-children')
+    return
+  end
+  if pq.base ~= q.base then
+    call('RPUSH', ready_list(pq), parent)
+    base_marker(pq)
+    return
+  end
+  local above = call('HGET', parent_key, 'parentKey')
+  if above then
+    unlink_child(pq, parent_key, above, now, true)
+  end
+  local list = {}
+  job_keys(list, parent_key)
+  delete_keys(list)
+end

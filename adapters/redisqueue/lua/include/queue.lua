@@ -1,0 +1,144 @@
+-- @include clock
+-- One queue as a script sees it: its settings, read once, and the steps that
+-- move ready and delayed jobs (protocol 2.1).
+
+local call = redis.call
+
+-- The counter bits of a delayed score, and the span of a priority class.
+local SLOTS = 4096
+local CLASS = 4294967296
+
+local MAX_EVENTS = 10000
+local MANUAL_LIMIT = 9007199254740991
+
+-- How many due jobs one call promotes.
+local PROMOTE_MOST = 1000
+
+local open_queues = {}
+
+-- queue_of returns the queue whose keys begin with base, "bull:mail:".
+-- The profile, "v5", "v6" or "" for what meta.version says, decides where jobs
+-- go while the queue is paused and neither list exists.
+local function queue_of(base, profile)
+  local q = open_queues[base]
+  if q then
+    return q
+  end
+  local meta = call('HMGET', base .. 'meta', 'paused', 'concurrency', 'max', 'duration', 'opts.maxLenEvents', 'version')
+  q = {
+    base = base, wait = base .. 'wait', active = base .. 'active', delayed = base .. 'delayed',
+    prioritized = base .. 'prioritized', marker = base .. 'marker', events = base .. 'events',
+    paused = meta[1] and true or false, concurrency = tonumber(meta[2]), max = tonumber(meta[3]),
+    duration = tonumber(meta[4]), max_events = tonumber(meta[5]), profile = profile,
+  }
+  if not q.max_events then
+    q.max_events = MAX_EVENTS
+    call('HSET', base .. 'meta', 'opts.maxLenEvents', MAX_EVENTS)
+  end
+  if profile == '' then
+    local major = tonumber(string.match(meta[6] or '', '(%d+)%.'))
+    q.profile = major and major >= 6 and 'v6' or 'v5'
+  end
+  open_queues[base] = q
+  return q
+end
+
+-- queue_blocked tells whether no job may be handed out.
+local function queue_blocked(q)
+  if q.paused then
+    return true
+  end
+  return q.concurrency ~= nil and call('LLEN', q.active) >= q.concurrency
+end
+
+-- ready_list returns the list for ready jobs without priority. While a queue
+-- is paused BullMQ 5 keeps them in "paused" and BullMQ 6 in "wait", and a
+-- resume of BullMQ 5 overwrites one list with the other: whichever list is
+-- there already must be the only one (protocol 6.2).
+local function ready_list(q)
+  if not q.paused then
+    return q.wait
+  end
+  local paused = q.base .. 'paused'
+  if call('EXISTS', paused) == 1 then
+    return paused
+  elseif call('EXISTS', q.wait) == 1 then
+    return q.wait
+  end
+  return q.profile == 'v6' and q.wait or paused
+end
+
+-- base_marker wakes a worker that waits for a job.
+local function base_marker(q)
+  if not queue_blocked(q) then
+    call('ZADD', q.marker, 0, '0')
+  end
+end
+
+-- delay_marker tells waiting workers when the first delayed job is due.
+local function delay_marker(q)
+  local first = call('ZRANGE', q.delayed, 0, 0, 'WITHSCORES')
+  if first[1] then
+    call('ZADD', q.marker, tonumber(first[2]) / SLOTS, '1')
+  end
+end
+
+-- delayed_score returns the score of a job due at the ms: jobs of one ms stay
+-- in the order in which they came.
+local function delayed_score(q, due)
+  local low = due * SLOTS
+  local high = low + SLOTS - 1
+  local last = call('ZREVRANGEBYSCORE', q.delayed, high, low, 'WITHSCORES', 'LIMIT', 0, 1)
+  if not last[2] then
+    return low
+  end
+  return math.min(tonumber(last[2]) + 1, high)
+end
+
+-- delay_job puts the job aside until due, in ms.
+local function delay_job(q, id, due)
+  call('ZADD', q.delayed, delayed_score(q, due), id)
+  call('XADD', q.events, 'MAXLEN', '~', q.max_events, '*', 'event', 'delayed', 'jobId', id, 'delay', due)
+end
+
+-- priority_score returns the score of the next job of a priority.
+local function priority_score(q, priority)
+  return priority * CLASS + call('INCR', q.base .. 'pc') % CLASS
+end
+
+-- line_up makes the job ready without a marker; command is LPUSH for the end
+-- of the line and RPUSH for its front.
+local function line_up(q, id, priority, command)
+  if priority > 0 then
+    call('ZADD', q.prioritized, priority_score(q, priority), id)
+  else
+    call(command, ready_list(q), id)
+  end
+end
+
+-- waiting_event says that the job is ready and where it came from.
+local function waiting_event(q, id, prev)
+  call('XADD', q.events, 'MAXLEN', '~', q.max_events, '*', 'event', 'waiting', 'jobId', id, 'prev', prev)
+end
+
+-- priority_of returns the job's present priority, 0 for none.
+local function priority_of(q, id)
+  return tonumber(call('HGET', q.base .. id, 'priority')) or 0
+end
+
+-- promote_due makes the delayed jobs ready whose time has come, and returns
+-- how many. It happens also while the queue is paused (protocol B9).
+local function promote_due(q, now)
+  local due = call('ZRANGEBYSCORE', q.delayed, 0, (now + 1) * SLOTS - 1, 'LIMIT', 0, PROMOTE_MOST)
+  if #due == 0 then
+    return 0
+  end
+  call('ZREM', q.delayed, unpack(due))
+  for _, id in ipairs(due) do
+    line_up(q, id, priority_of(q, id), 'LPUSH')
+    call('XADD', q.events, '*', 'event', 'waiting', 'jobId', id, 'prev', 'delayed')
+    call('HSET', q.base .. id, 'delay', 0)
+  end
+  base_marker(q)
+  return #due
+end

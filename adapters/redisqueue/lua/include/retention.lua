@@ -1,0 +1,57 @@
+-- @include flow
+-- Which finished jobs stay (protocol 2.5).
+
+-- How many jobs beyond its count a policy removes in one call, so that a new
+-- policy on a large set does not stop the server.
+local PURGE_MOST = 1000
+
+-- forget_jobs deletes finished jobs and their links to parents.
+local function forget_jobs(q, ids, now)
+  local list = {}
+  for _, id in ipairs(ids) do
+    local key = q.base .. id
+    local parent = call('HGET', key, 'parentKey')
+    if parent then
+      unlink_child(q, key, parent, now, false)
+    end
+    job_keys(list, key)
+  end
+  delete_keys(list)
+end
+
+-- purge drops jobs from completed or failed: those older than age seconds, at
+-- most limit of them, and then all but the newest count.
+local function purge(q, set, now, keep)
+  local key = q.base .. set
+  if keep.age then
+    local old = call('ZREVRANGEBYSCORE', key, now - keep.age * 1000, 0, 'LIMIT', 0, keep.limit)
+    if #old > 0 then
+      forget_jobs(q, old, now)
+      for from = 1, #old, 3000 do
+        call('ZREM', key, unpack(old, from, math.min(from + 2999, #old)))
+      end
+    end
+  end
+  if keep.count > 0 then
+    local over = math.min(call('ZCARD', key) - keep.count, PURGE_MOST)
+    if over > 0 then
+      forget_jobs(q, call('ZRANGE', key, 0, over - 1), now)
+      call('ZREMRANGEBYRANK', key, 0, over - 1)
+    end
+  end
+end
+
+local keep_policies = {}
+
+-- keep_of reads a policy written as "count" or "count,age,limit"; a negative
+-- count keeps all.
+local function keep_of(text)
+  local keep = keep_policies[text]
+  if keep then
+    return keep
+  end
+  local count, age, limit = string.match(text, '^(-?%d+),?(%d*),?(%d*)$')
+  keep = { count = tonumber(count) or -1, age = tonumber(age), limit = tonumber(limit) or 1000 }
+  keep_policies[text] = keep
+  return keep
+end

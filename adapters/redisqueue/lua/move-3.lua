@@ -1,0 +1,65 @@
+-- Settles leases and hands out the next ones, in one step (protocol 2.3, 2.4,
+-- 2.6 to 2.8, 2.16).
+--
+-- KEYS  1 the session's record
+--       2 Q:meta
+--       3 the names of parked jobs by id
+-- ARGV  1 number of the call
+--       2 base of the queue's keys, "bull:mail:"
+--       3 profile: v5, v6 or empty
+--       4 token of the new leases
+--       5 length of a lease in ms
+--       6 name of the worker, may be empty
+--       7 how many jobs to hand out at most
+--       8 largest payload in bytes
+--       9 the worker's own rate limit, jobs; 0 for none
+--      10 ... in so many ms
+--      11 minutes of metrics to keep, 0 for none
+--      12 how many settlements
+--      then for each settlement seven arguments: kind, id, token, value,
+--      retention, extra, stack traces
+--
+--      kind  C completed    value result       retention
+--            F failed       value reason       retention   extra attempts
+--            R retry now    value reason                   extra "l" for LIFO
+--            D retry later  value reason                   extra delay in ms
+--            S put off, uncharged                          extra delay in ms
+--            P parked       value job name                 extra delay in ms
+--            B back to the front
+--            L back, and the queue is held                 extra ms
+--            W wait for children
+--
+-- Reply  a list: a string of "code,code,...", what to wait for ("l" and ms for
+--        a rate limit, "d" and the ms until the first delayed job is due,
+--        "b" while the queue is blocked, "n" for nothing known, "r" when more is ready), and then for each new
+--        lease a string of MessagePack values (lease_reply in include/fetch.lua)
+-- @include session
+-- @include retention
+-- @include dedup
+-- @include metrics
+-- @include settle
+-- @include fetch
+
+local q_base, session_number = ARGV[2], ARGV[1]
+local before, overtaken = session_reply(KEYS[1], session_number)
+if overtaken then
+  return overtaken
+end
+local q = queue_of(q_base, ARGV[3])
+if before then
+  return repeat_reply(q, before, ARGV[4], tonumber(ARGV[8]))
+end
+
+local now = clock_ms()
+local codes = ''
+local settlements = tonumber(ARGV[12])
+if settlements > 0 then
+  codes = settle(q, now, settlements, KEYS[3], tonumber(ARGV[11]))
+end
+local reply = { codes, 'n' }
+local ids = fetch(q, now, reply)
+if settlements > 0 and #reply == 2 and reply[2] == 'n' then
+  drained_event(q)
+end
+session_record(KEYS[1], session_number, codes .. '\n' .. reply[2] .. '\n' .. cmsgpack.pack(ids))
+return reply

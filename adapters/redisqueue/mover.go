@@ -1,0 +1,276 @@
+package redisqueue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/core/ports"
+)
+
+// Codes of settlements, as move.lua and the protocol number them (appendix A).
+const (
+	codeSettled        = 0
+	codeGone           = -1
+	codePending        = -4
+	codeFailedChildren = -9
+)
+
+// Where the arguments of move.lua are.
+const (
+	argNumber = iota
+	argBase
+	argProfile
+	argToken
+	argLease
+	argWorker
+	argLimit
+	argMaxPayload
+	argLimitMax
+	argLimitPer
+	argMetrics
+	argSettlements
+	moveArgs
+)
+
+// mover makes calls of move.lua, one at a time. It is used again, for its
+// arguments are many.
+type mover struct {
+	session *session
+	keys    [3]string
+	texts   [moveArgs + maxMoved*settlementFields]string
+	args    [moveArgs + maxMoved*settlementFields]any
+	// unresolved tells that the latest call may have leased jobs that nobody
+	// got, because its context ended before the answer came.
+	unresolved bool
+}
+
+func (c *consumer) newMover() *mover {
+	config := &c.backend.config
+	m := &mover{session: c.backend.sessions.take()}
+	m.keys = [3]string{m.session.key, c.meta, c.parked}
+	for i := range m.args {
+		m.args[i] = &m.texts[i]
+	}
+	limit := config.Limits[c.queue]
+	m.texts[argBase], m.texts[argProfile] = c.base, string(config.Profile)
+	m.texts[argLease], m.texts[argWorker] = strconv.FormatInt(c.lease.Milliseconds(), 10), c.worker
+	m.texts[argMaxPayload] = strconv.Itoa(config.MaxPayload)
+	m.texts[argLimitMax] = strconv.Itoa(max(limit.Max, 0))
+	m.texts[argLimitPer] = strconv.FormatInt(limit.Per.Milliseconds(), 10)
+	m.texts[argMetrics] = strconv.Itoa(max(config.MetricsMinutes, 0))
+	return m
+}
+
+func (c *consumer) takeMover(ctx context.Context) *mover {
+	c.mu.Lock()
+	if last := len(c.idle) - 1; last >= 0 {
+		m := c.idle[last]
+		c.idle = c.idle[:last]
+		c.mu.Unlock()
+		if m.unresolved {
+			c.resolve(ctx, m)
+		}
+		return m
+	}
+	c.mu.Unlock()
+	return c.newMover()
+}
+
+func (c *consumer) putMover(m *mover, used int) {
+	// What was sent is not kept alive.
+	clear(m.texts[moveArgs : moveArgs+used*settlementFields])
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.idle = append(c.idle, m)
+}
+
+// waitFor says what to wait for when nothing was leased: for d, or as long as
+// one likes if d is zero.
+type waitFor struct {
+	limited bool
+	d       time.Duration
+}
+
+// moved is the answer to one call.
+type moved struct {
+	codes    []int
+	statuses []domain.SettleStatus
+	leases   []domain.Lease
+	wait     waitFor
+}
+
+// move settles up to maxMoved leases and takes up to limit new ones.
+func (c *consumer) move(ctx context.Context, settlements []domain.Settlement, limit int) (moved, error) {
+	m := c.takeMover(ctx)
+	defer c.putMover(m, len(settlements))
+	places := c.fill(m, settlements, min(limit, maxMoved))
+	sent := moveArgs + len(places)*settlementFields
+	reply, err := c.backend.call(ctx, scriptNamed("move"), m.keys[:], m.args[:sent])
+	if err != nil {
+		m.unresolved = ctx.Err() != nil && !errors.Is(err, ports.ErrClosed)
+		return moved{}, err
+	}
+	out, err := c.read(ctx, reply, domain.LeaseToken(m.texts[argToken]))
+	if err != nil {
+		return moved{}, err
+	}
+	return c.conclude(settlements, places, out)
+}
+
+// fill writes the arguments of a call, and returns which of the settlements
+// it carries: those of a kind that this queue knows.
+func (c *consumer) fill(m *mover, settlements []domain.Settlement, limit int) []int {
+	m.texts[argNumber] = m.session.next()
+	m.texts[argToken] = string(leaseToken(m, m.texts[argNumber]))
+	m.texts[argLimit] = strconv.Itoa(limit)
+	places := make([]int, 0, len(settlements))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range settlements {
+		encoded := c.encode(&settlements[i], c.held[settlements[i].Lease])
+		if encoded[0] == kindUnsupported {
+			continue
+		}
+		copy(m.texts[moveArgs+len(places)*settlementFields:], encoded[:])
+		places = append(places, i)
+	}
+	m.texts[argSettlements] = strconv.Itoa(len(places))
+	return places
+}
+
+// read takes the reply of move.lua apart and remembers the new leases.
+func (c *consumer) read(ctx context.Context, reply any, token domain.LeaseToken) (moved, error) {
+	parts, _ := reply.([]any)
+	if len(parts) < 2 {
+		return moved{}, fmt.Errorf("move: %w", errReply)
+	}
+	codes, _ := parts[0].(string)
+	wait, _ := parts[1].(string)
+	out := moved{wait: readWait(wait)}
+	if codes != "" {
+		for code := range strings.SplitSeq(codes, ",") {
+			n, err := strconv.Atoi(code)
+			if err != nil {
+				return moved{}, fmt.Errorf("move: %w", errReply)
+			}
+			out.codes = append(out.codes, n)
+		}
+	}
+	if len(parts) == 2 {
+		return out, nil
+	}
+	out.leases = make([]domain.Lease, len(parts)-2)
+	scheduled, err := c.remember(parts[2:], token, out.leases)
+	if err != nil {
+		return moved{}, err
+	}
+	for _, next := range scheduled {
+		c.continueSchedule(ctx, next)
+	}
+	return out, nil
+}
+
+// remember reads the leases and returns those whose job a job scheduler made.
+func (c *consumer) remember(parts []any, token domain.LeaseToken, leases []domain.Lease) ([]*domain.Lease, error) {
+	var scheduled []*domain.Lease
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, part := range parts {
+		packed, _ := part.(string)
+		held, err := c.readLease(packed, token, &leases[i])
+		if err != nil {
+			return nil, err
+		}
+		c.held[leases[i].Ref()] = held
+		if held.scheduler != "" {
+			scheduled = append(scheduled, &leases[i])
+		}
+	}
+	return scheduled, nil
+}
+
+func readWait(text string) waitFor {
+	if len(text) < 2 {
+		return waitFor{}
+	}
+	ms, err := strconv.ParseInt(text[1:], 10, 64)
+	if err != nil || ms <= 0 {
+		return waitFor{}
+	}
+	d := time.Duration(min(ms, int64(time.Hour/time.Millisecond))) * time.Millisecond
+	return waitFor{limited: text[0] == 'l', d: d}
+}
+
+// conclude turns codes into statuses and forgets the leases that are over.
+func (c *consumer) conclude(settlements []domain.Settlement, places []int, out moved) (moved, error) {
+	if len(out.codes) != len(places) {
+		return moved{}, fmt.Errorf("settle: %w", errReply)
+	}
+	out.statuses = make([]domain.SettleStatus, len(settlements))
+	for i := range out.statuses {
+		out.statuses[i] = domain.Unsupported
+	}
+	codes := make([]int, len(settlements))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for n, place := range places {
+		ref, code := settlements[place].Lease, out.codes[n]
+		codes[place] = code
+		switch code {
+		case codeSettled:
+			out.statuses[place] = domain.Settled
+		case codePending, codeFailedChildren:
+			continue
+		default:
+			out.statuses[place] = domain.LeaseLost
+			if held := c.held[ref]; held != nil && held.refused && code == codeGone {
+				// There was nothing to write to, and nothing is left.
+				out.statuses[place] = domain.Settled
+			}
+		}
+		delete(c.held, ref)
+	}
+	out.codes = codes
+	return out, nil
+}
+
+// resolve gives back the jobs that the mover's latest call may have leased
+// although nobody got the answer.
+func (c *consumer) resolve(ctx context.Context, m *mover) {
+	number := m.texts[argNumber]
+	record, err := c.backend.client.Get(ctx, m.session.key).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return
+	}
+	m.unresolved = false
+	latest, rest, _ := strings.Cut(record, "\n")
+	if latest != number {
+		return
+	}
+	_, rest, _ = strings.Cut(rest, "\n")
+	_, packed, _ := strings.Cut(rest, "\n")
+	u := unpacker{rest: packed}
+	var back []domain.Settlement
+	for range u.list() {
+		id, _ := u.text()
+		back = append(back, domain.Settlement{
+			Lease:   domain.LeaseRef{ID: domain.JobID(id), Token: domain.LeaseToken(m.texts[argToken])},
+			Outcome: domain.Outcome{Kind: domain.Returned},
+		})
+	}
+	if u.err != nil || len(back) == 0 {
+		return
+	}
+	places := c.fill(m, back, 0)
+	_, err = c.backend.call(ctx, scriptNamed("move"), m.keys[:], m.args[:moveArgs+len(places)*settlementFields])
+	if err != nil {
+		c.backend.config.Log.WarnContext(ctx, "jobs not returned: their leases run out by themselves", "queue", c.queue, "count", len(back), "err", err)
+	}
+}

@@ -118,7 +118,7 @@ func TestConnectionKnowsWhatIsWrongWithIt(t *testing.T) {
 		{"no host", redisqueue.Connection{Addr: ":6379"}, "not host:port"},
 		{"no password", redisqueue.Connection{Username: "u"}, "user without a password"},
 		{"database", redisqueue.Connection{DB: -1}, "negative database"},
-		{"no check", redisqueue.Connection{TLS: &tls.Config{InsecureSkipVerify: true}}, "without a check of the certificate"}, //nolint:gosec // refused
+		{"no check", redisqueue.Connection{TLS: &tls.Config{InsecureSkipVerify: true}}, "without a check of the certificate"},
 		{"socket", redisqueue.Connection{Addr: "/run/redis.sock", TLS: &tls.Config{MinVersion: tls.VersionTLS12}}, "not for sockets"},
 	} {
 		t.Run(c.about, func(t *testing.T) {
@@ -207,15 +207,15 @@ func lossy(t *testing.T, to, word string) string {
 			if err != nil {
 				return
 			}
-			go pass(client, to, word)
+			go pass(t.Context(), client, to, word)
 		}
 	}()
 	return listener.Addr().String()
 }
 
-func pass(client net.Conn, to, word string) {
+func pass(ctx context.Context, client net.Conn, to, word string) {
 	defer client.Close() //nolint:errcheck // the test is over
-	server, err := net.Dial("tcp", to)
+	server, err := new(net.Dialer).DialContext(ctx, "tcp", to)
 	if err != nil {
 		return
 	}

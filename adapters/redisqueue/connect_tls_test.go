@@ -45,7 +45,7 @@ func TestTLSWithAnAuthority(t *testing.T) {
 	if err := ping(t, dialled(t, connection)); err != nil {
 		t.Errorf("Ping() = %v, want nil", err)
 	}
-	connection.TLS.MinVersion = tls.VersionTLS10 //nolint:gosec // is raised
+	connection.TLS.MinVersion = tls.VersionTLS10
 	if err := ping(t, dialled(t, connection)); err != nil {
 		t.Errorf("Ping() = %v, want nil", err)
 	}

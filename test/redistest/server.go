@@ -37,24 +37,24 @@ const startPatience = 20 * time.Second
 // Start starts a server with the settings in args, written as on the command
 // line of redis-server: "--appendonly", "yes". Without any it keeps nothing
 // on disk. It stops with the test.
-func Start(t testing.TB, args ...string) *Server {
-	t.Helper()
-	return startOn(t, freePort(t), args...)
+func Start(tb testing.TB, args ...string) *Server {
+	tb.Helper()
+	return startOn(tb, freePort(tb), args...)
 }
 
-func startOn(t testing.TB, port int, args ...string) *Server {
-	t.Helper()
+func startOn(tb testing.TB, port int, args ...string) *Server {
+	tb.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
-		t.Fatal("redis-server is not installed: run make redis, or apt-get install redis-server")
+		tb.Fatal("redis-server is not installed: run make redis, or apt-get install redis-server")
 	}
-	s := &Server{t: t, Dir: t.TempDir(), Port: port}
+	s := &Server{t: tb, Dir: tb.TempDir(), Port: port}
 	s.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port))
 	s.args = append([]string{
 		"--port", strconv.Itoa(s.Port), "--bind", "127.0.0.1", "--dir", s.Dir, "--logfile", filepath.Join(s.Dir, "redis.log"),
 		"--save", "", "--appendonly", "no", "--enable-debug-command", "local", "--maxmemory-policy", "noeviction",
 	}, args...)
 	s.launch()
-	t.Cleanup(s.Kill)
+	tb.Cleanup(s.Kill)
 	return s
 }
 
@@ -159,12 +159,12 @@ func (s *Server) answers(ctx context.Context) bool {
 
 func (s *Server) speaksTLS() bool { return strings.Contains(strings.Join(s.args, " "), "--tls-port") }
 
-func freePort(t testing.TB) int {
-	t.Helper()
+func freePort(tb testing.TB) int {
+	tb.Helper()
 	var config net.ListenConfig
 	listener, err := config.Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatalf("find a free port: %v", err)
+		tb.Fatalf("find a free port: %v", err)
 	}
 	defer listener.Close() //nolint:errcheck // only its number is wanted
 	return listener.Addr().(*net.TCPAddr).Port

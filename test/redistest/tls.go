@@ -42,9 +42,9 @@ type Subject struct {
 }
 
 // NewAuthority makes an authority with a key of its own.
-func NewAuthority(t testing.TB) *Authority {
-	t.Helper()
-	a := &Authority{t: t, dir: t.TempDir(), key: newKey(t)}
+func NewAuthority(tb testing.TB) *Authority {
+	tb.Helper()
+	a := &Authority{t: tb, dir: tb.TempDir(), key: newKey(tb)}
 	template := certificate(Subject{})
 	template.Subject.CommonName = "takt test authority"
 	template.IsCA, template.BasicConstraintsValid = true, true
@@ -71,22 +71,22 @@ func (a *Authority) Issue(name string, subject Subject) Pair {
 // StartTLS starts a server that speaks TLS alone, with a certificate of the
 // authority for the names. With "--tls-auth-clients", "yes" it wants one of
 // the authority's from its clients, too.
-func StartTLS(t testing.TB, a *Authority, names []string, args ...string) *Server {
-	t.Helper()
+func StartTLS(tb testing.TB, a *Authority, names []string, args ...string) *Server {
+	tb.Helper()
 	pair := a.Issue("server-"+strconv.FormatInt(time.Now().UnixNano(), 36), Subject{Names: names})
-	port := freePort(t)
-	return startOn(t, port, append([]string{
+	port := freePort(tb)
+	return startOn(tb, port, append([]string{
 		"--port", "0", "--tls-port", strconv.Itoa(port),
 		"--tls-cert-file", pair.CertFile, "--tls-key-file", pair.KeyFile, "--tls-ca-cert-file", a.CertFile,
 		"--tls-auth-clients", "no",
 	}, args...)...)
 }
 
-func newKey(t testing.TB) *ecdsa.PrivateKey {
-	t.Helper()
+func newKey(tb testing.TB) *ecdsa.PrivateKey {
+	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		t.Fatalf("make key: %v", err)
+		tb.Fatalf("make key: %v", err)
 	}
 	return key
 }
@@ -134,9 +134,9 @@ func (a *Authority) sign(template *x509.Certificate, public *ecdsa.PublicKey, fi
 	return signed
 }
 
-func writePEM(t testing.TB, file, kind string, der []byte) {
-	t.Helper()
+func writePEM(tb testing.TB, file, kind string, der []byte) {
+	tb.Helper()
 	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-		t.Fatalf("write certificate: %v", err)
+		tb.Fatalf("write certificate: %v", err)
 	}
 }

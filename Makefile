@@ -28,7 +28,7 @@ export GOLANGCI GOVULNCHECK MODULES FUZZTIME BENCH BENCHTIME FLOOR
 
 .PHONY: help
 help: ## list the targets
-	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build the static binary bin/worker
@@ -81,6 +81,10 @@ tidy: ## tidy the go.mod of every module
 .PHONY: bench
 bench: ## run the benchmarks and print them as a table (BENCH, BENCHTIME)
 	@.ci/bench
+
+.PHONY: bench-redis
+bench-redis: redis node ## measure BullMQ's worker and ours on one Redis, in turns (BENCH, BENCH_JOBS, ROUNDS)
+	@.ci/bench-redis
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME

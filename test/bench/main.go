@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 
 	"github.com/taktwork/takt/test/figures"
 )
@@ -36,12 +37,13 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}
-	var err error
-	if o.rows, err = figures.Select(rows(o.worker), *pattern); err != nil {
+	selects, err := regexp.Compile(*pattern)
+	if err != nil {
 		err = fmt.Errorf("-run: %w", err)
 		_, _ = fmt.Fprintln(stderr, "bench:", err)
 		return options{}, err
 	}
+	o.rows = figures.Select(rows(o.worker), selects)
 	return o, nil
 }
 

@@ -3,7 +3,6 @@ package figures
 // The parts of the package that can be right or wrong.
 var (
 	CPUModel       = cpuModel
-	Number         = number
-	ParseResident  = parseResident
+	ParseMemory    = parseMemory
 	ParseSchedstat = parseSchedstat
 )

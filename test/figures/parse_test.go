@@ -8,12 +8,14 @@ import (
 
 func TestResidentMemoryIsReadFromTheStatusOfAProcess(t *testing.T) {
 	status := "Name:\tworker\nVmHWM:\t   99999 kB\nVmRSS:\t   17408 kB\nRssAnon:\t    5000 kB\n"
-	if got, err := figures.ParseResident(status); err != nil || got != 17408<<10 {
-		t.Errorf("ParseResident = %d, %v, want %d", got, err, 17408<<10)
+	for field, want := range map[string]uint64{"VmRSS": 17408 << 10, "VmHWM": 99999 << 10} {
+		if got, err := figures.ParseMemory(status, field); err != nil || got != want {
+			t.Errorf("ParseMemory(%s) = %d, %v, want %d", field, got, err, want)
+		}
 	}
 	for _, bad := range []string{"", "VmHWM:\t5 kB\n", "VmRSS:\t5 MB\n", "VmRSS:\tmany kB\n", "VmRSS:\n"} {
-		if got, err := figures.ParseResident(bad); err == nil {
-			t.Errorf("ParseResident(%q) = %d, want an error", bad, got)
+		if got, err := figures.ParseMemory(bad, "VmRSS"); err == nil {
+			t.Errorf("ParseMemory(%q, VmRSS) = %d, want an error", bad, got)
 		}
 	}
 }

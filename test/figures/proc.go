@@ -64,30 +64,35 @@ func parseSchedstat(text string) (time.Duration, error) {
 }
 
 // ResidentOf is the resident memory of a process in bytes.
-func ResidentOf(pid int) (uint64, error) {
+func ResidentOf(pid int) (uint64, error) { return memoryOf(pid, "VmRSS") }
+
+// PeakOf is the largest resident memory that a process has had, in bytes.
+func PeakOf(pid int) (uint64, error) { return memoryOf(pid, "VmHWM") }
+
+func memoryOf(pid int, field string) (uint64, error) {
 	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
 	if err != nil {
 		return 0, err
 	}
-	return parseResident(string(text))
+	return parseMemory(string(text), field)
 }
 
-// parseResident finds VmRSS in the text of /proc/PID/status, in bytes.
-func parseResident(status string) (uint64, error) {
+// parseMemory finds a field in the text of /proc/PID/status, in bytes.
+func parseMemory(status, field string) (uint64, error) {
 	for line := range strings.Lines(status) {
-		rest, found := strings.CutPrefix(line, "VmRSS:")
+		rest, found := strings.CutPrefix(line, field+":")
 		if !found {
 			continue
 		}
 		fields := strings.Fields(rest)
 		if len(fields) != 2 || fields[1] != "kB" {
-			return 0, fmt.Errorf("VmRSS is %q, want a number of kB", strings.TrimSpace(rest))
+			return 0, fmt.Errorf("%s is %q, want a number of kB", field, strings.TrimSpace(rest))
 		}
 		kib, err := strconv.ParseUint(fields[0], 10, 54)
 		if err != nil {
-			return 0, fmt.Errorf("VmRSS: %w", err)
+			return 0, fmt.Errorf("%s: %w", field, err)
 		}
 		return kib << 10, nil
 	}
-	return 0, errors.New("no VmRSS")
+	return 0, fmt.Errorf("no %s", field)
 }

@@ -15,19 +15,15 @@ type Row struct {
 	Measure func(context.Context) ([]Figure, error)
 }
 
-// Select returns the rows whose name matches the regular expression.
-func Select(rows []Row, pattern string) ([]Row, error) {
-	selects, err := regexp.Compile(pattern)
-	if err != nil {
-		return nil, err
-	}
+// Select returns the rows whose name matches.
+func Select(rows []Row, name *regexp.Regexp) []Row {
 	var selected []Row
 	for _, row := range rows {
-		if selects.MatchString(row.Name) {
+		if name.MatchString(row.Name) {
 			selected = append(selected, row)
 		}
 	}
-	return selected, nil
+	return selected
 }
 
 // Reporter measures rows and prints what they yield.

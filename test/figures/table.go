@@ -14,7 +14,7 @@ func Table(figures []Figure) string {
 	_, _ = fmt.Fprintln(w, "row\tfigure\tmeasured\tmin–max of runs\tgoal\tratio\t")
 	for _, f := range figures {
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%s %s\t%s\t%s\t%s\t%s\n",
-			f.Row, f.Name, number(f.Measured), f.Unit, spread(f), goalText(f), ratioText(f), verdict(f))
+			f.Row, f.Name, Number(f.Measured), f.Unit, spread(f), goalText(f), ratioText(f), verdict(f))
 	}
 	_ = w.Flush()
 	lines := strings.Split(text.String(), "\n")
@@ -28,7 +28,7 @@ func spread(f Figure) string {
 	if f.Runs < 2 {
 		return "-"
 	}
-	return fmt.Sprintf("%s–%s of %d", number(f.Min), number(f.Max), f.Runs)
+	return fmt.Sprintf("%s–%s of %d", Number(f.Min), Number(f.Max), f.Runs)
 }
 
 func goalText(f Figure) string {
@@ -39,7 +39,7 @@ func goalText(f Figure) string {
 	if f.Goal.Bound == Least {
 		sign = "≥"
 	}
-	return sign + " " + number(f.Goal.Value)
+	return sign + " " + Number(f.Goal.Value)
 }
 
 func ratioText(f Figure) string {
@@ -60,9 +60,9 @@ func verdict(f Figure) string {
 	return "short"
 }
 
-// number writes three significant digits, and all digits of large numbers in
+// Number writes three significant digits, and all digits of large numbers in
 // groups of three.
-func number(v float64) string {
+func Number(v float64) string {
 	switch {
 	case v >= 1000:
 		return grouped(int64(v + 0.5))

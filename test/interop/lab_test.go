@@ -1,12 +1,12 @@
 package interop_test
 
 import (
-	"context"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/taktwork/takt/adapters/redisqueue"
 	"github.com/taktwork/takt/test/interop/keydump"
 	"github.com/taktwork/takt/test/interop/node"
 	"github.com/taktwork/takt/test/redistest"
@@ -23,6 +23,8 @@ type lab struct {
 	t      *testing.T
 	server *redistest.Server
 	redis  *redis.Client
+
+	enqueuer *redisqueue.Backend
 }
 
 func newLab(t *testing.T, version string) *lab {
@@ -74,6 +76,3 @@ func must[T any](t *testing.T, reply interface{ Result() (T, error) }) T {
 	}
 	return value
 }
-
-// background is the context of calls that outlive the test's own.
-func background() context.Context { return context.Background() }

@@ -235,6 +235,9 @@ func (c *consumer) Recover(ctx context.Context) ([]domain.Recovered, error) {
 	return readRecovered(reply)
 }
 
+// actionMissing is what recover.lua says of a job without a hash.
+const actionMissing = "missing"
+
 func readRecovered(reply any) ([]domain.Recovered, error) {
 	packed, _ := reply.(string)
 	u := unpacker{rest: packed}
@@ -245,7 +248,7 @@ func readRecovered(reply any) ([]domain.Recovered, error) {
 		crashes := u.number()
 		action, _ := u.text()
 		r := domain.Recovered{ID: domain.JobID(id), Name: name, Crashes: crashes, Action: domain.Requeued}
-		if action == verdictMissing {
+		if action == actionMissing {
 			r.Action = domain.Quarantined
 		}
 		recovered = append(recovered, r)

@@ -25,59 +25,105 @@ type leased struct {
 	attempt, attemptsLeft int
 }
 
-// What scripts say of a job that is not fit to be worked.
-const (
-	verdictMissing  = "missing"
-	verdictNameless = "nameless"
-	verdictLarge    = "large"
-)
-
-// readLease reads a lease as lease_reply of the scripts writes it. The texts
-// of the job share the memory of packed.
-func (c *consumer) readLease(packed string, token domain.LeaseToken, lease *domain.Lease) (*leased, error) {
-	u := unpacker{rest: packed}
-	id, _ := u.text()
-	verdict, _ := u.text()
-	var fields [14]string
-	for i := range fields {
-		fields[i], _ = u.text()
-	}
-	if u.err != nil {
-		return nil, fmt.Errorf("read lease: %w", u.err)
-	}
-	options := c.options.of(fields[2])
-	job := domain.Job{
-		ID: domain.JobID(id), Queue: c.queue, Name: fields[0], Data: []byte(fields[1]), Options: options.JobOptions,
-		CreatedAt:       millisTime(fields[3]),
-		AttemptsMade:    count(fields[6]),
-		AttemptsStarted: count(fields[8]),
-		Crashes:         count(fields[9]),
-		Parked:          count(fields[13]),
-	}
-	job.Options.Priority = count(fields[5])
-	if fields[7] != "" {
-		// Earlier versions of BullMQ wrote it, and their word counts.
-		job.AttemptsMade = count(fields[7])
-	}
-	*lease = domain.Lease{Job: job, Token: token, For: c.lease, Refused: refusalOf(verdict, fields[11], c.backend.config.MaxPayload)}
-	return &leased{
-		options: options, stacks: fields[10], name: job.Name, scheduler: fields[12], data: fields[1], refused: lease.Refused != "",
-		attempt: job.AttemptsMade + 1, attemptsLeft: job.AttemptsLeft(),
-	}, nil
+// replyParts reads the texts of a script's reply one after the other. The
+// first mistake sticks; what is read after it is empty.
+type replyParts struct {
+	rest []any
+	bad  bool
 }
 
+// next returns the next part, nil if there is none.
+func (p *replyParts) next() any {
+	if len(p.rest) == 0 {
+		p.bad = true
+		return nil
+	}
+	part := p.rest[0]
+	p.rest = p.rest[1:]
+	return part
+}
+
+// text reads a string.
+func (p *replyParts) text() string {
+	text, ok := p.next().(string)
+	p.bad = p.bad || !ok
+	return text
+}
+
+// leaseFields are what move.lua hands out of a job's hash, in the order of
+// fresh_fields and earlier_fields (lua/include/fetch.lua).
+type leaseFields struct {
+	text [fieldCount]string
+	some [fieldCount]bool
+}
+
+const (
+	fieldName = iota
+	fieldData
+	fieldOptions
+	fieldTimestamp
+	fieldPriority
+	fieldStarts
+	fieldScheduler
+	fieldDeferred
+	fieldMade
+	fieldMadeLegacy
+	fieldCrashes
+	fieldParked
+	fieldStacks
+	fieldCount
+)
+
+// fields reads a list of strings, each of which may be missing.
+func (p *replyParts) fields() (fields leaseFields) {
+	list, ok := p.next().([]any)
+	p.bad = p.bad || !ok || len(list) > fieldCount
+	for i := range min(len(list), fieldCount) {
+		fields.text[i], fields.some[i] = list[i].(string)
+	}
+	return fields
+}
+
+// readLease reads a lease as append_lease of the scripts writes it.
+func (c *consumer) readLease(parts *replyParts, token domain.LeaseToken) (domain.Lease, *leased) {
+	id, fields := parts.text(), parts.fields()
+	text := &fields.text
+	held := &leased{
+		options: c.options.of(text[fieldOptions]), name: text[fieldName], data: text[fieldData],
+		scheduler: text[fieldScheduler], stacks: text[fieldStacks],
+	}
+	job := domain.Job{
+		ID: domain.JobID(id), Queue: c.queue, Name: held.name, Data: []byte(held.data), Options: held.options.JobOptions,
+		CreatedAt: millisTime(text[fieldTimestamp]), AttemptsStarted: max(count(text[fieldStarts]), 1),
+		AttemptsMade: count(text[fieldMade]), Crashes: count(text[fieldCrashes]), Parked: count(text[fieldParked]),
+	}
+	job.Options.Priority = count(text[fieldPriority])
+	if fields.some[fieldMadeLegacy] {
+		// Earlier versions of BullMQ wrote it, and their word counts.
+		job.AttemptsMade = count(text[fieldMadeLegacy])
+	}
+	refused := refusalOf(&fields, c.backend.config.MaxPayload)
+	held.refused = refused != ""
+	held.attempt, held.attemptsLeft = job.AttemptsMade+1, job.AttemptsLeft()
+	return domain.Lease{Job: job, Token: token, For: c.lease, Refused: refused}, held
+}
+
+// tooLarge stands for the number of starts of a job that is not handed out
+// because of its size.
+const tooLarge = "large"
+
 // refusalOf says why no handler may see the job; empty if one may.
-func refusalOf(verdict, deferred string, maxPayload int) string {
-	switch verdict {
-	case verdictMissing:
+func refusalOf(fields *leaseFields, maxPayload int) string {
+	switch some := &fields.some; {
+	case !some[fieldName] && !some[fieldData] && !some[fieldOptions] && !some[fieldTimestamp]:
 		return "missing job data: there is no job with this id"
-	case verdictNameless:
+	case !some[fieldName]:
 		return "missing job data: the job has no name"
-	case verdictLarge:
-		return fmt.Sprintf("job is too large: its data or options have more than %d bytes", maxPayload)
+	case fields.text[fieldStarts] == tooLarge:
+		return fmt.Sprintf("job is too large: its data and options have more than %d bytes", maxPayload)
 	}
 	// Whoever put the failure off has decided on it already.
-	return domain.CleanText(deferred, domain.MaxReason)
+	return domain.CleanText(fields.text[fieldDeferred], domain.MaxReason)
 }
 
 // count reads a counter that others may have written anything to.

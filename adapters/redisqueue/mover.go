@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/ports"
@@ -44,8 +43,9 @@ const (
 type mover struct {
 	session *session
 	keys    [3]string
-	texts   [moveArgs + maxMoved*settlementFields]string
-	args    [moveArgs + maxMoved*settlementFields]any
+	// args point to texts, which has room for the largest call.
+	texts []string
+	args  []any
 	// unresolved tells that the latest call may have leased jobs that nobody
 	// got, because its context ended before the answer came.
 	unresolved bool
@@ -53,11 +53,13 @@ type mover struct {
 
 func (c *consumer) newMover() *mover {
 	config := &c.backend.config
-	m := &mover{session: c.backend.sessions.take()}
+	const room = moveArgs + maxMoved*settlementFields
+	m := &mover{session: c.backend.sessions.take(), texts: make([]string, room), args: make([]any, room)}
 	m.keys = [3]string{m.session.key, c.meta, c.parked}
 	for i := range m.args {
 		m.args[i] = &m.texts[i]
 	}
+	m.texts = m.texts[:moveArgs]
 	limit := config.Limits[c.queue]
 	m.texts[argBase], m.texts[argProfile] = c.base, string(config.Profile)
 	m.texts[argLease], m.texts[argWorker] = strconv.FormatInt(c.lease.Milliseconds(), 10), c.worker
@@ -83,9 +85,10 @@ func (c *consumer) takeMover(ctx context.Context) *mover {
 	return c.newMover()
 }
 
-func (c *consumer) putMover(m *mover, used int) {
+func (c *consumer) putMover(m *mover) {
 	// What was sent is not kept alive.
-	clear(m.texts[moveArgs : moveArgs+used*settlementFields])
+	clear(m.texts[moveArgs:])
+	m.texts = m.texts[:moveArgs]
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.idle = append(c.idle, m)
@@ -109,10 +112,9 @@ type moved struct {
 // move settles up to maxMoved leases and takes up to limit new ones.
 func (c *consumer) move(ctx context.Context, settlements []domain.Settlement, limit int) (moved, error) {
 	m := c.takeMover(ctx)
-	defer c.putMover(m, len(settlements))
+	defer c.putMover(m)
 	places := c.fill(m, settlements, min(limit, maxMoved))
-	sent := moveArgs + len(places)*settlementFields
-	reply, err := c.backend.call(ctx, scriptNamed("move"), m.keys[:], m.args[:sent])
+	reply, err := c.backend.call(ctx, scriptNamed("move"), m.keys[:], m.args[:len(m.texts)])
 	if err != nil {
 		m.unresolved = ctx.Err() != nil && !errors.Is(err, ports.ErrClosed)
 		return moved{}, err
@@ -125,21 +127,25 @@ func (c *consumer) move(ctx context.Context, settlements []domain.Settlement, li
 }
 
 // fill writes the arguments of a call, and returns which of the settlements
-// it carries: those of a kind that this queue knows.
+// it carries: those of a kind that this queue knows, one for each lease.
 func (c *consumer) fill(m *mover, settlements []domain.Settlement, limit int) []int {
 	m.texts[argNumber] = m.session.next()
 	m.texts[argToken] = string(leaseToken(m, m.texts[argNumber]))
 	m.texts[argLimit] = strconv.Itoa(limit)
 	places := make([]int, 0, len(settlements))
+	seen := make(map[domain.LeaseRef]bool, len(settlements))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range settlements {
-		encoded := c.encode(&settlements[i], c.held[settlements[i].Lease])
-		if encoded[0] == kindUnsupported {
+		if seen[settlements[i].Lease] {
 			continue
 		}
-		copy(m.texts[moveArgs+len(places)*settlementFields:], encoded[:])
-		places = append(places, i)
+		seen[settlements[i].Lease] = true
+		before := len(m.texts)
+		m.texts = c.appendSettlement(m.texts, &settlements[i], c.held[settlements[i].Lease])
+		if len(m.texts) > before {
+			places = append(places, i)
+		}
 	}
 	m.texts[argSettlements] = strconv.Itoa(len(places))
 	return places
@@ -147,29 +153,22 @@ func (c *consumer) fill(m *mover, settlements []domain.Settlement, limit int) []
 
 // read takes the reply of move.lua apart and remembers the new leases.
 func (c *consumer) read(ctx context.Context, reply any, token domain.LeaseToken) (moved, error) {
-	parts, _ := reply.([]any)
-	if len(parts) < 2 {
-		return moved{}, fmt.Errorf("move: %w", errReply)
-	}
-	codes, _ := parts[0].(string)
-	wait, _ := parts[1].(string)
+	parts := replyParts{}
+	parts.rest, _ = reply.([]any)
+	codes, wait := parts.text(), parts.text()
 	out := moved{wait: readWait(wait)}
 	if codes != "" {
 		for code := range strings.SplitSeq(codes, ",") {
 			n, err := strconv.Atoi(code)
 			if err != nil {
-				return moved{}, fmt.Errorf("move: %w", errReply)
+				parts.bad = true
 			}
 			out.codes = append(out.codes, n)
 		}
 	}
-	if len(parts) == 2 {
-		return out, nil
-	}
-	out.leases = make([]domain.Lease, len(parts)-2)
-	scheduled, err := c.remember(parts[2:], token, out.leases)
-	if err != nil {
-		return moved{}, err
+	scheduled := c.remember(&parts, token, &out)
+	if parts.bad {
+		return moved{}, fmt.Errorf("move: %w", errReply)
 	}
 	for _, next := range scheduled {
 		c.continueSchedule(ctx, next)
@@ -178,22 +177,23 @@ func (c *consumer) read(ctx context.Context, reply any, token domain.LeaseToken)
 }
 
 // remember reads the leases and returns those whose job a job scheduler made.
-func (c *consumer) remember(parts []any, token domain.LeaseToken, leases []domain.Lease) ([]*domain.Lease, error) {
+func (c *consumer) remember(parts *replyParts, token domain.LeaseToken, out *moved) []*domain.Lease {
+	if len(parts.rest) == 0 {
+		return nil
+	}
+	out.leases = make([]domain.Lease, 0, len(parts.rest)/2)
 	var scheduled []*domain.Lease
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i, part := range parts {
-		packed, _ := part.(string)
-		held, err := c.readLease(packed, token, &leases[i])
-		if err != nil {
-			return nil, err
-		}
-		c.held[leases[i].Ref()] = held
+	for len(parts.rest) > 0 && !parts.bad {
+		lease, held := c.readLease(parts, token)
+		out.leases = append(out.leases, lease)
+		c.held[lease.Ref()] = held
 		if held.scheduler != "" {
-			scheduled = append(scheduled, &leases[i])
+			scheduled = append(scheduled, &out.leases[len(out.leases)-1])
 		}
 	}
-	return scheduled, nil
+	return scheduled
 }
 
 func readWait(text string) waitFor {
@@ -210,12 +210,20 @@ func readWait(text string) waitFor {
 
 // conclude turns codes into statuses and forgets the leases that are over.
 func (c *consumer) conclude(settlements []domain.Settlement, places []int, out moved) (moved, error) {
+	if len(out.codes) == 0 {
+		// All went well.
+		out.codes = make([]int, len(places))
+	}
 	if len(out.codes) != len(places) {
 		return moved{}, fmt.Errorf("settle: %w", errReply)
 	}
 	out.statuses = make([]domain.SettleStatus, len(settlements))
 	for i := range out.statuses {
 		out.statuses[i] = domain.Unsupported
+		if settlements[i].Outcome.Kind >= domain.Completed && settlements[i].Outcome.Kind <= domain.Failed {
+			// A lease that the call settles by another entry.
+			out.statuses[i] = domain.LeaseLost
+		}
 	}
 	codes := make([]int, len(settlements))
 	c.mu.Lock()
@@ -242,35 +250,33 @@ func (c *consumer) conclude(settlements []domain.Settlement, places []int, out m
 }
 
 // resolve gives back the jobs that the mover's latest call may have leased
-// although nobody got the answer.
+// although nobody got the answer. Repeating its number tells which they are, or
+// makes sure that the call is never carried out.
 func (c *consumer) resolve(ctx context.Context, m *mover) {
-	number := m.texts[argNumber]
-	record, err := c.backend.client.Get(ctx, m.session.key).Result()
-	if err != nil && !errors.Is(err, redis.Nil) {
+	m.texts[argLimit], m.texts[argSettlements] = "0", "0"
+	token := domain.LeaseToken(m.texts[argToken])
+	reply, err := c.backend.call(ctx, scriptNamed("move"), m.keys[:], m.args[:moveArgs])
+	if err != nil {
 		return
 	}
 	m.unresolved = false
-	latest, rest, _ := strings.Cut(record, "\n")
-	if latest != number {
-		return
-	}
-	_, rest, _ = strings.Cut(rest, "\n")
-	_, packed, _ := strings.Cut(rest, "\n")
-	u := unpacker{rest: packed}
+	parts := replyParts{}
+	parts.rest, _ = reply.([]any)
+	parts.text()
+	parts.text()
 	var back []domain.Settlement
-	for range u.list() {
-		id, _ := u.text()
-		back = append(back, domain.Settlement{
-			Lease:   domain.LeaseRef{ID: domain.JobID(id), Token: domain.LeaseToken(m.texts[argToken])},
-			Outcome: domain.Outcome{Kind: domain.Returned},
-		})
+	for len(parts.rest) > 0 && !parts.bad {
+		lease, _ := c.readLease(&parts, token)
+		back = append(back, domain.Settlement{Lease: lease.Ref(), Outcome: domain.Outcome{Kind: domain.Returned}})
 	}
-	if u.err != nil || len(back) == 0 {
-		return
-	}
-	places := c.fill(m, back, 0)
-	_, err = c.backend.call(ctx, scriptNamed("move"), m.keys[:], m.args[:moveArgs+len(places)*settlementFields])
-	if err != nil {
-		c.backend.config.Log.WarnContext(ctx, "jobs not returned: their leases run out by themselves", "queue", c.queue, "count", len(back), "err", err)
+	// Each goes back to the front, so that the first must go last.
+	slices.Reverse(back)
+	for some := range slices.Chunk(back, maxMoved) {
+		c.fill(m, some, 0)
+		if _, err := c.backend.call(ctx, scriptNamed("move"), m.keys[:], m.args[:len(m.texts)]); err != nil {
+			c.backend.config.Log.WarnContext(ctx, "jobs not returned: their leases run out by themselves", "queue", c.queue, "count", len(back), "err", err)
+			return
+		}
+		m.texts = m.texts[:moveArgs]
 	}
 }

@@ -9,85 +9,89 @@ import (
 	"github.com/taktwork/takt/core/domain"
 )
 
-// settlementFields is how many arguments move.lua takes for one settlement.
-const settlementFields = 7
+// settlementFields is how many arguments move.lua takes for one settlement at
+// most.
+const settlementFields = 6
 
-// The kinds of settlements that move.lua knows.
+// The kinds of settlements that move.lua knows. Those of finished jobs are
+// followed by their retention.
 const (
-	kindCompleted   = "C"
-	kindFailed      = "F"
-	kindRetryNow    = "R"
-	kindRetryLater  = "D"
-	kindSnoozed     = "S"
-	kindParked      = "P"
-	kindReturned    = "B"
-	kindRateLimited = "L"
-	kindChildren    = "W"
+	kindCompleted = "C"
+	// kindCompletedPlain is a first attempt of a job without a deduplication
+	// key: there is less to look up.
+	kindCompletedPlain = "c"
+	kindFailed         = "F"
+	kindRetryNow       = "R"
+	kindRetryLater     = "D"
+	kindSnoozed        = "S"
+	kindParked         = "P"
+	kindReturned       = "B"
+	kindRateLimited    = "L"
+	kindChildren       = "W"
 )
 
-// kindUnsupported marks an outcome that this queue does not know.
-const kindUnsupported = ""
-
-// settlement is one outcome as move.lua takes it.
-type settlement [settlementFields]string
-
-// encode writes the outcome for the script. held is what is remembered of the
-// job, nil if the lease is unknown here.
-func (c *consumer) encode(s *domain.Settlement, held *leased) settlement {
+// appendSettlement appends the arguments that move.lua takes for the outcome,
+// or nothing if this queue does not know its kind. held is what is remembered
+// of the job, nil if the lease is unknown here.
+func (c *consumer) appendSettlement(texts []string, s *domain.Settlement, held *leased) []string {
 	if held == nil {
-		held = &leased{options: &wireOptions{completed: keepAll, failed: keepAll, stackLimit: -1}}
+		held = unknownLease
 	}
-	out := settlement{"", string(s.Lease.ID), string(s.Lease.Token), "", keepAll, "", ""}
+	head := func(kind string) []string {
+		return append(texts, kind, string(s.Lease.ID), string(s.Lease.Token))
+	}
 	switch outcome := &s.Outcome; outcome.Kind {
 	case domain.Completed:
-		out[0], out[3], out[4] = kindCompleted, resultText(outcome.Result), c.keepCompleted(held)
+		kind := kindCompleted
+		if held.attempt == 1 && !held.options.deduplicated {
+			kind = kindCompletedPlain
+		}
+		return append(head(kind+c.keepCompleted(held)), resultText(outcome.Result))
 	case domain.Failed:
-		c.encodeFailure(&out, outcome, held)
+		return c.appendFailure(head, outcome, held)
 	case domain.Retry:
-		c.encodeRetry(&out, outcome, held)
+		return c.appendRetry(head, outcome, held)
 	case domain.Snoozed:
-		out[0], out[5] = kindSnoozed, delayText(outcome.After)
+		return append(head(kindSnoozed), delayText(outcome.After))
 	case domain.Parked:
-		out[0], out[3], out[5] = kindParked, held.name, delayText(outcome.After)
+		return append(head(kindParked), held.name, delayText(outcome.After))
 	case domain.Returned:
-		out[0] = kindReturned
+		return head(kindReturned)
 	case domain.RateLimited:
-		out[0], out[5] = kindRateLimited, delayText(max(outcome.After, time.Millisecond))
+		return append(head(kindRateLimited), delayText(max(outcome.After, time.Millisecond)))
 	case domain.WaitingForChildren:
-		out[0] = kindChildren
-	default:
-		out[0] = kindUnsupported
+		return head(kindChildren)
 	}
-	return out
+	return texts
 }
 
-func (c *consumer) encodeFailure(out *settlement, outcome *domain.Outcome, held *leased) {
-	out[0], out[3], out[4] = kindFailed, reasonText(outcome.Reason), c.keepFailed(held)
-	out[5], out[6] = strconv.Itoa(held.options.Attempts), held.stackTraces(outcome)
+// unknownLease stands for what is remembered of a lease that is lost.
+var unknownLease = &leased{options: &wireOptions{completed: keepAll, failed: keepAll, stackLimit: -1}} //nolint:gochecknoglobals // a constant
+
+func (c *consumer) appendFailure(head func(string) []string, outcome *domain.Outcome, held *leased) []string {
+	return append(head(kindFailed+c.keepFailed(held)), reasonText(outcome.Reason), strconv.Itoa(held.options.Attempts), held.stackTraces(outcome))
 }
 
-// encodeRetry writes the retry, or the failure that BullMQ makes of a retry
+// appendRetry writes the retry, or the failure that BullMQ makes of a retry
 // whose delay nobody can tell or that was not wanted.
-func (c *consumer) encodeRetry(out *settlement, outcome *domain.Outcome, held *leased) {
+func (c *consumer) appendRetry(head func(string) []string, outcome *domain.Outcome, held *leased) []string {
 	if name := held.options.unknownBackoff; name != "" {
 		failed := *outcome
 		failed.Reason = domain.CleanText("unknown backoff "+domain.Quote(name)+" after: "+outcome.Reason, domain.MaxReason)
-		c.encodeFailure(out, &failed, held)
-		return
+		return c.appendFailure(head, &failed, held)
 	}
 	if held.options.neverRetry {
-		c.encodeFailure(out, outcome, held)
-		return
+		return c.appendFailure(head, outcome, held)
 	}
-	out[3], out[6] = reasonText(outcome.Reason), held.stackTraces(outcome)
-	if outcome.After < time.Millisecond {
-		out[0] = kindRetryNow
-		if held.options.LIFO {
-			out[5] = "l"
-		}
-		return
+	reason, stacks := reasonText(outcome.Reason), held.stackTraces(outcome)
+	if outcome.After >= time.Millisecond {
+		return append(head(kindRetryLater), reason, delayText(outcome.After), stacks)
 	}
-	out[0], out[5] = kindRetryLater, delayText(outcome.After)
+	end := ""
+	if held.options.LIFO {
+		end = "l"
+	}
+	return append(head(kindRetryNow), reason, end, stacks)
 }
 
 func (c *consumer) keepCompleted(held *leased) string {

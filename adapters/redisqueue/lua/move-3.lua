@@ -16,23 +16,24 @@
 --      10 ... in so many ms
 --      11 minutes of metrics to keep, 0 for none
 --      12 how many settlements
---      then for each settlement seven arguments: kind, id, token, value,
---      retention, extra, stack traces
+--      then for each settlement its kind, id, token, and:
 --
---      kind  C completed    value result       retention
---            F failed       value reason       retention   extra attempts
---            R retry now    value reason                   extra "l" for LIFO
---            D retry later  value reason                   extra delay in ms
---            S put off, uncharged                          extra delay in ms
---            P parked       value job name                 extra delay in ms
---            B back to the front
---            L back, and the queue is held                 extra ms
---            W wait for children
+--      C completed      result; the kind is followed by the retention. A small c
+--                       says that this is the first attempt of a job without
+--                       a deduplication key
+--      F failed         reason, attempts, stack traces; likewise
+--      R retry now      reason, "l" for LIFO, stack traces
+--      D retry later    reason, delay in ms, stack traces
+--      S put off        delay in ms; uncharged
+--      P parked         job name, delay in ms; uncharged
+--      B back           to the front
+--      L rate limit     ms for which the queue is held; the job goes back
+--      W children       the job waits for them
 --
--- Reply  a list: a string of "code,code,...", what to wait for ("l" and ms for
+-- Reply  a list: a string of "code,code,...", empty when all are 0, what to wait for ("l" and ms for
 --        a rate limit, "d" and the ms until the first delayed job is due,
---        "b" while the queue is blocked, "n" for nothing known, "r" when more is ready), and then for each new
---        lease a string of MessagePack values (lease_reply in include/fetch.lua)
+--        "b" while the queue is blocked, "n" for nothing known, "r" when more is
+--        ready), and then the new leases (append_lease in include/fetch.lua)
 -- @include session
 -- @include retention
 -- @include dedup
@@ -47,7 +48,7 @@ if overtaken then
 end
 local q = queue_of(q_base, ARGV[3])
 if before then
-  return repeat_reply(q, before, ARGV[4], tonumber(ARGV[8]))
+  return repeat_reply(q, before)
 end
 
 local now = clock_ms()
@@ -57,9 +58,9 @@ if settlements > 0 then
   codes = settle(q, now, settlements, KEYS[3], tonumber(ARGV[11]))
 end
 local reply = { codes, 'n' }
-local ids = fetch(q, now, reply)
+fetch(q, now, reply)
 if settlements > 0 and #reply == 2 and reply[2] == 'n' then
   drained_event(q)
 end
-session_record(KEYS[1], session_number, codes .. '\n' .. reply[2] .. '\n' .. cmsgpack.pack(ids))
+session_record(KEYS[1], session_number, codes .. '\n' .. reply[2])
 return reply

@@ -10,8 +10,8 @@ local ACCEPTED, DUPLICATE, RECEIPT_KNOWN, DEDUPLICATED = 1, 2, 3, 4
 -- store_job writes the job's hash and says so.
 local function store_job(q, id, job)
   local fields = {
-    'name', job.name, 'data', job.data, 'opts', job.opts, 'timestamp', job.timestamp,
-    'delay', job.delay, 'priority', job.priority,
+    'name', job.name, 'data', job.data, 'opts', job.opts, 'timestamp', job.stamp or job.timestamp,
+    'delay', job.delay_text or job.delay, 'priority', job.priority_text or job.priority,
   }
   if job.parent_key then
     local n = #fields
@@ -110,7 +110,7 @@ local function add_job(q, n, job, receipts)
       return RECEIPT_KNOWN, known
     end
   end
-  local id = job.id or tostring(n)
+  local id = job.id or int_text(n)
   if job.id and call('EXISTS', q.base .. id) == 1 then
     call('XADD', q.events, 'MAXLEN', '~', q.max_events, '*', 'event', 'duplicated', 'jobId', id)
     return DUPLICATE, id
@@ -137,8 +137,9 @@ local JOB_FIELDS = 10
 -- keys and receipts mean none.
 local function read_job(at, now)
   local job = {
-    name = ARGV[at + 1], data = ARGV[at + 2], opts = ARGV[at + 3], timestamp = now,
-    delay = tonumber(ARGV[at + 4]), priority = tonumber(ARGV[at + 5]), lifo = ARGV[at + 6] == '1',
+    name = ARGV[at + 1], data = ARGV[at + 2], opts = ARGV[at + 3], timestamp = now, stamp = stamp,
+    delay_text = ARGV[at + 4], delay = tonumber(ARGV[at + 4]),
+    priority_text = ARGV[at + 5], priority = tonumber(ARGV[at + 5]), lifo = ARGV[at + 6] == '1',
     dedup_ttl = tonumber(ARGV[at + 8]),
   }
   if ARGV[at] ~= '' then

@@ -4,6 +4,10 @@
 -- One reply carries at most about this many bytes of payload.
 local REPLY_MOST = 262144
 
+-- What of a job is handed out at most, in bytes, beside its data and options:
+-- more was written to do harm.
+local STACKS_MOST, DEFERRED_MOST, NAME_MOST = 262144, 4096, 4096
+
 -- limit_left returns how many jobs the rate limit still lets through, or 0 and
 -- for how many ms none.
 local function limit_left(q, own_max)
@@ -65,39 +69,47 @@ local function pop_ready(q, n)
   return ids
 end
 
--- A job's stack traces and deferred failure are handed out up to so many
--- bytes: what is longer was written to do harm.
-local STACKS_MOST, DEFERRED_MOST, NAME_MOST = 262144, 4096, 4096
-
--- verdict_of says what is wrong with a job: "" when nothing is, "missing" when
--- it has no hash, "nameless" or "large". Fields that are too large are cut.
-local function verdict_of(fields, largest)
-  if fields[11] and #fields[11] > STACKS_MOST then
-    fields[11] = false
-  end
-  if fields[12] and #fields[12] > DEFERRED_MOST then
-    fields[12] = string.sub(fields[12], 1, DEFERRED_MOST)
-  end
-  if not fields[1] then
-    return (fields[2] or fields[3] or fields[4]) and 'nameless' or 'missing'
-  end
-  if #fields[1] > NAME_MOST or (fields[2] and #fields[2] > largest) or (fields[3] and #fields[3] > largest) then
-    fields[1] = string.sub(fields[1], 1, 64)
-    fields[2], fields[3] = false, false
-    return 'large'
-  end
-  return ''
+-- What is read of each job that is handed out, and what only of one that was
+-- started before.
+local function fresh_fields(key)
+  return call('HMGET', key, 'name', 'data', 'opts', 'timestamp', 'priority', 'ats', 'rjk', 'defa')
 end
 
--- lease_reply returns a lease as MessagePack values: id, verdict, and the
--- fields of the job's hash in the order of job_fields.
-local function lease_reply(id, verdict, fields)
-  return cmsgpack.pack(id, verdict, unpack(fields, 1, 14))
+local function earlier_fields(key)
+  return call('HMGET', key, 'atm', 'attemptsMade', 'stc', 'parked', 'stacktrace')
 end
 
-local function job_fields(key)
-  return call('HMGET', key, 'name', 'data', 'opts', 'timestamp', 'delay', 'priority', 'atm', 'attemptsMade', 'ats', 'stc',
-    'stacktrace', 'defa', 'rjk', 'parked')
+-- cut shortens a field that has more than so many bytes.
+local function cut(fields, i, most)
+  if fields[i] and #fields[i] > most then
+    fields[i] = string.sub(fields[i], 1, most)
+  end
+end
+
+-- append_lease appends a lease to the reply: the id, and a list of the fresh
+-- fields with, for a job that was started before, those of earlier attempts.
+-- Data and options that are too large become "large" in the place of the
+-- number of starts. It returns the bytes of payload.
+local function append_lease(reply, id, key, fields, largest)
+  local n = #reply
+  reply[n + 1], reply[n + 2] = id, fields
+  local size = #(fields[2] or '') + #(fields[3] or '')
+  if fields[6] or fields[8] or fields[7] then
+    cut(fields, 8, DEFERRED_MOST)
+    local earlier = earlier_fields(key)
+    if earlier[5] and #earlier[5] > STACKS_MOST then
+      earlier[5] = false
+    end
+    for i = 1, 5 do
+      fields[8 + i] = earlier[i]
+    end
+  end
+  if size > largest or (fields[1] and #fields[1] > NAME_MOST) then
+    cut(fields, 1, 64)
+    fields[2], fields[3], fields[6] = false, false, 'large'
+    return 0
+  end
+  return size
 end
 
 -- push_back returns ids that do not fit this reply to where they were taken
@@ -112,20 +124,6 @@ local function push_back(q, ids, from)
       call('RPUSH', q.wait, id)
     end
     ids[i] = nil
-  end
-end
-
--- start_job leases one job and says so.
-local function start_job(q, id, fields, now, worker, token, lease)
-  local key = q.base .. id
-  call('SET', key .. ':lock', token, 'PX', lease)
-  call('XADD', q.events, '*', 'event', 'active', 'jobId', id, 'prev', 'waiting')
-  local started = (tonumber(fields[9]) or 0) + 1
-  fields[9] = tostring(started)
-  if worker ~= '' then
-    call('HSET', key, 'processedOn', now, 'ats', started, 'pb', worker)
-  else
-    call('HSET', key, 'processedOn', now, 'ats', started)
   end
 end
 
@@ -152,72 +150,86 @@ local function allowed(q, want, own_max, reply)
   return want
 end
 
+-- start_job leases the job and says so. Without a hash there is nothing to
+-- write to: it would make one.
+local function start_job(q, id, key, fields, worker)
+  call('SET', key .. ':lock', ARGV[4], 'PX', ARGV[5])
+  if not (fields[1] or fields[2] or fields[3] or fields[4]) then
+    return
+  end
+  local started = '1'
+  if fields[6] then
+    started = int_text((tonumber(fields[6]) or 0) + 1)
+    fields[6] = started
+  end
+  call('XADD', q.events, '*', 'event', 'active', 'jobId', id, 'prev', 'waiting')
+  if worker then
+    call('HSET', key, 'processedOn', stamp, 'ats', started, 'pb', worker)
+  else
+    call('HSET', key, 'processedOn', stamp, 'ats', started)
+  end
+end
+
 -- lease_jobs leases the ids and appends their leases to the reply.
-local function lease_jobs(q, ids, now, reply)
-  local largest = tonumber(ARGV[8])
+local function lease_jobs(q, ids, reply)
+  local base, worker, largest = q.base, ARGV[6] ~= '' and ARGV[6], tonumber(ARGV[8])
   local bytes = 0
-  for i, id in ipairs(ids) do
+  for i = 1, #ids do
+    local id = ids[i]
     if bytes > REPLY_MOST then
       push_back(q, ids, i)
       break
     end
-    local fields = job_fields(q.base .. id)
-    local verdict = verdict_of(fields, largest)
-    if verdict == 'missing' then
-      -- No hash: writing to it would make one.
-      call('SET', q.base .. id .. ':lock', ARGV[4], 'PX', ARGV[5])
-    else
-      start_job(q, id, fields, now, ARGV[6], ARGV[4], ARGV[5])
-    end
-    local packed = lease_reply(id, verdict, fields)
-    if fields[14] then
+    local key = base .. id
+    local fields = fresh_fields(key)
+    start_job(q, id, key, fields, worker)
+    bytes = bytes + append_lease(reply, id, key, fields, largest)
+    if fields[12] then
       call('HDEL', KEYS[3], id)
     end
-    bytes = bytes + #packed
-    reply[#reply + 1] = packed
   end
   call('LPUSH', q.active, unpack(ids))
 end
 
--- fetch leases up to ARGV[7] jobs, appends them to the reply and returns their
--- ids. With none, reply[2] says what to wait for.
+-- fetch leases up to ARGV[7] jobs and appends them to the reply. With none,
+-- reply[2] says what to wait for.
 local function fetch(q, now, reply)
   local want = tonumber(ARGV[7])
   if want == 0 then
-    return {}
+    return
   end
   promote_due(q, now)
-  want = allowed(q, want, tonumber(ARGV[9]), reply)
+  local own_max = tonumber(ARGV[9])
+  want = allowed(q, want, own_max, reply)
   if want == 0 then
-    return {}
+    return
   end
   local ids = pop_ready(q, want)
   if #ids == 0 then
     local first = call('ZRANGE', q.delayed, 0, 0, 'WITHSCORES')
     if first[2] then
-      reply[2] = 'd' .. string.format('%.0f', math.floor(tonumber(first[2]) / SLOTS) - now)
+      reply[2] = 'd' .. int_text(math.floor(tonumber(first[2]) / SLOTS) - now)
     end
-    return ids
+    return
   end
-  lease_jobs(q, ids, now, reply)
-  count_started(q, #ids, tonumber(ARGV[9]), tonumber(ARGV[10]))
+  lease_jobs(q, ids, reply)
+  count_started(q, #ids, own_max, tonumber(ARGV[10]))
   if call('EXISTS', q.wait, q.prioritized) > 0 then
-    call('ZADD', q.marker, 0, '0')
+    call('ZADD', q.marker, '0', '0')
     reply[2] = 'r'
   end
-  return ids
 end
 
 -- repeat_reply gives again the reply to a call that was carried out before:
--- its codes, and its leases as far as they last.
-local function repeat_reply(q, record, token, largest)
-  local codes, wait, packed = string.match(record, '^([^\n]*)\n([^\n]*)\n(.*)$')
-  local reply = { codes, wait }
-  for _, id in ipairs(cmsgpack.unpack(packed)) do
+-- its codes, and those of its leases that last. They are known by their token.
+local function repeat_reply(q, record)
+  local codes, wait = string.match(record, '^([^\n]*)\n(.*)$')
+  local reply, active = { codes, wait }, call('LRANGE', q.active, 0, -1)
+  for i = #active, 1, -1 do
+    local id = active[i]
     local key = q.base .. id
-    if call('GET', key .. ':lock') == token then
-      local fields = job_fields(key)
-      reply[#reply + 1] = lease_reply(id, verdict_of(fields, largest), fields)
+    if call('GET', key .. ':lock') == ARGV[4] then
+      append_lease(reply, id, key, fresh_fields(key), tonumber(ARGV[8]))
     end
   end
   return reply

@@ -4,42 +4,55 @@
 -- Writing outcomes, a batch at a time. What can be asked or written for all
 -- jobs of the batch at once is.
 
-local SETTLE_AT, SETTLE_FIELDS = 13, 7
+local SETTLE_AT = 13
+
+-- How many arguments a settlement of each kind has.
+local WIDTH = { C = 4, F = 6, R = 6, D = 6, S = 4, P = 5, B = 3, L = 4, W = 3 }
 
 local OK, GONE, NO_LOCK, NOT_ACTIVE, PENDING, OTHER_LOCK, FAILED_CHILDREN = 0, -1, -2, -3, -4, -6, -9
 
--- read_settlements reads the batch from ARGV.
-local function read_settlements(q, count)
-  local batch = {}
-  for i = 1, count do
-    local at = SETTLE_AT + (i - 1) * SETTLE_FIELDS
-    local id = ARGV[at + 1]
-    batch[i] = {
-      kind = ARGV[at], id = id, key = q.base .. id, token = ARGV[at + 2], value = ARGV[at + 3],
-      keep = ARGV[at + 4], extra = ARGV[at + 5], stack = ARGV[at + 6], code = OK,
-    }
+local kinds = {}
+
+-- kind_of reads a kind, after which the retention of a finished job stands.
+local function kind_of(text)
+  local kind = kinds[text]
+  if not kind then
+    local letter = string.upper(string.sub(text, 1, 1))
+    kind = { letter = letter, plain = string.sub(text, 1, 1) == 'c', width = WIDTH[letter], finishes = letter == 'C' or letter == 'F' }
+    if kind.finishes then
+      kind.set = letter == 'C' and 'completed' or 'failed'
+      kind.keep = keep_of(string.sub(text, 2))
+    end
+    kinds[text] = kind
   end
-  return batch
+  return kind
+end
+
+-- A batch is held in lists of the same length: the kinds of the settlements,
+-- where in ARGV each begins, the ids and keys of the jobs, and the codes. No
+-- lease is in it twice.
+local function read_batch(q, count)
+  local kind_list, at_list, ids, keys, locks, codes = {}, {}, {}, {}, {}, {}
+  local at, base = SETTLE_AT, q.base
+  for i = 1, count do
+    local kind, id = kind_of(ARGV[at]), ARGV[at + 1]
+    local key = base .. id
+    kind_list[i], at_list[i], ids[i], keys[i], locks[i], codes[i] = kind, at, id, key, key .. ':lock', OK
+    at = at + kind.width
+  end
+  return { kinds = kind_list, at = at_list, ids = ids, keys = keys, locks = locks, codes = codes, n = count }
 end
 
 -- check_locks gives a code to the settlements whose lease is not held.
 local function check_locks(batch)
-  local names, jobs = {}, {}
-  for i, s in ipairs(batch) do
-    names[i], jobs[i] = s.key .. ':lock', s.key
-  end
-  local locks = call('MGET', unpack(names))
-  local all = call('EXISTS', unpack(jobs)) == #jobs
-  local seen = {}
-  for i, s in ipairs(batch) do
-    if not all and call('EXISTS', s.key) == 0 then
-      s.code = GONE
-    elseif not locks[i] or (seen[s.id] and locks[i] == s.token) then
-      s.code = NO_LOCK
-    elseif locks[i] ~= s.token then
-      s.code = OTHER_LOCK
-    else
-      seen[s.id] = true
+  local at, codes, keys = batch.at, batch.codes, batch.keys
+  local held = call('MGET', unpack(batch.locks))
+  local all = call('EXISTS', unpack(keys)) == batch.n
+  for i = 1, batch.n do
+    if not all and call('EXISTS', keys[i]) == 0 then
+      codes[i] = GONE
+    elseif held[i] ~= ARGV[at[i] + 2] then
+      codes[i] = held[i] and OTHER_LOCK or NO_LOCK
     end
   end
 end
@@ -47,33 +60,25 @@ end
 -- check_children refuses to complete jobs with children that are pending or
 -- have failed them.
 local function check_children(batch)
-  local names = {}
-  for _, s in ipairs(batch) do
-    if s.kind == 'C' and s.code == OK then
-      names[#names + 1], names[#names + 2] = s.key .. ':dependencies', s.key .. ':unsuccessful'
+  local names, n = {}, 0
+  for i = 1, batch.n do
+    if batch.kinds[i].letter == 'C' then
+      local key = batch.keys[i]
+      names[n + 1], names[n + 2] = key .. ':dependencies', key .. ':unsuccessful'
+      n = n + 2
     end
   end
-  if #names == 0 or call('EXISTS', unpack(names)) == 0 then
+  if n == 0 or call('EXISTS', unpack(names)) == 0 then
     return
   end
-  for _, s in ipairs(batch) do
-    if s.kind == 'C' and s.code == OK then
-      if call('SCARD', s.key .. ':dependencies') > 0 then
-        s.code = PENDING
-      elseif call('ZCARD', s.key .. ':unsuccessful') > 0 then
-        s.code = FAILED_CHILDREN
+  for i = 1, batch.n do
+    if batch.codes[i] == OK and batch.kinds[i].letter == 'C' then
+      if call('SCARD', batch.keys[i] .. ':dependencies') > 0 then
+        batch.codes[i] = PENDING
+      elseif call('ZCARD', batch.keys[i] .. ':unsuccessful') > 0 then
+        batch.codes[i] = FAILED_CHILDREN
       end
     end
-  end
-end
-
--- check_waiting gives a code to the jobs that cannot wait for children.
-local function check_waiting(s)
-  if call('ZCARD', s.key .. ':unsuccessful') > 0 then
-    s.code = FAILED_CHILDREN
-  elseif call('SCARD', s.key .. ':dependencies') == 0 then
-    -- Nothing to wait for: the job is ready for its next attempt.
-    s.kind = 'B'
   end
 end
 
@@ -119,11 +124,12 @@ end
 -- their jobs out of the active list. Jobs that are gone leave nothing behind.
 local function release_leases(q, batch)
   local locks, ids, wanted, count = {}, {}, {}, 0
-  for _, s in ipairs(batch) do
-    if (s.code == OK or s.code == GONE) and not wanted[s.id] then
+  for i = 1, batch.n do
+    local code = batch.codes[i]
+    if code == OK or code == GONE then
       count = count + 1
-      locks[count], ids[count] = s.key .. ':lock', s.id
-      wanted[s.id] = true
+      locks[count], ids[count] = batch.locks[i], batch.ids[i]
+      wanted[batch.ids[i]] = true
     end
   end
   if count == 0 then
@@ -132,9 +138,9 @@ local function release_leases(q, batch)
   call('DEL', unpack(locks))
   call('SREM', q.base .. 'stalled', unpack(ids))
   local found = take_active(q, wanted, count)
-  for _, s in ipairs(batch) do
-    if s.code == OK and not found[s.id] then
-      s.code = NOT_ACTIVE
+  for i = 1, batch.n do
+    if batch.codes[i] == OK and not found[batch.ids[i]] then
+      batch.codes[i] = NOT_ACTIVE
     end
   end
 end
@@ -149,20 +155,20 @@ local function policy_of(text)
 end
 
 -- tell_parent tells a finished job's parent how it ended.
-local function tell_parent(q, s, parent_key, parent_field, now)
+local function tell_parent(q, key, completed, value, parent_key, now)
   local pq, parent = parent_of(q, parent_key)
   if not pq or call('EXISTS', parent_key) == 0 then
     return
   end
-  if s.kind == 'C' then
-    child_completed(pq, parent, s.key, s.value, now)
+  if completed then
+    child_completed(pq, parent, key, value, now)
   else
-    child_failed(pq, parent, s.key, s.value, now, policy_of(parent_field))
+    child_failed(pq, parent, key, value, now, policy_of(call('HGET', key, 'parent')))
   end
 end
 
--- Finished jobs of the batch that are not written yet: the members of one
--- set, under one policy, and keys to delete.
+-- Finished jobs of the batch that are not written yet: members of one set,
+-- under one policy, and keys to delete.
 local function new_finishes()
   return { set = nil, keep = nil, scores = {}, dead = {}, completed = 0, failed = 0 }
 end
@@ -179,140 +185,144 @@ local function flush_finished(q, f, now)
   end
 end
 
--- keep_finished stores how the job ended.
-local function keep_finished(q, s, f, keep, attempts, now)
-  local set = s.kind == 'C' and 'completed' or 'failed'
+-- gather_finished notes a job for its set.
+local function gather_finished(q, f, set, keep, id, now)
   if f.set ~= set or f.keep ~= keep then
     flush_finished(q, f, now)
     f.set, f.keep = set, keep
   end
   local n = #f.scores
-  f.scores[n + 1], f.scores[n + 2] = now, s.id
-  if s.kind == 'C' then
-    call('HSET', s.key, 'returnvalue', s.value, 'finishedOn', now, 'atm', attempts)
-  else
-    call('HSET', s.key, 'failedReason', s.value, 'stacktrace', s.stack, 'finishedOn', now, 'atm', attempts)
-    call('HDEL', s.key, 'defa')
-  end
+  f.scores[n + 1], f.scores[n + 2] = stamp, id
 end
 
--- finish completes or fails the job.
-local function finish(q, s, f, now)
-  local fields = call('HMGET', s.key, 'atm', 'deid', 'parentKey', 'parent')
-  local attempts = (tonumber(fields[1]) or 0) + 1
-  if fields[2] then
-    free_dedup(q, s.id, fields[2], now)
-  end
-  if fields[3] then
-    tell_parent(q, s, fields[3], fields[4], now)
-  end
-  local keep = keep_of(s.keep)
-  if keep.count == 0 then
-    job_keys(f.dead, s.key)
-    if fields[3] then
-      unlink_child(q, s.key, fields[3], now, false)
-    end
+-- finish completes or fails the job of the settlement at position at.
+local function finish(q, kind, key, at, f, now)
+  local id, value, keep = ARGV[at + 1], ARGV[at + 3], kind.keep
+  local parent_key, made = nil, 1
+  if kind.plain then
+    parent_key = call('HGET', key, 'parentKey')
   else
-    keep_finished(q, s, f, keep, attempts, now)
+    local fields = call('HMGET', key, 'parentKey', 'atm', 'deid')
+    parent_key, made = fields[1], (tonumber(fields[2]) or 0) + 1
+    if fields[3] then
+      free_dedup(q, id, fields[3], now)
+    end
   end
-  if s.kind == 'C' then
+  if parent_key then
+    tell_parent(q, key, kind.letter == 'C', value, parent_key, now)
+  end
+  local kept = keep.count ~= 0
+  if kept then
+    gather_finished(q, f, kind.set, keep, id, now)
+  else
+    job_keys(f.dead, key)
+    if parent_key then
+      unlink_child(q, key, parent_key, now, false)
+    end
+  end
+  if kind.letter == 'C' then
+    if kept then
+      call('HSET', key, 'returnvalue', value, 'finishedOn', stamp, 'atm', made == 1 and '1' or int_text(made))
+    end
     f.completed = f.completed + 1
-    call('XADD', q.events, '*', 'event', 'completed', 'jobId', s.id, 'returnvalue', s.value, 'prev', 'active')
+    call('XADD', q.events, '*', 'event', 'completed', 'jobId', id, 'returnvalue', value, 'prev', 'active')
     return
   end
+  if kept then
+    call('HSET', key, 'failedReason', value, 'stacktrace', ARGV[at + 5], 'finishedOn', stamp, 'atm', int_text(made))
+    call('HDEL', key, 'defa')
+  end
   f.failed = f.failed + 1
-  call('XADD', q.events, '*', 'event', 'failed', 'jobId', s.id, 'failedReason', s.value, 'prev', 'active')
-  if attempts >= tonumber(s.extra) then
-    call('XADD', q.events, '*', 'event', 'retries-exhausted', 'jobId', s.id, 'attemptsMade', attempts)
+  call('XADD', q.events, '*', 'event', 'failed', 'jobId', id, 'failedReason', value, 'prev', 'active')
+  if made >= tonumber(ARGV[at + 4]) then
+    call('XADD', q.events, '*', 'event', 'retries-exhausted', 'jobId', id, 'attemptsMade', made)
   end
 end
 
 -- back puts the job in front of all of its rank, uncharged.
-local function back(q, s)
-  local priority = priority_of(q, s.id)
+local function back(q, id)
+  local priority = priority_of(q, id)
   if priority > 0 then
-    call('ZADD', q.prioritized, priority * CLASS, s.id)
+    call('ZADD', q.prioritized, priority * CLASS, id)
   else
-    call('RPUSH', ready_list(q), s.id)
+    call('RPUSH', ready_list(q), id)
   end
   base_marker(q)
-  waiting_event(q, s.id, 'active')
+  waiting_event(q, id, 'active')
 end
 
--- put_off delays the job; what it was charged is written before.
-local function put_off(q, s, now)
-  local delay = tonumber(s.extra)
-  call('HSET', s.key, 'delay', delay)
-  delay_job(q, s.id, now + delay)
+-- put_off delays the job by so many ms.
+local function put_off(q, key, id, delay, now)
+  call('HSET', key, 'delay', delay)
+  delay_job(q, id, now + tonumber(delay))
   q.new_delayed = true
 end
 
 -- charge writes the failure of an attempt that another one follows.
-local function charge(s)
-  call('HSET', s.key, 'failedReason', s.value, 'stacktrace', s.stack)
-  call('HINCRBY', s.key, 'atm', 1)
+local function charge(key, reason, stacks)
+  call('HSET', key, 'failedReason', reason, 'stacktrace', stacks)
+  call('HINCRBY', key, 'atm', 1)
 end
 
--- apply writes one outcome that does not finish its job.
-local function apply(q, s, now, parked)
-  local kind = s.kind
-  if kind == 'R' then
-    charge(s)
-    line_up(q, s.id, priority_of(q, s.id), s.extra == 'l' and 'RPUSH' or 'LPUSH')
+-- wait_children moves the job aside until its children are done. One that has
+-- nothing to wait for is ready for its next attempt.
+local function wait_children(q, key, id, now)
+  if call('SCARD', key .. ':dependencies') == 0 then
+    back(q, id)
+    return
+  end
+  call('ZADD', q.base .. 'waiting-children', now, id)
+  call('XADD', q.events, 'MAXLEN', '~', q.max_events, '*', 'event', 'waiting-children', 'jobId', id, 'prev', 'active')
+end
+
+-- apply writes the outcome at position at, one that does not finish its job.
+local function apply(q, kind, key, at, now, parked)
+  local letter, id, value = kind.letter, ARGV[at + 1], ARGV[at + 3]
+  if letter == 'R' then
+    charge(key, value, ARGV[at + 5])
+    line_up(q, id, priority_of(q, id), ARGV[at + 4] == 'l' and 'RPUSH' or 'LPUSH')
     base_marker(q)
-    waiting_event(q, s.id, 'active')
-  elseif kind == 'D' then
-    charge(s)
-    put_off(q, s, now)
-  elseif kind == 'S' then
-    put_off(q, s, now)
-  elseif kind == 'P' then
-    put_off(q, s, now)
-    call('HINCRBY', s.key, 'parked', 1)
-    call('HSET', parked, s.id, s.value)
-  elseif kind == 'L' then
-    back(q, s)
-    call('SET', q.base .. 'limiter', MANUAL_LIMIT, 'PX', s.extra)
-  elseif kind == 'W' then
-    call('ZADD', q.base .. 'waiting-children', now, s.id)
-    call('XADD', q.events, 'MAXLEN', '~', q.max_events, '*', 'event', 'waiting-children', 'jobId', s.id, 'prev', 'active')
+    waiting_event(q, id, 'active')
+  elseif letter == 'D' then
+    charge(key, value, ARGV[at + 5])
+    put_off(q, key, id, ARGV[at + 4], now)
+  elseif letter == 'S' then
+    put_off(q, key, id, value, now)
+  elseif letter == 'P' then
+    put_off(q, key, id, ARGV[at + 4], now)
+    call('HINCRBY', key, 'parked', 1)
+    call('HSET', parked, id, value)
+  elseif letter == 'W' then
+    wait_children(q, key, id, now)
   else
-    back(q, s)
+    back(q, id)
+    if letter == 'L' then
+      call('SET', q.base .. 'limiter', MANUAL_LIMIT, 'PX', value)
+    end
   end
 end
 
--- settle writes the batch and returns its codes, joined by commas.
-local function settle(q, now, count, parked, points)
-  local batch = read_settlements(q, count)
-  check_locks(batch)
-  check_children(batch)
+-- prepare does what comes once for a batch before its outcomes.
+local function prepare(q, batch, now)
   local finishes, retries = false, false
-  for _, s in ipairs(batch) do
-    if s.code == OK and s.kind == 'W' then
-      check_waiting(s)
+  for i = 1, batch.n do
+    local kind = batch.kinds[i]
+    finishes = finishes or kind.finishes
+    retries = retries or kind.letter == 'R'
+    if kind.letter == 'W' and batch.codes[i] == OK and call('ZCARD', batch.keys[i] .. ':unsuccessful') > 0 then
+      batch.codes[i] = FAILED_CHILDREN
     end
-    finishes = finishes or s.kind == 'C' or s.kind == 'F'
-    retries = retries or s.kind == 'R'
   end
-  release_leases(q, batch)
   if retries then
     promote_due(q, now)
   end
   if finishes then
     call('XTRIM', q.events, 'MAXLEN', '~', q.max_events)
   end
-  local f = new_finishes()
-  local codes = {}
-  for i, s in ipairs(batch) do
-    if s.code == OK then
-      if s.kind == 'C' or s.kind == 'F' then
-        finish(q, s, f, now)
-      else
-        apply(q, s, now, parked)
-      end
-    end
-    codes[i] = s.code
-  end
+end
+
+-- conclude does what comes once for a batch after its outcomes.
+local function conclude(q, f, now, points)
   flush_finished(q, f, now)
   delete_keys(f.dead)
   if q.new_delayed then
@@ -327,7 +337,32 @@ local function settle(q, now, count, parked, points)
       count_finished(q, 'failed', f.failed, now, points)
     end
   end
-  return table.concat(codes, ',')
+end
+
+-- settle writes the batch and returns its codes, joined by commas, or nothing
+-- when all went well.
+local function settle(q, now, count, parked, points)
+  local batch = read_batch(q, count)
+  check_locks(batch)
+  check_children(batch)
+  prepare(q, batch, now)
+  release_leases(q, batch)
+  local f, codes = new_finishes(), batch.codes
+  local well = true
+  for i = 1, count do
+    if codes[i] == OK then
+      local kind = batch.kinds[i]
+      if kind.finishes then
+        finish(q, kind, batch.keys[i], batch.at[i], f, now)
+      else
+        apply(q, kind, batch.keys[i], batch.at[i], now, parked)
+      end
+    else
+      well = false
+    end
+  end
+  conclude(q, f, now, points)
+  return well and '' or table.concat(codes, ',')
 end
 
 -- drained_event says that nothing is left to do.

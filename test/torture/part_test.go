@@ -1,0 +1,83 @@
+package torture_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/taktwork/takt/adapters/redisqueue"
+	"github.com/taktwork/takt/core/domain"
+)
+
+const partVariable = "TAKT_TORTURE_PART"
+
+// Times of the torture: short, so that much happens.
+const (
+	leaseTime   = 2 * time.Second
+	stalledTime = time.Second
+)
+
+// part is what a process that a test starts is to do.
+type part struct {
+	Role string
+	// Name is the worker's or the producer's.
+	Name string
+	// Addr is where Redis is, User and Password as whom to connect.
+	Addr, User, Password string
+	// File is where accepted jobs or effects are noted.
+	File string
+
+	// Concurrency is a worker's.
+	Concurrency int `json:",omitempty"`
+
+	// Count is how many jobs a producer adds, Batch how many in one call,
+	// Every the time between two calls. OwnIDs has it name the jobs.
+	Count, Batch int           `json:",omitempty"`
+	Every        time.Duration `json:",omitempty"`
+	OwnIDs       bool          `json:",omitempty"`
+	// Least and Most bound how long a job takes.
+	Least, Most time.Duration `json:",omitempty"`
+	// Keep is how many finished jobs stay; zero keeps all.
+	Keep int `json:",omitempty"`
+}
+
+// work is the payload of a job.
+type work struct {
+	Key   string
+	Lasts time.Duration
+}
+
+// play plays the part and returns the exit code.
+func play(text string) int {
+	var p part
+	err := json.Unmarshal([]byte(text), &p)
+	if err == nil {
+		switch p.Role {
+		case "worker":
+			err = p.work()
+		case "producer":
+			err = p.produce()
+		default:
+			err = fmt.Errorf("no part %q", p.Role)
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "part:", err)
+		return 1
+	}
+	return 0
+}
+
+func (p *part) log() *slog.Logger {
+	return slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo})).With("part", p.Name)
+}
+
+// backend connects the process as its part says.
+func (p *part) backend() (*redisqueue.Backend, error) {
+	return redisqueue.New(redisqueue.Config{
+		Connection:      redisqueue.Connection{Addr: p.Addr, Username: p.User, Password: domain.NewSecret(p.Password)},
+		StalledInterval: stalledTime, Log: p.log(),
+	})
+}

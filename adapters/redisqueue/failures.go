@@ -55,33 +55,43 @@ func translate(op string, err error) error {
 }
 
 // failures keep account of a server that does not answer: they say so in the
-// log once a second for each cause at most, and when it is over.
+// log, once a second for each cause at most, and when it is over for good.
 type failures struct {
 	log *slog.Logger
 	now func() time.Time
 
-	mu       sync.Mutex
-	since    time.Time
-	latest   error
-	reported map[string]time.Time
+	mu sync.Mutex
+	// since is when the calls began to fail, zero if the latest did not.
+	since  time.Time
+	latest error
+	// told is since when the log says that the server does not answer, zero if
+	// it does not say so; failedAt is the latest failure.
+	told, failedAt time.Time
+	reported       map[string]time.Time
 }
 
 func newFailures(log *slog.Logger, now func() time.Time) *failures {
 	return &failures{log: log, now: now, reported: map[string]time.Time{}}
 }
 
-// maxCauses bounds the causes that are told apart.
-const maxCauses = 32
+const (
+	// maxCauses bounds the causes that are told apart.
+	maxCauses = 32
+	// calm is how long no call must have failed for the log to say that the
+	// server answers again. A server that answers most calls and fails some
+	// would be said to do either many times a second.
+	calm = time.Second
+)
 
 // failed takes note of a call that got no answer.
 func (f *failures) failed(ctx context.Context, op string, err error) {
 	cause := causeOf(err)
 	f.mu.Lock()
 	now := f.now()
+	f.failedAt, f.latest = now, err
 	if f.since.IsZero() {
 		f.since = now
 	}
-	f.latest = err
 	report := now.Sub(f.reported[cause]) >= time.Second
 	if report {
 		if len(f.reported) >= maxCauses {
@@ -89,10 +99,13 @@ func (f *failures) failed(ctx context.Context, op string, err error) {
 		}
 		f.reported[cause] = now
 	}
-	since := f.since
+	if f.told.IsZero() {
+		f.told = now
+	}
+	away := now.Sub(f.told)
 	f.mu.Unlock()
 	if report {
-		f.log.WarnContext(ctx, "redis does not answer", "call", op, "away_ms", now.Sub(since).Milliseconds(),
+		f.log.WarnContext(ctx, "redis does not answer", "call", op, "away_ms", away.Milliseconds(),
 			"err", domain.CleanText(err.Error(), domain.MaxReason))
 	}
 }
@@ -100,12 +113,15 @@ func (f *failures) failed(ctx context.Context, op string, err error) {
 // answered takes note of a call that got its answer.
 func (f *failures) answered(ctx context.Context) {
 	f.mu.Lock()
-	since := f.since
 	f.since, f.latest = time.Time{}, nil
-	f.mu.Unlock()
-	if !since.IsZero() {
-		f.log.InfoContext(ctx, "redis answers again", "away_ms", f.now().Sub(since).Milliseconds())
+	if f.told.IsZero() || f.now().Sub(f.failedAt) < calm {
+		f.mu.Unlock()
+		return
 	}
+	away := f.failedAt.Sub(f.told)
+	f.told = time.Time{}
+	f.mu.Unlock()
+	f.log.InfoContext(ctx, "redis answers again", "away_ms", away.Milliseconds())
 }
 
 func (f *failures) state() (since time.Time, latest error) {

@@ -1,0 +1,102 @@
+package redisqueue_test
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/taktwork/takt/adapters/redisqueue"
+	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/test/redistest"
+	"github.com/taktwork/takt/test/torture/proxy"
+)
+
+// journal is a log that a test reads while it is written.
+type journal struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(p)
+}
+
+func (j *journal) count(message string) int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return strings.Count(j.text.String(), message)
+}
+
+// unsteady returns a backend behind a proxy, and what it logs.
+func unsteady(t *testing.T) (*redisqueue.Backend, *proxy.Proxy, *journal) {
+	t.Helper()
+	server, said := redistest.Start(t), &journal{}
+	p := proxy.Start(t, server.Addr)
+	backend := open(t, server, func(c *redisqueue.Config) {
+		c.Connection.Addr, c.Log = p.Addr, slog.New(slog.NewTextHandler(said, nil))
+	})
+	return backend, p, said
+}
+
+func enqueueOne(t *testing.T, backend *redisqueue.Backend) {
+	t.Helper()
+	if _, err := backend.Enqueue(t.Context(), domain.NewJob{Queue: "mail", Name: "send"}); err != nil {
+		t.Fatalf("Enqueue = %v, want no error", err)
+	}
+}
+
+func TestAnUnsteadyServerIsLoggedOnceASecond(t *testing.T) {
+	backend, p, said := unsteady(t)
+	p.Set(proxy.Every(4, proxy.Verdict{Kind: proxy.DropReply}, nil))
+	began := time.Now()
+	for time.Since(began) < 1500*time.Millisecond {
+		enqueueOne(t, backend)
+	}
+	if n := p.Count(proxy.DropReply); n < 10 {
+		t.Fatalf("%d replies dropped, want many", n)
+	}
+	p.Set(nil)
+	if away, again := said.count("redis does not answer"), said.count("redis answers again"); away != 2 || again != 0 {
+		t.Errorf("while replies were dropped: %d lines that it does not answer, %d that it does; want 2 and 0", away, again)
+	}
+	deadline := time.Now().Add(5 * time.Second)
+	for said.count("redis answers again") == 0 && time.Now().Before(deadline) {
+		enqueueOne(t, backend)
+	}
+	if again := said.count("redis answers again"); again != 1 {
+		t.Errorf("after a second of calm: %d lines that it answers again, want 1", again)
+	}
+}
+
+func TestHealthIsThatOfTheLatestCall(t *testing.T) {
+	backend, p, _ := unsteady(t)
+	enqueueOne(t, backend)
+	if since, reason := backend.Health(); !since.IsZero() || reason != nil {
+		t.Errorf("Health = %v, %v, want no outage", since, reason)
+	}
+	p.Set(proxy.All(proxy.Verdict{Kind: proxy.DropRequest}))
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		enqueueOne(t, backend)
+	}()
+	deadline := time.Now().Add(5 * time.Second)
+	for {
+		if since, reason := backend.Health(); !since.IsZero() && reason != nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("Health says nothing of a server that does not answer")
+		}
+	}
+	p.Set(nil)
+	<-answered
+	if since, reason := backend.Health(); !since.IsZero() || reason != nil {
+		t.Errorf("Health = %v, %v once it answers again, want no outage", since, reason)
+	}
+}

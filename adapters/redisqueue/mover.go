@@ -114,6 +114,7 @@ func (c *consumer) move(ctx context.Context, settlements []domain.Settlement, li
 	m := c.takeMover(ctx)
 	defer c.putMover(m)
 	places := c.fill(m, settlements, min(limit, maxMoved))
+	asked := c.backend.config.Now()
 	reply, err := c.backend.call(ctx, scriptNamed("move"), m.keys[:], m.args[:len(m.texts)])
 	if err != nil {
 		m.unresolved = ctx.Err() != nil && !errors.Is(err, ports.ErrClosed)
@@ -123,6 +124,7 @@ func (c *consumer) move(ctx context.Context, settlements []domain.Settlement, li
 	if err != nil {
 		return moved{}, err
 	}
+	out.leases = c.trust(ctx, out.leases, asked)
 	return c.conclude(settlements, places, out)
 }
 

@@ -94,6 +94,10 @@ fuzz: ## run each fuzz target for FUZZTIME
 torture: ## run the simulation in virtual time with SEEDS different seeds
 	go test -count=1 -timeout=60m ./test/sim -args -seeds=$(SEEDS)
 
+.PHONY: torture-redis
+torture-redis: redis ## kill workers and Redis, lose replies, break Redis in every way: the tests of it at full length
+	TAKT_TORTURE=all go test -count=1 -timeout=60m -parallel=2 ./test/torture/...
+
 .PHONY: interop
 interop: redis node ## run every check against the supported versions of BullMQ in Node
 	TAKT_INTEROP=all go test -count=1 -timeout=60m -parallel=4 ./test/interop/...

@@ -143,7 +143,7 @@ func (d desk) gather(t testing.TB, c contents) evidence {
 	}
 	for _, file := range files {
 		for _, line := range wholeLines(t, file) {
-			id, key, _ := strings.Cut(line, " ")
+			id, key, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 			e.accepted = append(e.accepted, accepted{ID: id, Key: key})
 		}
 	}
@@ -176,5 +176,5 @@ func wholeLines(t testing.TB, file string) []string {
 		t.Fatal(err)
 	}
 	whole := bytes.LastIndexByte(text, '\n') + 1
-	return slices.Collect(strings.SplitSeq(strings.TrimSuffix(string(text[:whole]), "\n"), "\n"))
+	return slices.Collect(strings.Lines(string(text[:whole])))
 }

@@ -25,6 +25,7 @@ type storm struct {
 // TestNothingIsLostAndEveryDuplicateIsExplainedByAKill kills workers, the
 // producer and Redis while jobs are worked.
 func TestNothingIsLostAndEveryDuplicateIsExplainedByAKill(t *testing.T) {
+	t.Parallel()
 	s := sized(
 		storm{jobs: 3000, batch: 10, workers: 3, concurrency: 10, killWorkers: 8, killServer: 1, killProducer: 1, every: 500 * time.Millisecond},
 		storm{jobs: 100_000, batch: 20, workers: 3, concurrency: 10, killWorkers: 200, killServer: 5, killProducer: 20, every: 700 * time.Millisecond},

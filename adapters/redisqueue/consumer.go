@@ -33,8 +33,9 @@ type consumer struct {
 	options optionsCache
 }
 
-// OpenConsumer implements [ports.OpenConsumer]. It connects nothing yet, and
-// makes parked jobs due with the first Reserve.
+// OpenConsumer implements [ports.OpenConsumer]. It does not wait for the
+// server: connecting under the worker's name, and making parked jobs due,
+// happen beside whatever follows.
 func (b *Backend) OpenConsumer(options ports.ConsumerOptions) (ports.Consumer, error) {
 	if err := options.Queue.Validate(); err != nil {
 		return nil, fmt.Errorf("open consumer: %w", err)
@@ -57,7 +58,10 @@ func (b *Backend) OpenConsumer(options ports.ConsumerOptions) (ports.Consumer, e
 		return nil, fmt.Errorf("open consumer of queue %s: %w", options.Queue, ports.ErrClosed)
 	}
 	b.consumers = append(b.consumers, c)
-	c.ear.start(func(ctx context.Context) { c.unpark(ctx, options.Handles) })
+	c.ear.start(func(ctx context.Context) {
+		c.ear.show(ctx)
+		c.unpark(ctx, options.Handles)
+	})
 	return c, nil
 }
 
@@ -203,7 +207,25 @@ func (c *consumer) Extend(ctx context.Context, leases []domain.LeaseRef) ([]doma
 		return nil, ended(ctx, err)
 	}
 	positions, _ := reply.([]any)
+	c.forgetOthers(leases)
 	return c.lose(leases, positions), nil
+}
+
+// forgetOthers forgets the leases that the worker has given up: it extends
+// all that it holds.
+func (c *consumer) forgetOthers(leases []domain.LeaseRef) {
+	kept := make(map[domain.LeaseRef]bool, len(leases))
+	for _, ref := range leases {
+		kept[ref] = true
+	}
+	now := c.backend.config.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for ref, held := range c.held {
+		if !kept[ref] && now.Sub(held.since) > c.lease {
+			delete(c.held, ref)
+		}
+	}
 }
 
 // lose forgets the leases at the positions, counted from one, and returns them.
@@ -226,6 +248,7 @@ func (c *consumer) Recover(ctx context.Context) ([]domain.Recovered, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	c.ear.show(ctx)
 	config := &c.backend.config
 	args := []any{nil, c.base, string(config.Profile), config.StalledInterval.Milliseconds(), max(config.MaxCrashes, 0)}
 	reply, err := c.backend.numbered(ctx, scriptNamed("recover"), []string{"", c.meta, c.parked}, args)

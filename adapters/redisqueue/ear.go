@@ -22,8 +22,10 @@ type ear struct {
 	ctx  context.Context //nolint:containedctx // ends what the ear has under way when it closes
 	stop context.CancelFunc
 
-	mu        sync.Mutex
-	listening bool
+	mu sync.Mutex
+	// listeners counts who waits; popping tells that a read is under way.
+	listeners int
+	popping   bool
 	closed    bool
 	heard     chan struct{}
 	loops     sync.WaitGroup
@@ -40,11 +42,13 @@ func (e *ear) start(fn func(context.Context)) { e.loops.Go(func() { fn(e.ctx) })
 // listen returns when a marker was heard, after about d, or when ctx ends.
 func (e *ear) listen(ctx context.Context, d time.Duration) {
 	e.mu.Lock()
-	if !e.listening && !e.closed {
-		e.listening = true
+	e.listeners++
+	if !e.popping && !e.closed {
+		e.popping = true
 		e.loops.Go(func() { e.pop(d) })
 	}
 	e.mu.Unlock()
+	defer e.leave()
 	// A read that began earlier may last longer than this one is to.
 	timer := time.NewTimer(d + earGrace)
 	defer timer.Stop()
@@ -56,6 +60,29 @@ func (e *ear) listen(ctx context.Context, d time.Duration) {
 	}
 }
 
+// showPatience bounds the wait for the connection, which may be busy.
+const showPatience = 200 * time.Millisecond
+
+// show makes sure of the connection, by whose name tools see the worker: one
+// that always has work never waits for a marker.
+func (e *ear) show(ctx context.Context) {
+	e.mu.Lock()
+	busy := e.popping || e.closed
+	e.mu.Unlock()
+	if busy {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, showPatience)
+	defer cancel()
+	_ = e.client.Ping(ctx).Err() // what is wrong shows in other calls, too
+}
+
+func (e *ear) leave() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.listeners--
+}
+
 const (
 	// earGrace is how much later than asked the server may answer.
 	earGrace = 20 * time.Millisecond
@@ -63,26 +90,32 @@ const (
 	leastBlock = 2 * time.Millisecond
 )
 
-// pop waits for the marker, or d, and says that it was heard.
+// pop waits for the marker, or d, and says that it was heard. A marker that
+// nobody waits for any more is put back, for it wakes one worker alone.
 func (e *ear) pop(d time.Duration) {
 	seconds := strconv.FormatFloat(max(d, leastBlock).Seconds(), 'f', 3, 64)
-	err := e.client.Process(e.ctx, redis.NewZWithKeyCmd(e.ctx, "bzpopmin", e.marker, seconds))
+	command := redis.NewZWithKeyCmd(e.ctx, "bzpopmin", e.marker, seconds)
+	err := e.client.Process(e.ctx, command)
 	failed := err != nil && !errors.Is(err, redis.Nil) && e.ctx.Err() == nil
 	if failed {
 		e.failures.failed(e.ctx, "bzpopmin", err)
 		pause(e.ctx, repeatFirst)
 	}
 	e.mu.Lock()
-	e.listening = false
+	e.popping = false
+	left := e.listeners == 0
 	e.mu.Unlock()
-	if failed {
+	switch {
+	case failed:
 		// Listeners go on by their own timers: the fetch that follows would
 		// fail as well.
-		return
-	}
-	select {
-	case e.heard <- struct{}{}:
+	case err == nil && left:
+		_ = e.client.ZAddNX(e.ctx, e.marker, command.Val().Z).Err()
 	default:
+		select {
+		case e.heard <- struct{}{}:
+		default:
+		}
 	}
 }
 

@@ -12,14 +12,16 @@ import (
 // leased is what a consumer remembers of a job that it has a lease on: what
 // settling needs and the outcome does not say.
 type leased struct {
+	since   time.Time
 	options *wireOptions
 	// stacks are the stack traces of earlier attempts, a JSON list or empty.
 	stacks string
 	name   string
 	// scheduler is the id of the job scheduler that the job comes from.
 	scheduler string
-	data      string
-	refused   bool
+	// data and rawOptions are kept for jobs of a scheduler alone.
+	data, rawOptions string
+	refused          bool
 	// attempt is the number of the attempt under way, attemptsLeft how many
 	// may follow it.
 	attempt, attemptsLeft int
@@ -89,11 +91,14 @@ func (c *consumer) readLease(parts *replyParts, token domain.LeaseToken) (domain
 	id, fields := parts.text(), parts.fields()
 	text := &fields.text
 	held := &leased{
-		options: c.options.of(text[fieldOptions]), name: text[fieldName], data: text[fieldData],
+		since: c.backend.config.Now(), options: c.options.of(text[fieldOptions]), name: text[fieldName],
 		scheduler: text[fieldScheduler], stacks: text[fieldStacks],
 	}
+	if held.scheduler != "" {
+		held.data, held.rawOptions = text[fieldData], text[fieldOptions]
+	}
 	job := domain.Job{
-		ID: domain.JobID(id), Queue: c.queue, Name: held.name, Data: []byte(held.data), Options: held.options.JobOptions,
+		ID: domain.JobID(id), Queue: c.queue, Name: held.name, Data: []byte(text[fieldData]), Options: held.options.JobOptions,
 		CreatedAt: millisTime(text[fieldTimestamp]), AttemptsStarted: max(count(text[fieldStarts]), 1),
 		AttemptsMade: count(text[fieldMade]), Crashes: count(text[fieldCrashes]), Parked: count(text[fieldParked]),
 	}

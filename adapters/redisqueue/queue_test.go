@@ -41,7 +41,7 @@ func harness(server *redistest.Server) porttest.QueueHarness {
 			FIFO: true, QuarantineOnReserve: true, RecoverRounds: 3,
 			Precision: 50 * time.Millisecond, Lease: 400 * time.Millisecond, Unit: 250 * time.Millisecond,
 		},
-		Advance: time.Sleep,
+		Advance: func(d time.Duration) { <-time.After(d) },
 		Open: func(t testing.TB, limits porttest.QueueLimits) porttest.QueueBackend {
 			if err := server.Client().FlushDB(t.Context()).Err(); err != nil {
 				t.Fatalf("FLUSHDB = %v, want no error", err)
@@ -51,8 +51,6 @@ func harness(server *redistest.Server) porttest.QueueHarness {
 		},
 	}
 }
-
-
 
 func TestJobsPassThrough(t *testing.T) {
 	backend := open(t, redistest.Start(t), nil)

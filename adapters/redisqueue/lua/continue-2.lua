@@ -1,0 +1,79 @@
+-- Adds the job that follows one of a job scheduler (protocol 2.18, next
+-- iteration). It does so for the scheduler's pending job alone, so that
+-- repeating it does no harm and neither does a retry of a job.
+--
+-- KEYS  1 Q:meta
+--       2 Q:repeat
+-- ARGV  1 base of the queue's keys
+--       2 profile
+--       3 id of the scheduler
+--       4 id of the job that was leased
+--       5 when the next job runs, in ms, for a pattern; empty for an interval
+--       6 name of the job
+--       7 options of the next job as JSON, up to its id: {…,
+--       8 data of the job that was leased, for schedulers that keep none
+-- Reply  the id of the next job, or nothing
+-- @include clock
+-- @include add
+
+local q = queue_of(ARGV[1], ARGV[2])
+local now = clock_ms()
+local scheduler, leased = ARGV[3], ARGV[4]
+local hash = q.base .. 'repeat:' .. scheduler
+
+-- slot_after returns the next moment of an interval.
+local function slot_after(previous, every, offset)
+  local next = previous + every
+  if next > now then
+    return next
+  end
+  next = math.floor(now / every) * every + offset
+  return next > now and next or next + every
+end
+
+local function next_moment(previous)
+  if ARGV[5] ~= '' then
+    return tonumber(ARGV[5])
+  end
+  local fields = call('HMGET', hash, 'every', 'offset')
+  local every = tonumber(fields[1])
+  if not every or every < 1 then
+    return nil
+  end
+  return slot_after(previous, every, tonumber(fields[2]) or previous % every)
+end
+
+local function add_next(previous)
+  local moment = next_moment(previous)
+  if not moment then
+    return false
+  end
+  local text = string.format('%.0f', moment)
+  local id = 'repeat:' .. scheduler .. ':' .. text
+  if call('EXISTS', q.base .. id) == 1 then
+    call('XADD', q.events, 'MAXLEN', '~', q.max_events, '*', 'event', 'duplicated', 'jobId', id)
+    return false
+  end
+  call('ZADD', KEYS[2], text, scheduler)
+  call('HINCRBY', hash, 'ic', 1)
+  call('INCR', q.base .. 'id')
+  local delay = math.max(moment - now, 0)
+  local opts = ARGV[7] .. '"jobId":' .. cjson.encode(id) .. ',"delay":' .. int_text(delay) .. ',"timestamp":' .. stamp
+  if ARGV[5] ~= '' then
+    opts = opts .. ',"prevMillis":' .. text
+  end
+  local job = {
+    name = ARGV[6], data = call('HGET', hash, 'data') or ARGV[8], opts = opts .. '}', timestamp = now, delay = delay, rjk = scheduler,
+    priority = tonumber(call('HGET', q.base .. leased, 'priority')) or 0, lifo = false,
+  }
+  store_job(q, id, job)
+  place_job(q, id, job)
+  flush_pushes(q)
+  return id
+end
+
+local score = call('ZSCORE', KEYS[2], scheduler)
+if not score or 'repeat:' .. scheduler .. ':' .. string.format('%.0f', tonumber(score)) ~= leased then
+  return false
+end
+return add_next(tonumber(score))

@@ -29,7 +29,7 @@ local function queue_of(base, profile)
     base = base, wait = base .. 'wait', active = base .. 'active', delayed = base .. 'delayed',
     prioritized = base .. 'prioritized', marker = base .. 'marker', events = base .. 'events',
     paused = meta[1] and true or false, concurrency = tonumber(meta[2]), max = tonumber(meta[3]),
-    duration = tonumber(meta[4]), max_events = tonumber(meta[5]), profile = profile,
+    duration = tonumber(meta[4]), max_events = tonumber(meta[5]), profile = profile, version = meta[6],
   }
   if not q.max_events then
     q.max_events = MAX_EVENTS

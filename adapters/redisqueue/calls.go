@@ -19,24 +19,33 @@ const (
 // call runs the script and repeats it until the server answers or ctx ends.
 // It is for scripts that may be repeated without harm: those that change
 // nothing twice, and the numbered ones of a session.
-func (b *Backend) call(ctx context.Context, s *script, keys []string, args []any) (any, error) {
+func (b *Backend) call(ctx context.Context, s *script, keys []string, args []any) (reply any, err error) {
+	err = b.repeat(ctx, s.name, func() error {
+		reply, err = s.Run(ctx, b.client, keys, args...).Result()
+		return err
+	})
+	return reply, err
+}
+
+// repeat asks the server until it answers or ctx ends.
+func (b *Backend) repeat(ctx context.Context, op string, ask func() error) error {
 	wait := repeatFirst
 	for {
 		if b.isClosed() {
-			return nil, fmt.Errorf("%s: %w", s.name, ports.ErrClosed)
+			return fmt.Errorf("%s: %w", op, ports.ErrClosed)
 		}
-		reply, err := s.Run(ctx, b.client, keys, args...).Result()
+		err := ask()
 		if err == nil {
 			b.failures.answered(ctx)
-			return reply, nil
+			return nil
 		}
 		if ctx.Err() != nil {
-			return nil, fmt.Errorf("%s: %w", s.name, ctx.Err())
+			return fmt.Errorf("%s: %w", op, ctx.Err())
 		}
 		if !passes(err) {
-			return nil, translate(s.name, err)
+			return translate(op, err)
 		}
-		b.failures.failed(ctx, s.name, err)
+		b.failures.failed(ctx, op, err)
 		pause(ctx, wait)
 		wait = min(2*wait, repeatMost)
 	}

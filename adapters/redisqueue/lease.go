@@ -134,7 +134,7 @@ func refusalOf(fields *leaseFields, maxPayload int) string {
 // count reads a counter that others may have written anything to.
 func count(text string) int {
 	n, err := strconv.ParseFloat(text, 64)
-	if err != nil || n < 0 || n > 1<<31 {
+	if err != nil || !(n >= 0 && n <= 1<<31) { // NaN is neither
 		return 0
 	}
 	return int(n)
@@ -143,7 +143,7 @@ func count(text string) int {
 // millisTime reads a time in ms since the Unix epoch; the zero time if it is none.
 func millisTime(text string) time.Time {
 	ms, err := strconv.ParseFloat(text, 64)
-	if err != nil || ms < 0 || ms > 1<<53 {
+	if err != nil || !(ms >= 0 && ms <= 1<<53) {
 		return time.Time{}
 	}
 	return time.UnixMilli(int64(ms)).UTC()

@@ -86,8 +86,17 @@ func (u *unpacker) number() int {
 }
 
 // list reads the length of a list. An empty table of Lua is an empty list, or
-// an empty map.
+// an empty map. A length that what is left cannot hold is a mistake.
 func (u *unpacker) list() int {
+	n := u.length()
+	if n > len(u.rest) {
+		u.fail()
+		return 0
+	}
+	return n
+}
+
+func (u *unpacker) length() int {
 	head := u.take(1)
 	if head == "" {
 		return 0

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/taktwork/takt/adapters/redisqueue"
-	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/ports"
 	"github.com/taktwork/takt/core/ports/porttest"
 	"github.com/taktwork/takt/test/redistest"
@@ -34,7 +33,6 @@ func open(t testing.TB, server *redistest.Server, change func(*redisqueue.Config
 	return backend
 }
 
-//nolint:unused // for the suites, which come with the inspector
 func harness(server *redistest.Server) porttest.QueueHarness {
 	return porttest.QueueHarness{
 		Features: porttest.QueueFeatures{
@@ -47,36 +45,13 @@ func harness(server *redistest.Server) porttest.QueueHarness {
 				t.Fatalf("FLUSHDB = %v, want no error", err)
 			}
 			backend := open(t, server, func(c *redisqueue.Config) { c.MaxPayload = limits.MaxPayload })
-			return porttest.QueueBackend{Enqueuer: backend, OpenConsumer: backend.OpenConsumer}
+			return porttest.QueueBackend{Enqueuer: backend, OpenConsumer: backend.OpenConsumer, Inspector: backend}
 		},
 	}
 }
 
-func TestJobsPassThrough(t *testing.T) {
-	backend := open(t, redistest.Start(t), nil)
-	c, err := backend.OpenConsumer(ports.ConsumerOptions{Queue: "mail", Worker: "w", Lease: time.Minute})
-	if err != nil {
-		t.Fatalf("OpenConsumer = %v, want a consumer", err)
-	}
-	jobs := make([]domain.NewJob, 120)
-	for i := range jobs {
-		jobs[i] = domain.NewJob{Queue: "mail", Name: "send"}
-	}
-	if _, err := backend.Enqueue(t.Context(), jobs...); err != nil {
-		t.Fatalf("Enqueue = %v, want no error", err)
-	}
-	leases, err := c.Reserve(t.Context(), 50)
-	for done := 0; done < len(jobs); done += len(leases) {
-		if err != nil {
-			t.Fatalf("after %d jobs: %v, want the next", done, err)
-		}
-		var settlements []domain.Settlement
-		for i := range leases {
-			settlements = append(settlements, domain.Settlement{Lease: leases[i].Ref(), Outcome: domain.Outcome{Kind: domain.Completed}})
-		}
-		var reply domain.SettleReply
-		if reply, err = c.Settle(t.Context(), settlements, 50); len(reply.Leases) > 0 {
-			leases = reply.Leases
-		}
-	}
-}
+func TestQueueConforms(t *testing.T) { porttest.Queue(t, harness(redistest.Start(t))) }
+
+func TestInspectorConforms(t *testing.T) { porttest.Inspector(t, harness(redistest.Start(t))) }
+
+var _ ports.Inspector = (*redisqueue.Backend)(nil)

@@ -1,9 +1,6 @@
 -- @include queue
 -- Adding jobs (protocol 2.2, 2.17).
 
--- What producers say of themselves in a queue's meta, if no other has.
-local VERSIONS = { v5 = 'bullmq:5.81.5', v6 = 'bullmq:6.7.0' }
-
 -- How long a receipt refuses a second enqueue, in ms.
 local RECEIPT_LIFE = 86400000
 
@@ -48,14 +45,6 @@ local function place_job(q, id, job)
   end
   q.new_ready = true
   call('XADD', q.events, '*', 'event', 'waiting', 'jobId', id)
-end
-
--- sign_queue leaves the version that producers of BullMQ leave.
-local function sign_queue(q)
-  if not q.version then
-    q.version = VERSIONS[q.profile]
-    call('HSETNX', q.base .. 'meta', 'version', q.version)
-  end
 end
 
 -- flush_pushes ends a batch of placed jobs: ready ones join their list, and

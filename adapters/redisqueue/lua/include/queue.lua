@@ -16,6 +16,9 @@ local PROMOTE_MOST = 1000
 
 local open_queues = {}
 
+-- Scripts that only look set it: nothing may be written then.
+local looking = false
+
 -- queue_of returns the queue whose keys begin with base, "bull:mail:".
 -- The profile, "v5", "v6" or "" for what meta.version says, decides where jobs
 -- go while the queue is paused and neither list exists.
@@ -29,11 +32,13 @@ local function queue_of(base, profile)
     base = base, wait = base .. 'wait', active = base .. 'active', delayed = base .. 'delayed',
     prioritized = base .. 'prioritized', marker = base .. 'marker', events = base .. 'events',
     paused = meta[1] and true or false, concurrency = tonumber(meta[2]), max = tonumber(meta[3]),
-    duration = tonumber(meta[4]), max_events = tonumber(meta[5]), profile = profile, version = meta[6],
+    duration = tonumber(meta[4]), max_events = tonumber(meta[5]), profile = profile,
   }
   if not q.max_events then
     q.max_events = MAX_EVENTS
-    call('HSET', base .. 'meta', 'opts.maxLenEvents', MAX_EVENTS)
+    if not looking then
+      call('HSET', base .. 'meta', 'opts.maxLenEvents', MAX_EVENTS)
+    end
   end
   if profile == '' then
     local major = tonumber(string.match(meta[6] or '', '(%d+)%.'))

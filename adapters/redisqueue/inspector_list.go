@@ -1,0 +1,199 @@
+package redisqueue
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/taktwork/takt/core/domain"
+)
+
+// listing reads ids of one queue.
+type listing struct {
+	*Backend
+
+	// base is what the names of the queue's keys begin with, delayed is one of
+	// them; parked has the names of the parked jobs by id.
+	base, delayed, parked string
+}
+
+func (b *Backend) listing(queue domain.QueueName) listing {
+	base := b.keys.queue(queue)
+	return listing{Backend: b, base: base, delayed: base + "delayed", parked: b.keys.parked(queue)}
+}
+
+// ids returns up to n ids of the jobs in the state behind the first from,
+// in the order in which they will be worked, finished ones newest first.
+func (l listing) ids(ctx context.Context, state domain.State, from, n int) ([]string, error) {
+	switch state {
+	case domain.StateWait:
+		return l.ready(ctx, from, n)
+	case domain.StateActive:
+		return l.tail(ctx, l.base+"active", from, n)
+	case domain.StateCompleted, domain.StateFailed:
+		return l.ask(ctx, func() *redis.StringSliceCmd {
+			return l.client.ZRevRange(ctx, l.base+string(state), int64(from), int64(from+n-1))
+		})
+	case domain.StateDelayed:
+		return l.putOff(ctx, from, n)
+	case domain.StateParked:
+		return l.parkedJobs(ctx, from, n)
+	case domain.StatePrioritized, domain.StateWaitingChildren:
+	}
+	return l.ranked(ctx, l.base+string(state), from, n)
+}
+
+func (l listing) ask(ctx context.Context, send func() *redis.StringSliceCmd) (ids []string, err error) {
+	err = l.repeat(ctx, "list ids", func() error {
+		ids, err = send().Result()
+		return err
+	})
+	return ids, err
+}
+
+func (l listing) ranked(ctx context.Context, key string, from, n int) ([]string, error) {
+	return l.ask(ctx, func() *redis.StringSliceCmd { return l.client.ZRange(ctx, key, int64(from), int64(from+n-1)) })
+}
+
+// tail returns ids of a list from its tail on, where workers take them.
+func (l listing) tail(ctx context.Context, key string, from, n int) ([]string, error) {
+	ids, err := l.ask(ctx, func() *redis.StringSliceCmd { return l.client.LRange(ctx, key, int64(-from-n), int64(-from-1)) })
+	slices.Reverse(ids)
+	return ids, err
+}
+
+// ready lists the two lists of ready jobs: what BullMQ 5 set aside for a
+// pause comes first when the pause ends.
+func (l listing) ready(ctx context.Context, from, n int) ([]string, error) {
+	var aside int64
+	err := l.repeat(ctx, "list ids", func() (err error) {
+		aside, err = l.client.LLen(ctx, l.base+"paused").Result()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	if int64(from) < aside {
+		if ids, err = l.tail(ctx, l.base+"paused", from, n); err != nil || len(ids) == n {
+			return ids, err
+		}
+	}
+	rest, err := l.tail(ctx, l.base+"wait", max(from-int(aside), 0), n-len(ids))
+	return append(ids, rest...), err
+}
+
+// putOff lists the delayed jobs that are not parked.
+func (l listing) putOff(ctx context.Context, from, n int) ([]string, error) {
+	var count int64
+	err := l.repeat(ctx, "list ids", func() (err error) {
+		count, err = l.client.HLen(ctx, l.parked).Result()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if count == 0 {
+		return l.ranked(ctx, l.delayed, from, n)
+	}
+	var ids []string
+	for at := 0; len(ids) < from+n; at += idPage {
+		page, err := l.ranked(ctx, l.delayed, at, idPage)
+		if err != nil || len(page) == 0 {
+			return ids[min(from, len(ids)):], err
+		}
+		names, err := l.parkedNames(ctx, page)
+		if err != nil {
+			return nil, err
+		}
+		for i, id := range page {
+			if names[i] == nil {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids[from : from+n], nil
+}
+
+// parkedNames returns the job names under which the ids are parked, nil for
+// those that are not.
+func (l listing) parkedNames(ctx context.Context, ids []string) (names []any, err error) {
+	err = l.repeat(ctx, "list ids", func() error {
+		names, err = l.client.HMGet(ctx, l.parked, ids...).Result()
+		return err
+	})
+	return names, err
+}
+
+// parkedID is the id of a parked job and its place among the delayed ones.
+type parkedID struct {
+	score float64
+	id    string
+}
+
+// parkedJobs lists the parked jobs by the time they are due. It keeps the
+// first from+n of them while it goes through all.
+func (l listing) parkedJobs(ctx context.Context, from, n int) ([]string, error) {
+	var found []parkedID
+	for cursor, more := uint64(0), true; more; more = cursor != 0 {
+		var page []string
+		err := l.repeat(ctx, "list ids", func() (err error) {
+			page, cursor, err = l.client.HScan(ctx, l.parked, cursor, "", unparkPage).Result()
+			return err
+		})
+		if err == nil {
+			found, err = l.appendParked(ctx, found, page)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(found) > 2*(from+n)+idPage {
+			found = firstParked(found, from+n)
+		}
+	}
+	found = firstParked(found, from+n)
+	ids := make([]string, 0, n)
+	for _, p := range found[min(from, len(found)):] {
+		ids = append(ids, p.id)
+	}
+	return ids, nil
+}
+
+// appendParked appends the ids of a page of names by id as far as they are
+// still delayed: others may have removed them.
+func (l listing) appendParked(ctx context.Context, found []parkedID, page []string) ([]parkedID, error) {
+	scores := make([]*redis.FloatCmd, 0, len(page)/2)
+	err := l.repeat(ctx, "list ids", func() error {
+		scores = scores[:0]
+		_, err := l.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for i := 0; i+1 < len(page); i += 2 {
+				scores = append(scores, p.ZScore(ctx, l.delayed, page[i]))
+			}
+			return nil
+		})
+		if errors.Is(err, redis.Nil) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, score := range scores {
+		if score.Err() == nil {
+			found = append(found, parkedID{score: score.Val(), id: page[2*i]})
+		}
+	}
+	return found, nil
+}
+
+func firstParked(found []parkedID, n int) []parkedID {
+	slices.SortFunc(found, func(a, b parkedID) int {
+		return cmp.Or(cmp.Compare(a.score, b.score), cmp.Compare(a.id, b.id))
+	})
+	found = slices.Compact(found)
+	return found[:min(n, len(found))]
+}

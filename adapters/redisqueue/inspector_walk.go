@@ -1,0 +1,170 @@
+package redisqueue
+
+import (
+	"context"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/taktwork/takt/core/domain"
+)
+
+// Sizes of the slices that operations work in: each keeps the server busy for
+// about two ms.
+const (
+	removeSlice = 100
+	reviveSlice = 250
+	purgeSlice  = 250
+	pauseSlice  = 1000
+)
+
+// walk carries out one operation, slice by slice.
+type walk struct {
+	backend *Backend
+	queue   domain.QueueName
+	op      *domain.Operation
+	ids     []domain.JobID
+	limit   int
+}
+
+func newWalk(b *Backend, queue domain.QueueName, op *domain.Operation) *walk {
+	w := &walk{backend: b, queue: queue, op: op, limit: op.Limit}
+	if w.limit == 0 {
+		w.limit = math.MaxInt32
+	}
+	return w
+}
+
+// left returns how many jobs more may be changed.
+func (w *walk) left() int { return w.limit - len(w.ids) }
+
+// call runs a script whose first arguments are those of lua/include/operate.lua.
+func (w *walk) call(ctx context.Context, name string, more ...string) (unpacker, error) {
+	base := w.backend.keys.queue(w.queue)
+	s := scriptNamed(name)
+	keys := []string{base + "meta", base + "meta", w.backend.keys.parked(w.queue)}[:s.keys]
+	args := make([]any, 0, 3+len(more))
+	args = append(args, "", base, string(w.backend.config.Profile))
+	for _, arg := range more {
+		args = append(args, arg)
+	}
+	run := w.backend.numbered
+	if w.op.DryRun {
+		run = w.backend.call
+	}
+	reply, err := run(ctx, s, keys, args)
+	packed, _ := reply.(string)
+	return unpacker{rest: packed}, err
+}
+
+// add takes note of jobs that were changed.
+func (w *walk) add(ids []string) {
+	for _, id := range ids {
+		if !strings.HasPrefix(id, legacyMarker) {
+			w.ids = append(w.ids, domain.JobID(id))
+		}
+	}
+}
+
+// legacyMarker is what the markers of BullMQ 4 among the waiting ids begin with.
+const legacyMarker = "0:"
+
+// hold pauses or resumes the queue.
+func (w *walk) hold(ctx context.Context) error {
+	for more := !w.op.DryRun; more; {
+		u, err := w.call(ctx, "operate_pause", string(w.op.Kind), strconv.Itoa(pauseSlice))
+		if err != nil {
+			return err
+		}
+		if more = u.number() == 1; u.err != nil {
+			return u.err
+		}
+	}
+	return nil
+}
+
+// remove removes the jobs with the ids.
+func (w *walk) remove(ctx context.Context) error {
+	for ids := distinct(w.op.IDs); len(ids) > 0 && w.left() > 0; {
+		n := min(len(ids), removeSlice)
+		u, err := w.call(ctx, "operate_remove", append([]string{strconv.Itoa(w.left())}, ids[:n]...)...)
+		if err != nil {
+			return err
+		}
+		handled := u.number()
+		w.add(u.texts())
+		if u.err != nil || handled > n {
+			return errReply
+		}
+		ids = ids[handled:]
+	}
+	return nil
+}
+
+// distinct returns the ids in order, each once.
+func distinct(ids []domain.JobID) []string {
+	seen := make(map[domain.JobID]bool, len(ids))
+	texts := make([]string, 0, len(ids))
+	for _, id := range ids {
+		if !seen[id] {
+			texts = append(texts, string(id))
+		}
+		seen[id] = true
+	}
+	return texts
+}
+
+// revive makes failed or delayed jobs ready.
+func (w *walk) revive(ctx context.Context, source domain.State) error {
+	if len(w.op.IDs) == 0 {
+		return w.slices(ctx, func(skip int) (unpacker, error) {
+			n := min(reviveSlice, w.left())
+			return w.call(ctx, "operate_revive", string(source), "all", strconv.Itoa(skip), strconv.Itoa(n))
+		})
+	}
+	for ids := distinct(w.op.IDs); len(ids) > 0 && w.left() > 0; {
+		n := min(len(ids), reviveSlice, w.left())
+		u, err := w.call(ctx, "operate_revive", append([]string{string(source), "ids"}, ids[:n]...)...)
+		if err != nil {
+			return err
+		}
+		if w.add(u.texts()); u.err != nil {
+			return u.err
+		}
+		ids = ids[n:]
+	}
+	return nil
+}
+
+// slices goes through one list or set as long as the limit allows. next makes
+// the call for the slice behind the first skip jobs; its reply says how many
+// jobs there are, how many to skip in the next call, whether it is the last,
+// and what was changed. Jobs that join meanwhile are not waited for: as many
+// are looked at as there were.
+func (w *walk) slices(ctx context.Context, next func(skip int) (unpacker, error)) error {
+	skip, looked, first := 0, 0, -1
+	for w.left() > 0 && (first < 0 || looked < first) {
+		u, err := next(skip)
+		if err != nil {
+			return err
+		}
+		total, following, last := u.number(), u.number(), u.number() == 1
+		ids := u.texts()
+		if u.err != nil {
+			return u.err
+		}
+		w.add(ids)
+		seen := following - skip
+		if !w.op.DryRun {
+			seen += len(ids)
+		}
+		if last || seen <= 0 {
+			return nil
+		}
+		if first < 0 {
+			first = total
+		}
+		looked, skip = looked+seen, following
+	}
+	return ctx.Err()
+}

@@ -1,0 +1,68 @@
+-- @include session
+-- @include flow
+-- @include scheduled
+-- What operations by hand have in common. Their first arguments are
+--
+-- ARGV  1 number of the call, empty for a dry run
+--       2 base of the queue's keys
+--       3 profile
+--
+-- A dry run writes nothing at all, no record of the call either.
+
+local DRY = ARGV[1] == ''
+looking = DRY
+
+-- operated_queue returns the queue, and the reply to the call if there is one
+-- already.
+local function operated_queue()
+  if not DRY then
+    local before, overtaken = session_reply(KEYS[1], ARGV[1])
+    if before or overtaken then
+      return nil, before or overtaken
+    end
+  end
+  return queue_of(ARGV[2], ARGV[3]), nil
+end
+
+-- operated replies with the values, and keeps the reply.
+local function operated(...)
+  local reply = cmsgpack.pack(...)
+  if not DRY then
+    session_record(KEYS[1], ARGV[1], reply)
+  end
+  return reply
+end
+
+-- look_at returns fields of a job's hash, none if there is something else
+-- under its name. The first is always its timestamp.
+local function look_at(q, id, ...)
+  local fields = redis.pcall('HMGET', q.base .. id, 'timestamp', ...)
+  if fields.err then
+    return { foreign = true }
+  end
+  return fields
+end
+
+-- Names of a queue's own keys.
+local RESERVED = {}
+for word in string.gmatch('active wait waiting-children paused id delayed prioritized stalled-check completed failed '
+  .. 'stalled repeat limiter meta events pc marker de delay priority', '%S+') do
+  RESERVED[word] = true
+end
+
+-- owns_keys tells whether the keys named after the id are those of a job and
+-- go with it. Others may have put any id into a list: that of a scheduler's
+-- hash for instance, which has no timestamp.
+local function owns_keys(id, fields)
+  if fields.foreign or RESERVED[id] then
+    return false
+  end
+  return fields[1] or not string.find(id, ':', 1, true)
+end
+
+-- drop_dedup lets go of the deduplication key that a removed job holds.
+local function drop_dedup(q, id, dedup)
+  if dedup and call('GET', q.base .. 'de:' .. dedup) == id then
+    call('DEL', q.base .. 'de:' .. dedup, q.base .. 'dn:' .. dedup)
+  end
+end

@@ -1,0 +1,56 @@
+-- @include slices
+-- Making finished or delayed jobs ready again, one at a time (protocol 2.12,
+-- 2.13 in the form of BullMQ 6.7).
+
+-- is_lifo tells whether the job's options ask for the front of the line.
+local function is_lifo(opts)
+  if not opts or not string.find(opts, '"lifo"', 1, true) then
+    return false
+  end
+  local ok, decoded = pcall(cjson.decode, opts)
+  return ok and type(decoded) == 'table' and decoded.lifo == true
+end
+
+-- relink makes a parent wait for the child again that had failed it.
+local function relink(q, child, parent_key)
+  local pq = parent_of(q, parent_key)
+  if not pq or call('TYPE', parent_key).ok ~= 'hash' then
+    return
+  end
+  if call('ZREM', parent_key .. ':unsuccessful', child) + call('HDEL', parent_key .. ':failed', child) > 0 then
+    call('SADD', parent_key .. ':dependencies', child)
+  end
+end
+
+-- revivable tells whether the job has a hash: without one it stays where it is.
+local function revivable(fields)
+  for i = 1, 5 do
+    if fields[i] then
+      return true
+    end
+  end
+  return false
+end
+
+local function revival_fields(q, id)
+  return look_at(q, id, 'name', 'opts', 'priority', 'parentKey')
+end
+
+-- retry_job makes a failed job ready.
+local function retry_job(q, id, fields)
+  local key = q.base .. id
+  call('HDEL', key, 'finishedOn', 'processedOn', 'failedReason')
+  line_up(q, id, tonumber(fields[4]) or 0, is_lifo(fields[3]) and 'RPUSH' or 'LPUSH')
+  if fields[5] then
+    -- What is wrong with the parent's keys must not stop its child.
+    pcall(relink, q, key, fields[5])
+  end
+  waiting_event(q, id, 'failed')
+end
+
+-- promote_job makes a delayed job ready.
+local function promote_job(q, id, fields)
+  line_up(q, id, tonumber(fields[4]) or 0, 'LPUSH')
+  waiting_event(q, id, 'delayed')
+  call('HSET', q.base .. id, 'delay', 0)
+end

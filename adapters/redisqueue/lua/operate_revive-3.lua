@@ -1,0 +1,73 @@
+-- Makes failed jobs ready for another attempt, or delayed ones due: those with
+-- the ids, or a slice of all.
+--
+-- KEYS  1 the session's record
+--       2 Q:meta
+--       3 the names of parked jobs by id
+-- ARGV  1 to 3 as in include/operate.lua
+--       4 "failed" or "delayed"
+--       5 "ids", and the ids from 6 on; or "all", and
+--       6 how many jobs at the beginning to pass over
+--       7 how many to look at
+-- Reply  MessagePack values. For ids: a list of those that became ready. For a
+--        slice: how many jobs there are, how many to pass over in the next
+--        call, 0, and the list.
+-- @include revive
+
+local q, before = operated_queue()
+if before then
+  return before
+end
+
+local source = ARGV[4]
+local set = q.base .. source
+local revive = source == 'failed' and retry_job or promote_job
+
+-- chosen returns those of the ids that can become ready, with their fields.
+local function chosen(ids)
+  local fit, fields, seen = {}, {}, {}
+  for _, id in ipairs(ids) do
+    if not seen[id] and call('ZSCORE', set, id) then
+      local found = revival_fields(q, id)
+      if revivable(found) then
+        fit[#fit + 1], fields[#fields + 1] = id, found
+      end
+    end
+    seen[id] = true
+  end
+  return fit, fields
+end
+
+local function revive_all(ids, fields)
+  for i, id in ipairs(ids) do
+    revive(q, id, fields[i])
+  end
+  if #ids > 0 then
+    take_ranked(set, ids)
+    base_marker(q)
+    if source == 'delayed' then
+      call('HDEL', KEYS[3], unpack(ids))
+    end
+  end
+end
+
+if ARGV[5] == 'ids' then
+  local given = {}
+  for at = 6, #ARGV do
+    given[#given + 1] = ARGV[at]
+  end
+  local ids, fields = chosen(given)
+  if not DRY then
+    revive_all(ids, fields)
+  end
+  return operated(ids)
+end
+
+local skip, total = tonumber(ARGV[6]), call('ZCARD', set)
+local slice = set_slice(set, skip, tonumber(ARGV[7]))
+local ids, fields = chosen(slice)
+if DRY then
+  return operated(total, skip + #slice, 0, ids)
+end
+revive_all(ids, fields)
+return operated(total, skip + #slice - #ids, 0, ids)

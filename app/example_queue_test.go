@@ -95,6 +95,35 @@ func ExampleSnooze() {
 	// started 2 charged 0
 }
 
+// A handler that works long says how far it is, and saves what its next
+// attempt needs not do again.
+func ExampleProgress() {
+	written, seen := make(chan struct{}), make(chan struct{})
+	worker := start(handled(func(ctx context.Context, job app.Job[Order]) (any, error) {
+		err := errors.Join(
+			app.Progress(ctx, 50),
+			app.LogLine(ctx, "half of the boxes are packed"),
+			app.UpdateData(ctx, Order{Number: job.Data.Number + 1}),
+		)
+		close(written)
+		<-seen
+		return nil, err
+	}))
+	ctx := context.Background()
+	if _, err := worker.Service().Enqueue(ctx, "", "pack", Order{Number: 7}); err != nil {
+		fmt.Println(err)
+	}
+	<-written
+	queues, _ := worker.Service().Queues()
+	jobs, _ := queues.Jobs(ctx, "default", domain.JobFilter{State: domain.StateActive})
+	for _, job := range jobs {
+		fmt.Printf("%s%% %q %s\n", job.Progress, job.Log, job.Job.Data)
+	}
+	close(seen)
+	worker.Stop(ctx)
+	// Output: 50% ["half of the boxes are packed"] {"number":8}
+}
+
 // Middleware surrounds handlers: that of the worker lies outside that of a
 // single handler.
 func ExampleUse() {

@@ -15,6 +15,8 @@ type deferredContext struct {
 	mu   sync.Mutex
 	made context.Context //nolint:containedctx // what this one stands for
 	stop context.CancelCauseFunc
+	// attempt, if there is one, takes the handler's notes.
+	attempt *jobAttempt
 	// ended tells that it was cancelled, why says for what cause.
 	ended bool
 	why   error
@@ -74,7 +76,12 @@ func (c *deferredContext) Done() <-chan struct{} { return c.real().Done() }
 
 // Value implements [context.Context]. Package context finds the context that
 // this one stands for by it, so that children and causes work as ever.
-func (c *deferredContext) Value(key any) any { return c.real().Value(key) }
+func (c *deferredContext) Value(key any) any {
+	if key == (annotatorKey{}) && c.attempt != nil {
+		return c.attempt
+	}
+	return c.real().Value(key)
+}
 
 // Err implements [context.Context].
 func (c *deferredContext) Err() error {

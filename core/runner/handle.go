@@ -121,17 +121,22 @@ func decode(data []byte, into any) error {
 
 // encode marshals a result. A panic of its methods is an error like others:
 // the work is done, and doing it again would not mend it.
-func encode(result any) (data []byte, err error) {
-	defer func() {
-		if value := recover(); value != nil {
-			data, err = nil, fmt.Errorf("encode result of type %T: panic: %v", result, value)
-		}
-	}()
-	data, err = json.Marshal(result)
+func encode(result any) ([]byte, error) {
+	data, err := marshal(result)
 	if err != nil {
 		return nil, fmt.Errorf("encode result of type %T: %w", result, err)
 	}
 	return data, nil
+}
+
+// marshal is [json.Marshal] with panics as errors.
+func marshal(value any) (data []byte, err error) {
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			data, err = nil, fmt.Errorf("panic: %v", panicked)
+		}
+	}()
+	return json.Marshal(value)
 }
 
 func tooDeep(data []byte) bool {

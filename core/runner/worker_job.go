@@ -25,6 +25,7 @@ const (
 
 // jobAttempt is one lease and what is made of it.
 type jobAttempt struct {
+	worker *worker
 	// lease lies in the batch that the queue handed out.
 	lease  *domain.Lease
 	route  *Route

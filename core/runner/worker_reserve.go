@@ -123,6 +123,7 @@ func (w *worker) beginOne(a *jobAttempt) {
 		return
 	}
 	a.route, a.trusted = route, a.started.Add(a.lease.For)
+	a.worker, a.ctx.attempt = w, a
 	a.ctx.start(route.Timeout)
 	a.index = len(w.active)
 	w.active = append(w.active, a)

@@ -41,10 +41,10 @@ func (l *Ledger) Sync(ctx context.Context, request domain.SyncRequest) (domain.S
 	now := l.config.Now()
 	r := l.replica(request.Replica)
 	r.seen = now
+	l.forgetReplicas(now)
 	if !r.registered(request.Definitions) {
 		l.register(r, request.Definitions, now)
 	}
-	l.forgetReplicas(now)
 	l.forgetRuns(&l.ticks, now)
 	l.forgetRuns(&l.others, now)
 	return domain.SyncReply{
@@ -97,13 +97,17 @@ func (l *Ledger) job(name string, now time.Time) *ledgerJob {
 	return job
 }
 
-// forgetReplicas drops the replicas that gave no sign of life for a lease.
+// forgetReplicas drops the replicas that gave no sign of life for a lease, all
+// of them before it looks at what is valid without them.
 func (l *Ledger) forgetReplicas(now time.Time) {
+	var silent []*ledgerReplica
 	for name, r := range l.replicas {
-		if now.Sub(r.seen) < l.config.ReplicaLease {
-			continue
+		if now.Sub(r.seen) >= l.config.ReplicaLease {
+			silent = append(silent, r)
+			delete(l.replicas, name)
 		}
-		delete(l.replicas, name)
+	}
+	for _, r := range silent {
 		for job := range r.revisions {
 			l.revalidate(job, now)
 		}

@@ -1,8 +1,6 @@
 package inmemqueue_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -152,59 +150,6 @@ func TestLedger_refusesPastTicksWhenTheirRunsAreForgotten(t *testing.T) {
 	}
 	if got := runOne(t, ledger, tick(now)); got != domain.Taken {
 		t.Errorf("the first tick is %q, want taken", got)
-	}
-}
-
-func TestLedger_refusesWhatMakesNoSense(t *testing.T) {
-	now := time.Unix(1_000_000, 0)
-	ledger := ledgerAt(t, &now)
-	move := &domain.CursorMove{From: now, To: now.Add(time.Second)}
-	tick := domain.Intent{Run: domain.TickKey("report", move.To), Replica: "ann", Fingerprint: "v1", Lease: time.Minute, Move: move}
-	for name, spoil := range map[string]func(*domain.Intent){
-		"no lease":             func(i *domain.Intent) { i.Lease = 0 },
-		"a tick without move":  func(i *domain.Intent) { i.Move = nil },
-		"nothing to move":      func(i *domain.Intent) { i.Move, i.MoveOnly = nil, true },
-		"a held move":          func(i *domain.Intent) { i.Held = 1 },
-		"a move short of it":   func(i *domain.Intent) { i.Run.PlannedMS++ },
-		"a move from after it": func(i *domain.Intent) { i.Run.PlannedMS = now.UnixMilli() },
-		"a move of no length":  func(i *domain.Intent) { i.Move = &domain.CursorMove{From: now, To: now} },
-	} {
-		bad := tick
-		spoil(&bad)
-		if verdicts, err := ledger.Claim(t.Context(), []domain.Intent{tick, bad}); !errors.Is(err, domain.ErrInvalid) {
-			t.Errorf("Claim(%s) = %v, %v, want ErrInvalid", name, verdicts, err)
-		}
-	}
-	if got := claimOne(t, ledger, tick); got.Kind != domain.Granted {
-		t.Errorf("the good tick of the bad batches is %q, want granted", got.Kind)
-	}
-	if _, err := ledger.Renew(t.Context(), nil, 0); !errors.Is(err, domain.ErrInvalid) {
-		t.Errorf("Renew(no lease) = %v, want ErrInvalid", err)
-	}
-	if _, err := ledger.Abandoned(t.Context(), "ann", 0, 1); !errors.Is(err, domain.ErrInvalid) {
-		t.Errorf("Abandoned(no lease) = %v, want ErrInvalid", err)
-	}
-}
-
-func TestLedger_doesNothingUnderAnEndedContext(t *testing.T) {
-	now := time.Unix(1_000_000, 0)
-	ledger := ledgerAt(t, &now)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, syncErr := ledger.Sync(ctx, domain.SyncRequest{})
-	_, renewErr := ledger.Renew(ctx, nil, time.Minute)
-	_, finishErr := ledger.Finish(ctx, nil)
-	_, abandonedErr := ledger.Abandoned(ctx, "ann", time.Minute, 1)
-	pauseErr := ledger.PauseJob(ctx, "report")
-	for call, err := range map[string]error{
-		"Sync": syncErr, "Renew": renewErr, "Finish": finishErr, "Abandoned": abandonedErr, "PauseJob": pauseErr,
-	} {
-		if !errors.Is(err, context.Canceled) {
-			t.Errorf("%s = %v, want context.Canceled", call, err)
-		}
-	}
-	if register(t, ledger, "ann", "v1").Jobs[0].Paused {
-		t.Error("the job is paused, want it as it was")
 	}
 }
 

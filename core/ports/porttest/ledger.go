@@ -55,6 +55,7 @@ func Ledger(t *testing.T, features LedgerFeatures, run RunLedgerCase) {
 		{"slot", slotCases()},
 		{"lease", leaseCases()},
 		{"definition", definitionCases()},
+		{"refusal", refuseCases()},
 		{"random history", modelCases()},
 	}
 	for _, group := range groups {
@@ -127,9 +128,10 @@ func (s *ledgerStage) register(replica, fingerprint string) domain.JobState {
 	return reply.Jobs[0]
 }
 
-// at returns the nth second after the beginning.
+// now returns the store's time.
 func (s *ledgerStage) now() time.Time { return s.sync("ann", stagePrint, 0, stageJob).Now }
 
+// at returns the nth second after the beginning.
 func (s *ledgerStage) at(n int) time.Time { return s.base.Add(time.Duration(n) * time.Second) }
 
 // tick returns the intent for the nth tick after the n-1st.

@@ -29,7 +29,14 @@ func benchLedger(b *testing.B, ledger ports.Ledger, batch int) {
 	if err != nil {
 		b.Fatalf("Sync = %v, want no error", err)
 	}
-	cursor := reply.Jobs[0].Cursor
+	cursors := make(map[string]time.Time, batch)
+	for i := range reply.Jobs {
+		cursors[reply.Jobs[i].Job] = reply.Jobs[i].Cursor
+	}
+	moves := make([]domain.CursorMove, batch)
+	for i := range moves {
+		moves[i].To = cursors[definitions[i].Job]
+	}
 	intents := make([]domain.Intent, batch)
 	results := make([]domain.RunResult, batch)
 	b.ReportAllocs()
@@ -37,12 +44,11 @@ func benchLedger(b *testing.B, ledger ports.Ledger, batch int) {
 		if done%batch > 0 {
 			continue
 		}
-		move := domain.CursorMove{From: cursor, To: cursor.Add(time.Second)}
-		cursor = move.To
 		for i := range intents {
+			moves[i] = domain.CursorMove{From: moves[i].To, To: moves[i].To.Add(time.Second)}
 			intents[i] = domain.Intent{
-				Run: domain.TickKey(definitions[i].Job, cursor), Replica: "ann", Fingerprint: stagePrint,
-				Move: &move, Slot: domain.SlotSkip, Lease: 15 * time.Second,
+				Run: domain.TickKey(definitions[i].Job, moves[i].To), Replica: "ann", Fingerprint: stagePrint,
+				Move: &moves[i], Slot: domain.SlotSkip, Lease: 15 * time.Second,
 			}
 		}
 		benchTicks(b, ledger, intents, results)

@@ -60,7 +60,7 @@ func (s *ledgerStage) wantFrom(state domain.JobState, from time.Time) {
 }
 
 func (s *ledgerStage) startsAtStoreTime() {
-	s.harness.Advance(time.Minute)
+	s.harness.Advance(4 * s.features.Lease)
 	before := s.sync("ann", stagePrint, 0, stageJob).Now
 	reply := s.sync("ann", stagePrint, 0, "fresh")
 	s.wantFrom(reply.Jobs[0], before)
@@ -125,14 +125,14 @@ func (s *ledgerStage) tellsAddedJobs() {
 
 func (s *ledgerStage) keepsTheCursor() {
 	s.want(domain.Granted, s.tick("ann", 1))
-	s.harness.Advance(10 * s.features.ReplicaLease)
+	s.harness.Advance(3 * s.features.ReplicaLease)
 	if state := s.register("dan", stagePrint); !state.Cursor.Equal(s.at(1)) || state.Revision != 1 {
 		s.Errorf("dan sees %+v, want cursor %s of revision 1", state, s.at(1))
 	}
 }
 
 func (s *ledgerStage) validFromStoreTime() {
-	s.harness.Advance(time.Minute)
+	s.harness.Advance(4 * s.features.Lease)
 	before := s.sync("ann", stagePrint, 0, stageJob).Now
 	state := s.register("ann", "v2")
 	s.wantFrom(state, before)

@@ -30,3 +30,7 @@ func (k keys) receipts() string { return k.own + "receipt:" }
 
 // parked returns the key of the names of the queue's parked jobs by id.
 func (k keys) parked(name domain.QueueName) string { return k.own + "parked:" + string(name) }
+
+// ledger returns the ledger's key, which is also what the names of all others
+// of its keys begin with.
+func (k keys) ledger() string { return k.own + "ledger" }

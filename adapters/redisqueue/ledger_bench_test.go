@@ -1,0 +1,51 @@
+package redisqueue_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/core/ports"
+	"github.com/taktwork/takt/core/ports/porttest"
+	"github.com/taktwork/takt/test/redistest"
+)
+
+func BenchmarkLedger(b *testing.B) {
+	porttest.BenchLedger(b, func(b *testing.B) ports.Ledger { return openLedger(b, redistest.Start(b), "bench") })
+}
+
+func BenchmarkLedgerSync_unchanged(b *testing.B) {
+	for _, jobs := range []int{10, 10_000} {
+		b.Run(fmt.Sprintf("jobs=%d", jobs), func(b *testing.B) {
+			ledger := openLedger(b, redistest.Start(b), "bench")
+			request := domain.SyncRequest{Replica: "ann", Definitions: manyDefinitions(jobs, "v1")}
+			b.ReportAllocs()
+			for b.Loop() {
+				reply, err := ledger.Sync(b.Context(), request)
+				if err != nil {
+					b.Fatalf("Sync = %v, want no error", err)
+				}
+				request.Since = reply.Version
+			}
+		})
+	}
+}
+
+func BenchmarkLedgerSync_first(b *testing.B) {
+	ledger := openLedger(b, redistest.Start(b), "bench")
+	definitions := manyDefinitions(10_000, "v1")
+	for n := 0; b.Loop(); n++ {
+		request := domain.SyncRequest{Replica: fmt.Sprint("replica-", n), Definitions: definitions}
+		if reply, err := ledger.Sync(b.Context(), request); err != nil || len(reply.Jobs) != len(definitions) {
+			b.Fatalf("Sync = %d jobs, %v, want all and no error", len(reply.Jobs), err)
+		}
+	}
+}
+
+func manyDefinitions(n int, fingerprint string) []domain.Definition {
+	definitions := make([]domain.Definition, n)
+	for i := range definitions {
+		definitions[i] = domain.Definition{Job: fmt.Sprintf("job-%05d", i), Fingerprint: fingerprint}
+	}
+	return definitions
+}

@@ -1,0 +1,130 @@
+package redisqueue
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/taktwork/takt/core/domain"
+)
+
+// Claim implements [ports.Ledger]. An intent that makes no sense is
+// [domain.ErrInvalid], and nothing of its batch is done: a tick without a
+// move, a move that does not lead from before the tick up to it or beyond, a
+// lease of zero or less, or an origin that is none.
+func (l *Ledger) Claim(ctx context.Context, intents []domain.Intent) ([]domain.Verdict, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	for i := range intents {
+		if err := checkIntent(&intents[i]); err != nil {
+			return nil, fmt.Errorf("claim %s: %w", intents[i].Run, err)
+		}
+	}
+	verdicts := make([]domain.Verdict, 0, len(intents))
+	for part := range slices.Chunk(intents, ledgerBatch) {
+		reply, err := l.numbered(ctx, "ledger_claim", packIntents(part))
+		if err != nil {
+			return nil, err
+		}
+		if verdicts, err = appendVerdicts(verdicts, reply, part); err != nil {
+			return nil, fmt.Errorf("claim: %w", err)
+		}
+	}
+	return verdicts, nil
+}
+
+func checkIntent(intent *domain.Intent) error {
+	move := intent.Move
+	switch {
+	case !isOrigin(intent.Run.Origin):
+		return domain.Invalidf("origin %s is unknown", domain.Quote(string(intent.Run.Origin)))
+	case intent.Lease <= 0 && !intent.MoveOnly:
+		return domain.Invalidf("lease %s is not positive", intent.Lease)
+	case intent.Held != 0 && (move != nil || intent.MoveOnly):
+		return domain.Invalidf("a held claim moves no cursor")
+	case move == nil && intent.MoveOnly:
+		return domain.Invalidf("there is no move to make")
+	case move == nil:
+		if intent.Held == 0 && intent.Run.Origin == domain.OriginSchedule {
+			return domain.Invalidf("a tick needs the move that decides it")
+		}
+		return nil
+	}
+	from, to := move.From.UnixMilli(), move.To.UnixMilli()
+	if from >= to || (!intent.MoveOnly && (intent.Run.PlannedMS <= from || intent.Run.PlannedMS > to)) {
+		return domain.Invalidf("move from %s to %s does not pass the tick", move.From, move.To)
+	}
+	return nil
+}
+
+func isOrigin(origin domain.Origin) bool {
+	switch origin {
+	case domain.OriginSchedule, domain.OriginManual, domain.OriginBackfill, domain.OriginStart:
+		return true
+	}
+	return false
+}
+
+// packIntents writes intents as ledger_claim.lua takes them.
+func packIntents(intents []domain.Intent) string {
+	p := newPacker(128 * len(intents))
+	p.list(len(intents))
+	for i := range intents {
+		intent := &intents[i]
+		p.list(12)
+		p.text(runText(intent.Run))
+		p.text(intent.Run.Job)
+		p.text(intent.Replica)
+		p.text(intent.Fingerprint)
+		p.flag(intent.Move != nil)
+		if intent.Move != nil {
+			p.number(intent.Move.From.UnixMilli())
+			p.number(intent.Move.To.UnixMilli())
+		} else {
+			p.number(0)
+			p.number(0)
+		}
+		p.flag(intent.MoveOnly)
+		p.number(int64(intent.Held)) //nolint:gosec // tokens are below 2^53
+		p.number(int64(intent.Slot))
+		p.number(micros(intent.Lease))
+		p.flag(intent.Run.Origin == domain.OriginSchedule)
+	}
+	return p.String()
+}
+
+// appendVerdicts reads the answers to the intents.
+func appendVerdicts(verdicts []domain.Verdict, reply any, intents []domain.Intent) ([]domain.Verdict, error) {
+	u := unpackerOf(reply)
+	u.want(u.list() == len(intents))
+	for i := range intents {
+		verdict := readVerdict(&u, &intents[i])
+		if u.err != nil {
+			return nil, u.err
+		}
+		verdicts = append(verdicts, verdict)
+	}
+	return verdicts, u.end()
+}
+
+func readVerdict(u *unpacker, intent *domain.Intent) domain.Verdict {
+	fields := u.list()
+	kind := u.long()
+	u.want(kind >= int64(domain.Granted) && kind <= int64(domain.Lost))
+	verdict := domain.Verdict{Kind: domain.VerdictKind(kind)} //nolint:gosec // in range
+	if known, cursor := u.flag(), u.milli(); known {
+		verdict.Cursor = cursor
+	}
+	if by := u.string(); by != "" {
+		verdict.By = u.run(by)
+	}
+	verdict.Owner = u.string()
+	if verdict.Kind == domain.Granted || verdict.Kind == domain.Queued {
+		u.want(fields == verdictFields+claimFields)
+		verdict.Claim = u.claim(intent.Run, intent.Lease)
+		return verdict
+	}
+	u.want(fields == verdictFields)
+	return verdict
+}

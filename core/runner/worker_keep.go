@@ -23,8 +23,8 @@ type keeper struct {
 	renewed   time.Time
 	recovered time.Time
 
-	extending  outage
-	recovering outage
+	// failing is of all calls of the keeper: they fail for the same reason.
+	failing outage
 }
 
 // keepLoop keeps until ctx ends.
@@ -90,15 +90,15 @@ func (k *keeper) extend(ctx context.Context) {
 	defer cancel()
 	lost, err := k.consumer.Extend(call, refs)
 	if err != nil {
-		k.failed(ctx, &k.extending, "extend", err)
+		k.failed(ctx, "extend", err)
 		return
 	}
 	k.judgeLeases(held, lost, asked)
 }
 
 // failed reports a call that the store did not answer.
-func (k *keeper) failed(ctx context.Context, failing *outage, call string, err error) {
-	if _, report := failing.failed(k.now()); report && ctx.Err() == nil && !errors.Is(err, ports.ErrClosed) {
+func (k *keeper) failed(ctx context.Context, call string, err error) {
+	if _, report := k.failing.failed(k.now()); report && ctx.Err() == nil && !errors.Is(err, ports.ErrClosed) {
 		k.log.WarnContext(ctx, "leases cannot be kept", "queue", k.queue.Name, "call", call, "err", err)
 	}
 }
@@ -172,7 +172,7 @@ func (k *keeper) recover(ctx context.Context) {
 	defer cancel()
 	recovered, err := k.consumer.Recover(call)
 	if err != nil {
-		k.failed(ctx, &k.recovering, "recover", err)
+		k.failed(ctx, "recover", err)
 		return
 	}
 	for _, r := range recovered {

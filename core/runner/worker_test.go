@@ -423,6 +423,20 @@ func TestOutageOfReserveIsPacedToldSeldomAndSurvived(t *testing.T) {
 	})
 }
 
+func TestFailingRenewalsAndRecoveriesAreToldOfTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := open(t, handlers{"send": lasting(3 * time.Second)}, func(d *desk) {
+			d.config.Timing.JobLease, d.config.Timing.Recover = 1500*time.Millisecond, 700*time.Millisecond
+			d.faults.Fail(porttest.CallExtend, 10, errDown)
+			d.faults.Fail(porttest.CallRecover, 10, errDown)
+		})
+		d.put("send", 1, domain.JobOptions{})
+		pass(10 * time.Second)
+		d.wantCalm("leases cannot be kept")
+	})
+}
+
 // wantCalm checks that a message comes, and at most once a second.
 func (d *desk) wantCalm(message string) {
 	d.t.Helper()

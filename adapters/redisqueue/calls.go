@@ -34,7 +34,9 @@ func (b *Backend) repeat(ctx context.Context, op string, ask func() error) error
 		if b.isClosed() {
 			return fmt.Errorf("%s: %w", op, ports.ErrClosed)
 		}
+		place := b.failures.sending()
 		err := ask()
+		b.failures.done(place)
 		if err == nil {
 			b.failures.answered(ctx)
 			return nil

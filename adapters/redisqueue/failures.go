@@ -20,7 +20,7 @@ import (
 func passing() []string {
 	return []string{
 		"LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "OOM", "MISCONF", "NOREPLICAS",
-		"NOAUTH", "WRONGPASS", "ERR max number of clients", "UNBLOCKED",
+		"NOAUTH", "WRONGPASS", "NOPERM", "ERR max number of clients", "UNBLOCKED",
 	}
 }
 
@@ -68,6 +68,8 @@ type failures struct {
 	// it does not say so; failedAt is the latest failure.
 	told, failedAt time.Time
 	reported       map[string]time.Time
+	// waiting is when each call under way was sent; the zero times are free.
+	waiting []time.Time
 }
 
 func newFailures(log *slog.Logger, now func() time.Time) *failures {
@@ -81,7 +83,34 @@ const (
 	// server answers again. A server that answers most calls and fails some
 	// would be said to do either many times a second.
 	calm = time.Second
+	// suspicious is how long a call may wait for its answer before the server
+	// counts as one that does not answer. The call itself waits longer.
+	suspicious = time.Second
 )
+
+// errSilent is the reason while calls wait in vain.
+var errSilent = errors.New("no answer to a call under way")
+
+// sending takes note of a call under way, until done is told its place.
+func (f *failures) sending() (place int) {
+	now := f.now()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for place = range f.waiting {
+		if f.waiting[place].IsZero() {
+			f.waiting[place] = now
+			return place
+		}
+	}
+	f.waiting = append(f.waiting, now)
+	return len(f.waiting) - 1
+}
+
+func (f *failures) done(place int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.waiting[place] = time.Time{}
+}
 
 // failed takes note of a call that got no answer.
 func (f *failures) failed(ctx context.Context, op string, err error) {
@@ -124,10 +153,21 @@ func (f *failures) answered(ctx context.Context) {
 	f.log.InfoContext(ctx, "redis answers again", "away_ms", away.Milliseconds())
 }
 
+// state returns since when the server has not answered, and why.
 func (f *failures) state() (since time.Time, latest error) {
+	now := f.now()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.since, f.latest
+	since, latest = f.since, f.latest
+	for _, sent := range f.waiting {
+		if !sent.IsZero() && now.Sub(sent) >= suspicious && (since.IsZero() || sent.Before(since)) {
+			since = sent
+		}
+	}
+	if latest == nil && !since.IsZero() {
+		latest = errSilent
+	}
+	return since, latest
 }
 
 // causeOf sorts errors for the log: the server's by their first word.

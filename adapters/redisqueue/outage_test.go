@@ -100,3 +100,62 @@ func TestHealthIsThatOfTheLatestCall(t *testing.T) {
 		t.Errorf("Health = %v, %v once it answers again, want no outage", since, reason)
 	}
 }
+
+func TestHealthNoticesAServerThatIsSilent(t *testing.T) {
+	backend, p, _ := unsteady(t)
+	enqueueOne(t, backend)
+	p.Set(proxy.Every(1, proxy.Verdict{Delay: 2 * time.Second}, nil))
+	began := time.Now()
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		enqueueOne(t, backend)
+	}()
+	var since time.Time
+	for since.IsZero() {
+		if since, _ = backend.Health(); time.Since(began) > 1800*time.Millisecond {
+			t.Fatal("Health says nothing of a server that is silent")
+		}
+	}
+	if took := time.Since(began); took < time.Second || since.Before(began) {
+		t.Errorf("Health noticed it after %s, since %s; want after a second, since the call was sent", took, since.Sub(began))
+	}
+	<-answered
+	if since, reason := backend.Health(); !since.IsZero() || reason != nil {
+		t.Errorf("Health = %v, %v once it answered, want no outage", since, reason)
+	}
+}
+
+// TestRightsMayComeBack takes a right from the user for a while.
+func TestRightsMayComeBack(t *testing.T) {
+	server := redistest.Start(t)
+	admin := server.Client()
+	setUser := func(rules ...any) {
+		t.Helper()
+		if err := admin.Do(t.Context(), append([]any{"acl", "setuser", "worker"}, rules...)...).Err(); err != nil {
+			t.Fatalf("ACL SETUSER = %v, want no error", err)
+		}
+	}
+	setUser("on", ">"+canary, "~*", "+@all", "-evalsha", "-eval")
+	backend := open(t, server, func(c *redisqueue.Config) {
+		c.Connection.Username, c.Connection.Password = "worker", domain.NewSecret(canary)
+	})
+	answered := make(chan error, 1)
+	go func() {
+		_, err := backend.Enqueue(t.Context(), domain.NewJob{Queue: "mail", Name: "send"})
+		answered <- err
+	}()
+	deadline := time.Now().Add(5 * time.Second)
+	for {
+		if _, reason := backend.Health(); reason != nil && strings.HasPrefix(reason.Error(), "NOPERM") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("Health says nothing of rights that are missing")
+		}
+	}
+	setUser("+evalsha", "+eval")
+	if err := <-answered; err != nil {
+		t.Errorf("Enqueue = %v once the right is there, want no error", err)
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime"
+	"strconv"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -28,6 +30,9 @@ func TestMain(m *testing.M) {
 		os.Exit(play(part))
 	}
 	flag.Parse()
+	if err := flag.Set("test.parallel", strconv.Itoa(sized(4, 2)*runtime.GOMAXPROCS(0)/2)); err != nil {
+		panic(err)
+	}
 	code := m.Run()
 	if code == 0 {
 		if err := goleak.Find(); err != nil {

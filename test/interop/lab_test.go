@@ -39,6 +39,14 @@ func newLab(t *testing.T, version string) *lab {
 	return &lab{Client: node.Connect(t, agent, server.Addr), t: t, server: server, redis: server.Client()}
 }
 
+// labWithoutNode is for checks of Takt alone.
+func labWithoutNode(t *testing.T) *lab {
+	t.Helper()
+	t.Parallel()
+	server := redistest.Start(t)
+	return &lab{Client: &node.Client{Version: fastVersion}, t: t, server: server, redis: server.Client()}
+}
+
 // v6 tells whether the version is a 6.x.
 func (l *lab) v6() bool { return l.Version[0] == '6' }
 

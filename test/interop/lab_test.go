@@ -63,6 +63,14 @@ func (l *lab) dump() keydump.Dump {
 	return dump
 }
 
+// wantDump checks that the queue mail is as it was in the dump.
+func (l *lab) wantDump(when string, want keydump.Dump) {
+	l.t.Helper()
+	if diff := keydump.Diff(want, l.dump()); diff != "" {
+		l.t.Errorf("%s the keys differ (-before +after):\n%s", when, diff)
+	}
+}
+
 // await waits until the condition holds; what says what is waited for.
 func await(t *testing.T, what string, holds func() bool) {
 	t.Helper()

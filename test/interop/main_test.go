@@ -22,6 +22,10 @@ var leftOut struct {
 }
 
 func TestMain(m *testing.M) {
+	if addr := os.Getenv(hangingAddr); addr != "" {
+		fmt.Fprintln(os.Stderr, hang(addr))
+		os.Exit(1)
+	}
 	flag.Parse()
 	code := m.Run()
 	stopAgents()

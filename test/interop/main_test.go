@@ -91,8 +91,14 @@ const fastVersion = node.V5Last
 // forVersions runs the check against each version of BullMQ.
 func forVersions(t *testing.T, in part, check func(*testing.T, *lab)) {
 	t.Helper()
+	forSome(t, in, node.Versions(), check)
+}
+
+// forSome is forVersions for what only some versions have.
+func forSome(t *testing.T, in part, versions []string, check func(*testing.T, *lab)) {
+	t.Helper()
 	t.Parallel()
-	for _, version := range node.Versions() {
+	for _, version := range versions {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
 			leaveOut(t, in == full || version != fastVersion)

@@ -40,14 +40,19 @@ func canonicalOptions(text string) string {
 	return format(value)
 }
 
-// firstLines returns of each stack its first line: the rest is the language's.
+// errorClass is the class of an error at the beginning of its stack.
+var errorClass = regexp.MustCompile(`^\w*Error: `)
+
+// firstLines returns of each stack its first line without the class of the
+// error: those, and the rest, are the language's.
 func firstLines(text string) string {
 	var stacks []string
 	if json.Unmarshal([]byte(text), &stacks) != nil {
 		return text
 	}
 	for i, stack := range stacks {
-		stacks[i], _, _ = strings.Cut(stack, "\n")
+		first, _, _ := strings.Cut(stack, "\n")
+		stacks[i] = errorClass.ReplaceAllString(first, "")
 	}
 	return format(stacks)
 }

@@ -163,6 +163,9 @@ func (o *Object) Get(path string) Value {
 	return value
 }
 
+// Gate returns the name of a gate that nobody else uses.
+func (c *Client) Gate() string { return fmt.Sprintf("gate%d", objectCount.Add(1)) }
+
 // Open lets the steps that await the gate go on.
 func (c *Client) Open(gate string) {
 	c.t.Helper()

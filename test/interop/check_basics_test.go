@@ -388,9 +388,10 @@ func TestCheck13_ThreeProcessedJobsLeaveTheSameKeys(t *testing.T) {
 func TestCheck13_ItsBaselineNodesDumpsOfAllVersionsAreEqual(t *testing.T) {
 	t.Parallel()
 	leaveOut(t, true)
-	want := threeJobs(t, newLab(t, node.V5First), threeByNode)
+	// Whether a marker is left depends on when the worker began to wait.
+	want := threeJobs(t, newLab(t, node.V5First), threeByNode).Without(":marker")
 	for _, version := range node.Versions() {
-		if diff := keydump.Diff(want, threeJobs(t, newLab(t, version), threeByNode)); diff != "" {
+		if diff := keydump.Diff(want, threeJobs(t, newLab(t, version), threeByNode).Without(":marker")); diff != "" {
 			t.Errorf("%s leaves other keys than %s:\n%s", version, node.V5First, diff)
 		}
 	}

@@ -39,6 +39,12 @@ func newLab(t *testing.T, version string) *lab {
 	return &lab{Client: node.Connect(t, agent, server.Addr), t: t, server: server, redis: server.Client()}
 }
 
+// as returns a client of another version on the lab's Redis.
+func (l *lab) as(version string) *node.Client {
+	l.t.Helper()
+	return node.Connect(l.t, sharedAgent(l.t, version), l.server.Addr)
+}
+
 // labWithoutNode is for checks of Takt alone.
 func labWithoutNode(t *testing.T) *lab {
 	t.Helper()

@@ -22,38 +22,90 @@ type leased struct {
 	// data and rawOptions are kept for jobs of a scheduler alone.
 	data, rawOptions string
 	refused          bool
+	// plain tells that this is the first attempt of a job with neither parent,
+	// deduplication key nor scheduler.
+	plain bool
 	// attempt is the number of the attempt under way, attemptsLeft how many
 	// may follow it.
 	attempt, attemptsLeft int
 }
 
-// replyParts reads the texts of a script's reply one after the other. The
-// first mistake sticks; what is read after it is empty.
-type replyParts struct {
+// leaseReader reads the leases in a reply of move.lua (lua/include/fetch.lua).
+// The first mistake sticks; what is read after it is empty.
+type leaseReader struct {
 	rest []any
+	// head is what is left of a lease's head: values with their length before
+	// them.
+	head string
 	bad  bool
+	// name and options are those of the latest plain job.
+	name, options string
 }
 
-// next returns the next part, nil if there is none.
-func (p *replyParts) next() any {
-	if len(p.rest) == 0 {
-		p.bad = true
-		return nil
+// next returns the next string of the reply.
+func (r *leaseReader) next() string {
+	if len(r.rest) == 0 {
+		r.bad = true
+		return ""
 	}
-	part := p.rest[0]
-	p.rest = p.rest[1:]
-	return part
-}
-
-// text reads a string.
-func (p *replyParts) text() string {
-	text, ok := p.next().(string)
-	p.bad = p.bad || !ok
+	text, ok := r.rest[0].(string)
+	r.rest, r.bad = r.rest[1:], r.bad || !ok
 	return text
 }
 
+// take returns the next n bytes of the head.
+func (r *leaseReader) take(n int) string {
+	if n < 0 || n > len(r.head) {
+		r.head, r.bad = "", true
+		return ""
+	}
+	taken := r.head[:n]
+	r.head = r.head[n:]
+	return taken
+}
+
+// value reads a value of the head; some is false if there is none.
+func (r *leaseReader) value() (text string, some bool) {
+	if strings.HasPrefix(r.head, "-") {
+		r.head = r.head[1:]
+		return "", false
+	}
+	size, rest, found := strings.Cut(r.head, ":")
+	n, err := strconv.Atoi(size)
+	if !found || err != nil {
+		n = -1
+	}
+	r.head = rest
+	return r.take(n), true
+}
+
+// lease reads the next job: its id, its fields and whether it is plain.
+func (r *leaseReader) lease() (id string, fields leaseFields, plain bool) {
+	r.head = r.next()
+	kind := r.take(1)
+	id, _ = r.value()
+	if kind == "+" {
+		for i := range fields.text {
+			fields.text[i], fields.some[i] = r.value()
+		}
+		return id, fields, false
+	}
+	created, _ := r.value()
+	switch kind {
+	case ",":
+		r.name, _ = r.value()
+		r.options, _ = r.value()
+	case ".":
+	default:
+		r.bad = true
+	}
+	fields.text = [fieldCount]string{fieldName: r.name, fieldData: r.next(), fieldOptions: r.options, fieldTimestamp: created}
+	fields.some = [fieldCount]bool{fieldName: true, fieldData: true, fieldOptions: true, fieldTimestamp: true}
+	return id, fields, true
+}
+
 // leaseFields are what move.lua hands out of a job's hash, in the order of
-// fresh_fields and earlier_fields (lua/include/fetch.lua).
+// all_fields.
 type leaseFields struct {
 	text [fieldCount]string
 	some [fieldCount]bool
@@ -76,22 +128,12 @@ const (
 	fieldCount
 )
 
-// fields reads a list of strings, each of which may be missing.
-func (p *replyParts) fields() (fields leaseFields) {
-	list, ok := p.next().([]any)
-	p.bad = p.bad || !ok || len(list) > fieldCount
-	for i := range min(len(list), fieldCount) {
-		fields.text[i], fields.some[i] = list[i].(string)
-	}
-	return fields
-}
-
-// readLease reads a lease as append_lease of the scripts writes it.
-func (c *consumer) readLease(parts *replyParts, token domain.LeaseToken) (domain.Lease, *leased) {
-	id, fields := parts.text(), parts.fields()
+// readLease reads the next lease.
+func (c *consumer) readLease(r *leaseReader, token domain.LeaseToken) (domain.Lease, *leased) {
+	id, fields, plain := r.lease()
 	text := &fields.text
 	held := &leased{
-		since: c.backend.config.Now(), options: c.options.of(text[fieldOptions]), name: text[fieldName],
+		since: c.backend.config.Now(), options: c.options.of(text[fieldOptions]), name: text[fieldName], plain: plain,
 		scheduler: text[fieldScheduler], stacks: text[fieldStacks],
 	}
 	if held.scheduler != "" {

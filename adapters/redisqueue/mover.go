@@ -46,6 +46,8 @@ type mover struct {
 	// args point to texts, which has room for the largest call.
 	texts []string
 	args  []any
+	// limit is how many leases the latest call asked for.
+	limit int
 	// unresolved tells that the latest call may have leased jobs that nobody
 	// got, because its context ended before the answer came.
 	unresolved bool
@@ -120,7 +122,7 @@ func (c *consumer) move(ctx context.Context, settlements []domain.Settlement, li
 		m.unresolved = ctx.Err() != nil && !errors.Is(err, ports.ErrClosed)
 		return moved{}, err
 	}
-	out, err := c.read(ctx, reply, domain.LeaseToken(m.texts[argToken]))
+	out, err := c.read(ctx, reply, m)
 	if err != nil {
 		return moved{}, err
 	}
@@ -133,7 +135,7 @@ func (c *consumer) move(ctx context.Context, settlements []domain.Settlement, li
 func (c *consumer) fill(m *mover, settlements []domain.Settlement, limit int) []int {
 	m.texts[argNumber] = m.session.next()
 	m.texts[argToken] = string(leaseToken(m, m.texts[argNumber]))
-	m.texts[argLimit] = strconv.Itoa(limit)
+	m.texts[argLimit], m.limit = strconv.Itoa(limit), limit
 	places := make([]int, 0, len(settlements))
 	seen := make(map[domain.LeaseRef]bool, len(settlements))
 	c.mu.Lock()
@@ -154,22 +156,20 @@ func (c *consumer) fill(m *mover, settlements []domain.Settlement, limit int) []
 }
 
 // read takes the reply of move.lua apart and remembers the new leases.
-func (c *consumer) read(ctx context.Context, reply any, token domain.LeaseToken) (moved, error) {
-	parts := replyParts{}
-	parts.rest, _ = reply.([]any)
-	codes, wait := parts.text(), parts.text()
+func (c *consumer) read(ctx context.Context, reply any, m *mover) (moved, error) {
+	r := leaseReader{}
+	r.rest, _ = reply.([]any)
+	codes, wait := r.next(), r.next()
 	out := moved{wait: readWait(wait)}
 	if codes != "" {
 		for code := range strings.SplitSeq(codes, ",") {
 			n, err := strconv.Atoi(code)
-			if err != nil {
-				parts.bad = true
-			}
+			r.bad = r.bad || err != nil
 			out.codes = append(out.codes, n)
 		}
 	}
-	scheduled := c.remember(&parts, token, &out)
-	if parts.bad {
+	scheduled := c.remember(&r, m, &out)
+	if r.bad {
 		return moved{}, fmt.Errorf("move: %w", errReply)
 	}
 	for _, next := range scheduled {
@@ -179,16 +179,17 @@ func (c *consumer) read(ctx context.Context, reply any, token domain.LeaseToken)
 }
 
 // remember reads the leases and returns those whose job a job scheduler made.
-func (c *consumer) remember(parts *replyParts, token domain.LeaseToken, out *moved) []*domain.Lease {
-	if len(parts.rest) == 0 {
+func (c *consumer) remember(r *leaseReader, m *mover, out *moved) []*domain.Lease {
+	if len(r.rest) == 0 {
 		return nil
 	}
-	out.leases = make([]domain.Lease, 0, len(parts.rest)/2)
+	token := domain.LeaseToken(m.texts[argToken])
+	out.leases = make([]domain.Lease, 0, m.limit)
 	var scheduled []*domain.Lease
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for len(parts.rest) > 0 && !parts.bad {
-		lease, held := c.readLease(parts, token)
+	for len(r.rest) > 0 && !r.bad {
+		lease, held := c.readLease(r, token)
 		out.leases = append(out.leases, lease)
 		c.held[lease.Ref()] = held
 		if held.scheduler != "" {
@@ -262,13 +263,16 @@ func (c *consumer) resolve(ctx context.Context, m *mover) {
 		return
 	}
 	m.unresolved = false
-	parts := replyParts{}
-	parts.rest, _ = reply.([]any)
-	parts.text()
-	parts.text()
+	r := leaseReader{}
+	r.rest, _ = reply.([]any)
+	r.next()
+	r.next()
 	var back []domain.Settlement
-	for len(parts.rest) > 0 && !parts.bad {
-		lease, _ := c.readLease(&parts, token)
+	for len(r.rest) > 0 {
+		lease, _ := c.readLease(&r, token)
+		if r.bad {
+			break
+		}
 		back = append(back, domain.Settlement{Lease: lease.Ref(), Outcome: domain.Outcome{Kind: domain.Returned}})
 	}
 	// Each goes back to the front, so that the first must go last.

@@ -17,8 +17,7 @@ const settlementFields = 6
 // followed by their retention.
 const (
 	kindCompleted = "C"
-	// kindCompletedPlain is a first attempt of a job without a deduplication
-	// key: there is less to look up.
+	// kindCompletedPlain is a plain job: there is less to look up.
 	kindCompletedPlain = "c"
 	kindFailed         = "F"
 	kindRetryNow       = "R"
@@ -43,7 +42,7 @@ func (c *consumer) appendSettlement(texts []string, s *domain.Settlement, held *
 	switch outcome := &s.Outcome; outcome.Kind {
 	case domain.Completed:
 		kind := kindCompleted
-		if held.attempt == 1 && !held.options.deduplicated {
+		if held.plain {
 			kind = kindCompletedPlain
 		}
 		return append(head(kind+c.keepCompleted(held)), resultText(outcome.Result))

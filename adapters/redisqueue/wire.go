@@ -24,8 +24,6 @@ type wireOptions struct {
 	keepsCompleted, keepsFailed bool
 	// completed and failed are the retentions as scripts take them.
 	completed, failed string
-	// deduplicated tells that there is something about deduplication.
-	deduplicated bool
 	// keepLogs is how many log lines stay, zero for all.
 	keepLogs int
 	// stackLimit is how many stack traces stay, negative for all.
@@ -69,7 +67,6 @@ func decodeOptions(text string) *wireOptions {
 	o.decodeBackoff(raw.Backoff)
 	o.KeepCompleted, o.keepsCompleted, o.completed = decodeRetention(raw.RemoveOnComplete)
 	o.KeepFailed, o.keepsFailed, o.failed = decodeRetention(raw.RemoveOnFail)
-	o.deduplicated = len(raw.Deduplication) > 0
 	o.decodeDeduplication(raw.Deduplication)
 	return o
 }

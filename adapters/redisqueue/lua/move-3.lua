@@ -33,7 +33,8 @@
 -- Reply  a list: a string of "code,code,...", empty when all are 0, what to wait for ("l" and ms for
 --        a rate limit, "d" and the ms until the first delayed job is due,
 --        "b" while the queue is blocked, "n" for nothing known, "r" when more is
---        ready), and then the new leases (append_lease in include/fetch.lua)
+--        ready), and then the new leases (lease_jobs and lease_of in
+--        include/fetch.lua)
 -- @include session
 -- @include retention
 -- @include dedup

@@ -42,41 +42,60 @@ local function count_started(q, n, own_max, own_duration)
   end
 end
 
--- pop_ready takes up to n ids off the ready jobs, in the order of their turn.
+-- pop_ready takes up to n ids off the ready jobs, in the order of their turn,
+-- and returns how many of them have no priority.
 local function pop_ready(q, n)
-  local ids = {}
-  while n > #ids do
-    local waiting = call('RPOP', q.wait, n - #ids)
+  local ids, found = {}, 0
+  while n > found do
+    local waiting = call('RPOP', q.wait, n - found)
     if not waiting then
       break
     end
-    for _, id in ipairs(waiting) do
+    for i = 1, #waiting do
+      local id = waiting[i]
       -- Older versions kept markers among the ids.
       if string.sub(id, 1, 2) ~= '0:' then
-        ids[#ids + 1] = id
+        found = found + 1
+        ids[found] = id
       end
     end
   end
-  if n > #ids then
-    local prioritized = call('ZPOPMIN', q.prioritized, n - #ids)
-    if #prioritized < 2 * (n - #ids) then
+  if n > found then
+    local prioritized = call('ZPOPMIN', q.prioritized, n - found)
+    if #prioritized < 2 * (n - found) then
       call('DEL', q.base .. 'pc')
     end
     for i = 1, #prioritized, 2 do
       ids[#ids + 1] = prioritized[i]
     end
   end
-  return ids
+  return ids, found
 end
 
--- What is read of each job that is handed out, and what only of one that was
--- started before.
-local function fresh_fields(key)
-  return call('HMGET', key, 'name', 'data', 'opts', 'timestamp', 'priority', 'ats', 'rjk', 'defa')
-end
+-- Values in the head of a lease have their length before them, as text with a
+-- colon; "-" stands where there is none. Lengths are remembered, for most jobs
+-- are alike.
+local sizes = setmetatable({}, { __index = function(known, n)
+  known[n] = int_text(n) .. ':'
+  return known[n]
+end })
 
-local function earlier_fields(key)
-  return call('HMGET', key, 'atm', 'attemptsMade', 'stc', 'parked', 'stacktrace')
+-- A job that was never started and has neither parent, deduplication key nor
+-- scheduler has these fields: name, data, opts, timestamp, delay and priority.
+local PLAIN_FIELDS = 6
+
+-- plain_fields returns name, data, options and timestamp of a job that has
+-- nothing else to it, and nil for others.
+local function plain_fields(key, largest)
+  if call('HLEN', key) ~= PLAIN_FIELDS then
+    return nil
+  end
+  local fields = call('HMGET', key, 'name', 'data', 'opts', 'timestamp')
+  local name, data, opts = fields[1], fields[2], fields[3]
+  if name and data and opts and fields[4] and #name <= NAME_MOST and #data + #opts <= largest then
+    return fields
+  end
+  return nil
 end
 
 -- cut shortens a field that has more than so many bytes.
@@ -86,30 +105,30 @@ local function cut(fields, i, most)
   end
 end
 
--- append_lease appends a lease to the reply: the id, and a list of the fresh
--- fields with, for a job that was started before, those of earlier attempts.
--- Data and options that are too large become "large" in the place of the
--- number of starts. It returns the bytes of payload.
-local function append_lease(reply, id, key, fields, largest)
-  local n = #reply
-  reply[n + 1], reply[n + 2] = id, fields
+local function all_fields(key)
+  return call('HMGET', key, 'name', 'data', 'opts', 'timestamp', 'priority', 'ats', 'rjk', 'defa', 'atm', 'attemptsMade', 'stc',
+    'parked', 'stacktrace')
+end
+
+-- lease_of returns the lease of any job: "+", the id and the fields. Data and
+-- options that are too large become "large" in the place of the number of
+-- starts.
+local function lease_of(id, fields, largest)
   local size = #(fields[2] or '') + #(fields[3] or '')
-  if fields[6] or fields[8] or fields[7] then
-    cut(fields, 8, DEFERRED_MOST)
-    local earlier = earlier_fields(key)
-    if earlier[5] and #earlier[5] > STACKS_MOST then
-      earlier[5] = false
-    end
-    for i = 1, 5 do
-      fields[8 + i] = earlier[i]
-    end
+  cut(fields, 8, DEFERRED_MOST)
+  if fields[13] and #fields[13] > STACKS_MOST then
+    fields[13] = false
   end
   if size > largest or (fields[1] and #fields[1] > NAME_MOST) then
     cut(fields, 1, 64)
     fields[2], fields[3], fields[6] = false, false, 'large'
-    return 0
   end
-  return size
+  local parts = { '+', sizes[#id], id }
+  for i = 1, 13 do
+    local value = fields[i]
+    parts[#parts + 1] = value and sizes[#value] .. value or '-'
+  end
+  return table.concat(parts)
 end
 
 -- push_back returns ids that do not fit this reply to where they were taken
@@ -150,30 +169,47 @@ local function allowed(q, want, own_max, reply)
   return want
 end
 
--- start_job leases the job and says so. Without a hash there is nothing to
--- write to: it would make one.
-local function start_job(q, id, key, fields, worker)
-  call('SET', key .. ':lock', ARGV[4], 'PX', ARGV[5])
-  if not (fields[1] or fields[2] or fields[3] or fields[4]) then
+-- start_job leases the job, whose lock ends at a time, and says so. A job
+-- without a hash gets no more than a lock: writing to it would make a hash.
+local function start_job(q, id, key, started, ends)
+  call('SET', key .. ':lock', ARGV[4], 'PXAT', ends)
+  if not started then
     return
   end
-  local started = '1'
-  if fields[6] then
-    started = int_text((tonumber(fields[6]) or 0) + 1)
-    fields[6] = started
-  end
   call('XADD', q.events, '*', 'event', 'active', 'jobId', id, 'prev', 'waiting')
-  if worker then
-    call('HSET', key, 'processedOn', stamp, 'ats', started, 'pb', worker)
+  if ARGV[6] ~= '' then
+    call('HSET', key, 'processedOn', stamp, 'ats', started, 'pb', ARGV[6])
   else
     call('HSET', key, 'processedOn', stamp, 'ats', started)
   end
 end
 
--- lease_jobs leases the ids and appends their leases to the reply.
-local function lease_jobs(q, ids, reply)
-  local base, worker, largest = q.base, ARGV[6] ~= '' and ARGV[6], tonumber(ARGV[8])
-  local bytes = 0
+-- start_other leases a job that is not plain and returns its lease.
+local function start_other(q, id, key, largest, ends)
+  local fields = all_fields(key)
+  local started
+  if fields[1] or fields[2] or fields[3] or fields[4] then
+    started = int_text((tonumber(fields[6]) or 0) + 1)
+    fields[6] = started
+  end
+  start_job(q, id, key, started, ends)
+  if fields[12] then
+    call('HDEL', KEYS[3], id)
+  end
+  return lease_of(id, fields, largest)
+end
+
+-- lease_jobs leases the ids, of which the first so many have no priority, and
+-- appends their leases to the reply: that of a plain job is a head with id and
+-- timestamp and, as a value of its own, its data. The head begins with "," when
+-- name and options follow, and with "." when they are those of the plain job
+-- before.
+local function lease_jobs(q, ids, unprioritized, now, reply)
+  local base, largest = q.base, tonumber(ARGV[8])
+  -- Redis turns other forms of the time into this one.
+  local ends = int_text(now + tonumber(ARGV[5]))
+  local n, bytes = #reply, 0
+  local last_name, last_opts
   for i = 1, #ids do
     local id = ids[i]
     if bytes > REPLY_MOST then
@@ -181,11 +217,23 @@ local function lease_jobs(q, ids, reply)
       break
     end
     local key = base .. id
-    local fields = fresh_fields(key)
-    start_job(q, id, key, fields, worker)
-    bytes = bytes + append_lease(reply, id, key, fields, largest)
-    if fields[12] then
-      call('HDEL', KEYS[3], id)
+    local fields = i <= unprioritized and plain_fields(key, largest)
+    if fields then
+      start_job(q, id, key, '1', ends)
+      local name, data, opts, created = fields[1], fields[2], fields[3], fields[4]
+      if name == last_name and opts == last_opts then
+        reply[n + 1] = '.' .. sizes[#id] .. id .. sizes[#created] .. created
+      else
+        last_name, last_opts = name, opts
+        reply[n + 1] = ',' .. sizes[#id] .. id .. sizes[#created] .. created .. sizes[#name] .. name .. sizes[#opts] .. opts
+      end
+      reply[n + 2] = data
+      n = n + 2
+      bytes = bytes + #data
+    else
+      n = n + 1
+      reply[n] = start_other(q, id, key, largest, ends)
+      bytes = bytes + #reply[n]
     end
   end
   call('LPUSH', q.active, unpack(ids))
@@ -204,7 +252,7 @@ local function fetch(q, now, reply)
   if want == 0 then
     return
   end
-  local ids = pop_ready(q, want)
+  local ids, unprioritized = pop_ready(q, want)
   if #ids == 0 then
     local first = call('ZRANGE', q.delayed, 0, 0, 'WITHSCORES')
     if first[2] then
@@ -212,7 +260,7 @@ local function fetch(q, now, reply)
     end
     return
   end
-  lease_jobs(q, ids, reply)
+  lease_jobs(q, ids, unprioritized, now, reply)
   count_started(q, #ids, own_max, tonumber(ARGV[10]))
   if call('EXISTS', q.wait, q.prioritized) > 0 then
     call('ZADD', q.marker, '0', '0')
@@ -229,7 +277,7 @@ local function repeat_reply(q, record)
     local id = active[i]
     local key = q.base .. id
     if call('GET', key .. ':lock') == ARGV[4] then
-      append_lease(reply, id, key, fresh_fields(key), tonumber(ARGV[8]))
+      reply[#reply + 1] = lease_of(id, all_fields(key), tonumber(ARGV[8]))
     end
   end
   return reply

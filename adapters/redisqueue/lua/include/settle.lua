@@ -84,31 +84,35 @@ end
 
 -- take_active removes the ids of the set from the active list and returns
 -- those that were there. Jobs end about in the order in which they began, so
--- they are near the tail: it is read and written anew as a whole.
+-- they are near the tail: as many are popped there, at most twice, and those
+-- that go on are put back.
 local function take_active(q, wanted, count)
-  local found = {}
+  local found, left = {}, count
   if count > 3 then
-    local tail = call('LRANGE', q.active, -2 * count, -1)
-    local kept, taken = {}, 0
-    for i = #tail, 1, -1 do
-      local id = tail[i]
-      if wanted[id] and not found[id] then
-        found[id] = true
-        taken = taken + 1
-      else
-        kept[#kept + 1] = id
+    local kept, n = {}, 0
+    for _ = 1, 2 do
+      local tail = call('RPOP', q.active, count) or {}
+      for i = 1, #tail do
+        local id = tail[i]
+        if wanted[id] and not found[id] then
+          found[id] = true
+          left = left - 1
+        else
+          n = n + 1
+          kept[n] = id
+        end
+      end
+      if left == 0 or #tail < count then
+        break
       end
     end
-    if taken > 0 then
-      call('LTRIM', q.active, 0, -#tail - 1)
-      for i = 1, math.floor(#kept / 2) do
-        kept[i], kept[#kept - i + 1] = kept[#kept - i + 1], kept[i]
-      end
-      if #kept > 0 then
-        call('RPUSH', q.active, unpack(kept))
-      end
+    for i = 1, math.floor(n / 2) do
+      kept[i], kept[n - i + 1] = kept[n - i + 1], kept[i]
     end
-    if taken == count then
+    if n > 0 then
+      call('RPUSH', q.active, unpack(kept))
+    end
+    if left == 0 then
       return found
     end
   end
@@ -195,13 +199,15 @@ local function gather_finished(q, f, set, keep, id, now)
   f.scores[n + 1], f.scores[n + 2] = stamp, id
 end
 
+-- How many fields a plain job has once it is started: a name of the worker is
+-- one more. If it has others, it may have got a parent meanwhile.
+local STARTED_FIELDS = ARGV[6] == '' and 8 or 9
+
 -- finish completes or fails the job of the settlement at position at.
 local function finish(q, kind, key, at, f, now)
   local id, value, keep = ARGV[at + 1], ARGV[at + 3], kind.keep
   local parent_key, made = nil, 1
-  if kind.plain then
-    parent_key = call('HGET', key, 'parentKey')
-  else
+  if not kind.plain or call('HLEN', key) ~= STARTED_FIELDS then
     local fields = call('HMGET', key, 'parentKey', 'atm', 'deid')
     parent_key, made = fields[1], (tonumber(fields[2]) or 0) + 1
     if fields[3] then

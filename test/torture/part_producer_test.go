@@ -59,7 +59,7 @@ func (p *part) jobs(from, count int) ([]domain.NewJob, []string, error) {
 		if p.Most > p.Least {
 			lasts += rand.N(p.Most - p.Least)
 		}
-		data, err := json.Marshal(work{Key: keys[i], Lasts: lasts})
+		data, err := json.Marshal(work{Key: keys[i], Lasts: lasts, Again: p.Again})
 		if err != nil {
 			return nil, nil, err
 		}

@@ -39,6 +39,8 @@ type part struct {
 	OwnIDs       bool          `json:",omitempty"`
 	// Least and Most bound how long a job takes.
 	Least, Most time.Duration `json:",omitempty"`
+	// Again is how long a job takes that was begun before.
+	Again time.Duration `json:",omitempty"`
 	// Keep is how many finished jobs stay; zero keeps all.
 	Keep int `json:",omitempty"`
 }
@@ -47,6 +49,9 @@ type part struct {
 type work struct {
 	Key   string
 	Lasts time.Duration
+	// Again is how long it takes when it was begun before; zero means as long
+	// as the first time.
+	Again time.Duration `json:",omitempty"`
 }
 
 // play plays the part and returns the exit code.

@@ -95,7 +95,11 @@ func (l laborer) Handle(ctx context.Context, job *domain.Job) ([]byte, error) {
 	if err := l.note(seen); err != nil {
 		return nil, err
 	}
-	timer := time.NewTimer(w.Lasts)
+	lasts := w.Lasts
+	if w.Again > 0 && seen.Started > 1 {
+		lasts = w.Again
+	}
+	timer := time.NewTimer(lasts)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -25,6 +25,9 @@ type leased struct {
 	// plain tells that this is the first attempt of a job with neither parent,
 	// deduplication key nor scheduler.
 	plain bool
+	// foreign is set when what has the job's name is no job: nothing is
+	// written to it.
+	foreign bool
 	// attempt is the number of the attempt under way, attemptsLeft how many
 	// may follow it.
 	attempt, attemptsLeft int
@@ -150,7 +153,7 @@ func (c *consumer) readLease(r *leaseReader, token domain.LeaseToken) (domain.Le
 		job.AttemptsMade = count(text[fieldMadeLegacy])
 	}
 	refused := refusalOf(&fields, c.backend.config.MaxPayload)
-	held.refused = refused != ""
+	held.refused, held.foreign = refused != "", text[fieldStarts] == foreign
 	held.attempt, held.attemptsLeft = job.AttemptsMade+1, job.AttemptsLeft()
 	return domain.Lease{Job: job, Token: token, For: c.lease, Refused: refused}, held
 }
@@ -159,9 +162,15 @@ func (c *consumer) readLease(r *leaseReader, token domain.LeaseToken) (domain.Le
 // because of its size.
 const tooLarge = "large"
 
+// foreign stands for the number of starts when what has the job's name is no
+// job.
+const foreign = "foreign"
+
 // refusalOf says why no handler may see the job; empty if one may.
 func refusalOf(fields *leaseFields, maxPayload int) string {
 	switch some := &fields.some; {
+	case fields.text[fieldStarts] == foreign:
+		return "missing job data: there is something else under the job's name"
 	case !some[fieldName] && !some[fieldData] && !some[fieldOptions] && !some[fieldTimestamp]:
 		return "missing job data: there is no job with this id"
 	case !some[fieldName]:

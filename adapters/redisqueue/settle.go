@@ -27,6 +27,7 @@ const (
 	kindReturned       = "B"
 	kindRateLimited    = "L"
 	kindChildren       = "W"
+	kindDropped        = "X"
 )
 
 // appendSettlement appends the arguments that move.lua takes for the outcome,
@@ -38,6 +39,9 @@ func (c *consumer) appendSettlement(texts []string, s *domain.Settlement, held *
 	}
 	head := func(kind string) []string {
 		return append(texts, kind, string(s.Lease.ID), string(s.Lease.Token))
+	}
+	if held.foreign && s.Outcome.Kind != domain.Returned {
+		return head(kindDropped)
 	}
 	switch outcome := &s.Outcome; outcome.Kind {
 	case domain.Completed:

@@ -22,12 +22,13 @@ end
 
 local q = queue_of(ARGV[2], ARGV[3])
 
+-- What others left in the place of the log must not stop the jobs' other notes.
 local function write_lines(key, at, keep, count)
   for from = at, at + count - 1, 1000 do
-    call('RPUSH', key, unpack(ARGV, from, math.min(from + 999, at + count - 1)))
+    redis.pcall('RPUSH', key, unpack(ARGV, from, math.min(from + 999, at + count - 1)))
   end
   if keep > 0 and count > 0 then
-    call('LTRIM', key, -keep, -1)
+    redis.pcall('LTRIM', key, -keep, -1)
   end
 end
 

@@ -21,6 +21,16 @@ local now = clock_ms()
 local count = tonumber(ARGV[4])
 local STRIDE = JOB_FIELDS + 1
 
+-- check_queue stops the call before anything is written if a key of the queue
+-- is something else: a job that is stored but waits nowhere would refuse its
+-- own repetition.
+local function check_queue(q)
+  call('LLEN', ready_list(q))
+  call('ZCARD', q.prioritized)
+  call('ZCARD', q.delayed)
+  call('XLEN', q.events)
+end
+
 -- Counters move once for each queue.
 local wanted = {}
 for i = 0, count - 1 do
@@ -28,6 +38,9 @@ for i = 0, count - 1 do
   wanted[base] = (wanted[base] or 0) + 1
 end
 local counters, queues = {}, {}
+for base in pairs(wanted) do
+  check_queue(queue_of(base, ARGV[3]))
+end
 for base, n in pairs(wanted) do
   counters[base] = call('INCRBY', base .. 'id', n) - n
 end

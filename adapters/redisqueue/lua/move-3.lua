@@ -29,6 +29,7 @@
 --      B back           to the front
 --      L rate limit     ms for which the queue is held; the job goes back
 --      W children       the job waits for them
+--      X dropped        what has the job's name is no job
 --
 -- Reply  a list: a string of "code,code,...", empty when all are 0, what to wait for ("l" and ms for
 --        a rate limit, "d" and the ms until the first delayed job is due,

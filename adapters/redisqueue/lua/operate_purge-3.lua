@@ -82,7 +82,7 @@ local function remove(ids, found)
       unlink_child(q, q.base .. id, fields[2], now, true)
     end
     drop_dedup(q, id, fields[3])
-    if owns_keys(id, fields) then
+    if owns_keys(q, id, fields.foreign) then
       job_keys(list, q.base .. id)
     end
   end

@@ -22,8 +22,7 @@ local function would_remove(id)
     return false, 1
   end
   if call('EXISTS', q.base .. id) == 1 then
-    local fields = look_at(q, id)
-    if owns_keys(id, fields) then
+    if owns_keys(q, id, look_at(q, id).foreign) then
       return true, 1
     end
   end

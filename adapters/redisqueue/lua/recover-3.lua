@@ -37,15 +37,20 @@ local function lives_on_schedule(key)
   return call('EXISTS', q.base .. 'repeat:' .. scheduler) == 1 or call('ZSCORE', q.base .. 'repeat', scheduler) ~= false
 end
 
+-- crashed counts a crash. Whoever wrote something else there has lost count.
+local function crashed(key)
+  return math.min(math.max(bump(key, 'stc'), 0), 2147483647)
+end
+
 local function recover(id, answers)
   local key = q.base .. id
-  local name = call('HGET', key, 'name')
+  local name = redis.pcall('HGET', key, 'name')
   local n = #answers
-  if not name and call('EXISTS', key) == 0 then
+  if type(name) == 'table' or RESERVED[id] or (not name and call('EXISTS', key) == 0) then
     answers[n + 1], answers[n + 2], answers[n + 3], answers[n + 4] = id, '', 0, 'missing'
     return
   end
-  local crashes = call('HINCRBY', key, 'stc', 1)
+  local crashes = crashed(key)
   local action = 'requeued'
   if crashes > tonumber(ARGV[5]) and not lives_on_schedule(key) then
     call('HSET', key, 'defa', OVER)
@@ -76,6 +81,8 @@ local function scan()
   end
   call('SET', guard, now, 'PX', ARGV[4])
   call('XTRIM', q.events, 'MAXLEN', '~', q.max_events)
+  -- It fails here, before anything is taken, if the list is something else.
+  call('LLEN', ready_list(q))
   local ids = call('SMEMBERS', stalled)
   if #ids > 0 then
     call('DEL', stalled)

@@ -13,11 +13,12 @@ local q = queue_of(ARGV[1], ARGV[2])
 local count = 0
 for i = 3, #ARGV do
   local id = ARGV[i]
-  if call('ZREM', q.delayed, id) == 1 then
+  if call('ZSCORE', q.delayed, id) then
     count = count + 1
     line_up(q, id, priority_of(q, id), 'LPUSH')
+    call('ZREM', q.delayed, id)
     waiting_event(q, id, 'delayed')
-    call('HSET', q.base .. id, 'delay', 0)
+    redis.pcall('HSET', q.base .. id, 'delay', 0)
   end
   call('HDEL', KEYS[2], id)
 end

@@ -87,12 +87,12 @@ local PLAIN_FIELDS = 6
 -- plain_fields returns name, data, options and timestamp of a job that has
 -- nothing else to it, and nil for others.
 local function plain_fields(key, largest)
-  if call('HLEN', key) ~= PLAIN_FIELDS then
+  if redis.pcall('HLEN', key) ~= PLAIN_FIELDS then
     return nil
   end
-  local fields = call('HMGET', key, 'name', 'data', 'opts', 'timestamp')
+  local fields = call('HMGET', key, 'name', 'data', 'opts', 'timestamp', 'delay', 'priority')
   local name, data, opts = fields[1], fields[2], fields[3]
-  if name and data and opts and fields[4] and #name <= NAME_MOST and #data + #opts <= largest then
+  if name and data and opts and fields[4] and fields[5] and fields[6] and #name <= NAME_MOST and #data + #opts <= largest then
     return fields
   end
   return nil
@@ -105,9 +105,16 @@ local function cut(fields, i, most)
   end
 end
 
-local function all_fields(key)
-  return call('HMGET', key, 'name', 'data', 'opts', 'timestamp', 'priority', 'ats', 'rjk', 'defa', 'atm', 'attemptsMade', 'stc',
-    'parked', 'stacktrace')
+-- Stands for the number of starts when what has the name of the job is none.
+local FOREIGN = 'foreign'
+
+local function all_fields(id, key)
+  local fields = redis.pcall('HMGET', key, 'name', 'data', 'opts', 'timestamp', 'priority', 'ats', 'rjk', 'defa', 'atm',
+    'attemptsMade', 'stc', 'parked', 'stacktrace')
+  if fields.err or RESERVED[id] then
+    return { false, false, false, false, false, FOREIGN }
+  end
+  return fields
 end
 
 -- lease_of returns the lease of any job: "+", the id and the fields. Data and
@@ -131,15 +138,12 @@ local function lease_of(id, fields, largest)
   return table.concat(parts)
 end
 
--- push_back returns ids that do not fit this reply to where they were taken
--- from.
+-- push_back returns ids that are not handed out to where they were taken from.
 local function push_back(q, ids, from)
   for i = #ids, from, -1 do
     local id = ids[i]
     local priority = priority_of(q, id)
-    if priority > 0 then
-      call('ZADD', q.prioritized, priority * CLASS, id)
-    else
+    if priority <= 0 or not pcall(call, 'ZADD', q.prioritized, priority * CLASS, id) then
       call('RPUSH', q.wait, id)
     end
     ids[i] = nil
@@ -186,7 +190,7 @@ end
 
 -- start_other leases a job that is not plain and returns its lease.
 local function start_other(q, id, key, largest, ends)
-  local fields = all_fields(key)
+  local fields = all_fields(id, key)
   local started
   if fields[1] or fields[2] or fields[3] or fields[4] then
     started = int_text((tonumber(fields[6]) or 0) + 1)
@@ -239,6 +243,19 @@ local function lease_jobs(q, ids, unprioritized, now, reply)
   call('LPUSH', q.active, unpack(ids))
 end
 
+-- lease_or_leave leases the ids; when that fails, because a key of the queue is
+-- something else, the jobs go back.
+local function lease_or_leave(q, ids, unprioritized, now, reply)
+  local ok, err = pcall(lease_jobs, q, ids, unprioritized, now, reply)
+  if not ok then
+    for _, id in ipairs(ids) do
+      call('DEL', q.base .. id .. ':lock')
+    end
+    push_back(q, ids, 1)
+    error(err, 0)
+  end
+end
+
 -- fetch leases up to ARGV[7] jobs and appends them to the reply. With none,
 -- reply[2] says what to wait for.
 local function fetch(q, now, reply)
@@ -260,10 +277,10 @@ local function fetch(q, now, reply)
     end
     return
   end
-  lease_jobs(q, ids, unprioritized, now, reply)
+  lease_or_leave(q, ids, unprioritized, now, reply)
   count_started(q, #ids, own_max, tonumber(ARGV[10]))
   if call('EXISTS', q.wait, q.prioritized) > 0 then
-    call('ZADD', q.marker, '0', '0')
+    redis.pcall('ZADD', q.marker, '0', '0')
     reply[2] = 'r'
   end
 end
@@ -277,7 +294,7 @@ local function repeat_reply(q, record)
     local id = active[i]
     local key = q.base .. id
     if call('GET', key .. ':lock') == ARGV[4] then
-      reply[#reply + 1] = lease_of(id, all_fields(key), tonumber(ARGV[8]))
+      reply[#reply + 1] = lease_of(id, all_fields(id, key), tonumber(ARGV[8]))
     end
   end
   return reply

@@ -94,6 +94,16 @@ local function job_keys(list, key)
   list[n + 4], list[n + 5], list[n + 6] = key .. ':processed', key .. ':failed', key .. ':unsuccessful'
 end
 
+-- owns_keys tells whether the keys named after the id are those of a job and
+-- go with it. Others may have put any id into a list: that of a scheduler's
+-- hash for instance, which has no timestamp.
+local function owns_keys(q, id, foreign)
+  if foreign or RESERVED[id] then
+    return false
+  end
+  return not string.find(id, ':', 1, true) or call('HEXISTS', q.base .. id, 'timestamp') == 1
+end
+
 -- delete_keys deletes the keys, many in one command.
 local function delete_keys(list)
   for from = 1, #list, 3000 do

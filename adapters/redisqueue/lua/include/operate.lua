@@ -43,23 +43,6 @@ local function look_at(q, id, ...)
   return fields
 end
 
--- Names of a queue's own keys.
-local RESERVED = {}
-for word in string.gmatch('active wait waiting-children paused id delayed prioritized stalled-check completed failed '
-  .. 'stalled repeat limiter meta events pc marker de delay priority', '%S+') do
-  RESERVED[word] = true
-end
-
--- owns_keys tells whether the keys named after the id are those of a job and
--- go with it. Others may have put any id into a list: that of a scheduler's
--- hash for instance, which has no timestamp.
-local function owns_keys(id, fields)
-  if fields.foreign or RESERVED[id] then
-    return false
-  end
-  return fields[1] or not string.find(id, ':', 1, true)
-end
-
 -- drop_dedup lets go of the deduplication key that a removed job holds.
 local function drop_dedup(q, id, dedup)
   if dedup and call('GET', q.base .. 'de:' .. dedup) == id then

@@ -73,10 +73,11 @@ local function ready_list(q)
   return q.profile == 'v6' and q.wait or paused
 end
 
--- base_marker wakes a worker that waits for a job.
+-- base_marker wakes a worker that waits for a job. Markers are hints: when
+-- something else has taken their place, jobs go on without them.
 local function base_marker(q)
   if not queue_blocked(q) then
-    call('ZADD', q.marker, 0, '0')
+    redis.pcall('ZADD', q.marker, 0, '0')
   end
 end
 
@@ -84,7 +85,7 @@ end
 local function delay_marker(q)
   local first = call('ZRANGE', q.delayed, 0, 0, 'WITHSCORES')
   if first[1] then
-    call('ZADD', q.marker, tonumber(first[2]) / SLOTS, '1')
+    redis.pcall('ZADD', q.marker, tonumber(first[2]) / SLOTS, '1')
   end
 end
 
@@ -126,24 +127,59 @@ local function waiting_event(q, id, prev)
   call('XADD', q.events, 'MAXLEN', '~', q.max_events, '*', 'event', 'waiting', 'jobId', id, 'prev', prev)
 end
 
--- priority_of returns the job's present priority, 0 for none.
-local function priority_of(q, id)
-  return tonumber(call('HGET', q.base .. id, 'priority')) or 0
+-- Names of a queue's own keys, which are never jobs (protocol 1.1).
+local RESERVED = {}
+for word in string.gmatch('active wait waiting-children paused id delayed prioritized stalled-check completed failed '
+  .. 'stalled repeat limiter meta events pc marker de delay priority', '%S+') do
+  RESERVED[word] = true
 end
 
--- promote_due makes the delayed jobs ready whose time has come, and returns
--- how many. It happens also while the queue is paused (protocol B9).
-local function promote_due(q, now)
-  local due = call('ZRANGEBYSCORE', q.delayed, 0, (now + 1) * SLOTS - 1, 'LIMIT', 0, PROMOTE_MOST)
-  if #due == 0 then
-    return 0
+-- priority_of returns the job's present priority, 0 for none: others may have
+-- left anything under the name of a job.
+local function priority_of(q, id)
+  local priority = redis.pcall('HGET', q.base .. id, 'priority')
+  return type(priority) == 'string' and tonumber(priority) or 0
+end
+
+-- bump adds one to a counter of a job, and begins anew with one that is no
+-- number.
+local function bump(key, field)
+  local n = redis.pcall('HINCRBY', key, field, 1)
+  if type(n) ~= 'number' then
+    n = 1
+    call('HSET', key, field, n)
   end
-  call('ZREM', q.delayed, unpack(due))
-  for _, id in ipairs(due) do
+  return n
+end
+
+-- promote_all makes the delayed jobs ready, one after the other, and keeps
+-- count of those that are.
+local function promote_all(q, due, count)
+  for i, id in ipairs(due) do
     line_up(q, id, priority_of(q, id), 'LPUSH')
+    count.ready = i
     call('XADD', q.events, '*', 'event', 'waiting', 'jobId', id, 'prev', 'delayed')
-    call('HSET', q.base .. id, 'delay', 0)
+    if not RESERVED[id] then
+      redis.pcall('HSET', q.base .. id, 'delay', 0)
+    end
+  end
+end
+
+-- promote_due makes the delayed jobs ready whose time has come. It happens
+-- also while the queue is paused (protocol B9). A score below zero, which
+-- BullMQ passes over for ever, is one whose time has come.
+local function promote_due(q, now)
+  local due = call('ZRANGEBYSCORE', q.delayed, '-inf', (now + 1) * SLOTS - 1, 'LIMIT', 0, PROMOTE_MOST)
+  if #due == 0 then
+    return
+  end
+  local count = { ready = 0 }
+  local ok, err = pcall(promote_all, q, due, count)
+  if count.ready > 0 then
+    call('ZREM', q.delayed, unpack(due, 1, count.ready))
+  end
+  if not ok then
+    error(err, 0)
   end
   base_marker(q)
-  return #due
 end

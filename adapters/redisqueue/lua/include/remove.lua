@@ -131,7 +131,7 @@ local function remove_one(job, now)
   local place, cost = take_anywhere(q.base, id)
   drop_dedup(q, id, fields[3])
   local deleted = 0
-  if owns_keys(id, fields) then
+  if owns_keys(q, id, fields.foreign) then
     local list = {}
     job_keys(list, key)
     deleted = call('DEL', unpack(list))

@@ -10,11 +10,13 @@ local function forget_jobs(q, ids, now)
   local list = {}
   for _, id in ipairs(ids) do
     local key = q.base .. id
-    local parent = call('HGET', key, 'parentKey')
-    if parent then
-      unlink_child(q, key, parent, now, false)
+    local parent = redis.pcall('HGET', key, 'parentKey')
+    if type(parent) == 'string' then
+      pcall(unlink_child, q, key, parent, now, false)
     end
-    job_keys(list, key)
+    if owns_keys(q, id, type(parent) == 'table') then
+      job_keys(list, key)
+    end
   end
   delete_keys(list)
 end

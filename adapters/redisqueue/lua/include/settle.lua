@@ -7,7 +7,7 @@
 local SETTLE_AT = 13
 
 -- How many arguments a settlement of each kind has.
-local WIDTH = { C = 4, F = 6, R = 6, D = 6, S = 4, P = 5, B = 3, L = 4, W = 3 }
+local WIDTH = { C = 4, F = 6, R = 6, D = 6, S = 4, P = 5, B = 3, L = 4, W = 3, X = 3 }
 
 local OK, GONE, NO_LOCK, NOT_ACTIVE, PENDING, OTHER_LOCK, FAILED_CHILDREN = 0, -1, -2, -3, -4, -6, -9
 
@@ -57,6 +57,12 @@ local function check_locks(batch)
   end
 end
 
+-- size_of returns the size of a set, 0 when there is something else.
+local function size_of(command, key)
+  local n = redis.pcall(command, key)
+  return type(n) == 'number' and n or 0
+end
+
 -- check_children refuses to complete jobs with children that are pending or
 -- have failed them.
 local function check_children(batch)
@@ -73,9 +79,9 @@ local function check_children(batch)
   end
   for i = 1, batch.n do
     if batch.codes[i] == OK and batch.kinds[i].letter == 'C' then
-      if call('SCARD', batch.keys[i] .. ':dependencies') > 0 then
+      if size_of('SCARD', batch.keys[i] .. ':dependencies') > 0 then
         batch.codes[i] = PENDING
-      elseif call('ZCARD', batch.keys[i] .. ':unsuccessful') > 0 then
+      elseif size_of('ZCARD', batch.keys[i] .. ':unsuccessful') > 0 then
         batch.codes[i] = FAILED_CHILDREN
       end
     end
@@ -139,9 +145,10 @@ local function release_leases(q, batch)
   if count == 0 then
     return
   end
-  call('DEL', unpack(locks))
+  -- The locks go last: what is of the wrong type stops the call before.
   call('SREM', q.base .. 'stalled', unpack(ids))
   local found = take_active(q, wanted, count)
+  call('DEL', unpack(locks))
   for i = 1, batch.n do
     if batch.codes[i] == OK and not found[batch.ids[i]] then
       batch.codes[i] = NOT_ACTIVE
@@ -174,7 +181,7 @@ end
 -- Finished jobs of the batch that are not written yet: members of one set,
 -- under one policy, and keys to delete.
 local function new_finishes()
-  return { set = nil, keep = nil, scores = {}, dead = {}, completed = 0, failed = 0 }
+  return { set = nil, keep = nil, scores = {}, open = {}, dead = {}, completed = 0, failed = 0, at = 1 }
 end
 
 -- flush_finished adds the gathered jobs to their set and purges it. Purging
@@ -182,7 +189,7 @@ end
 local function flush_finished(q, f, now)
   if #f.scores > 0 then
     call('ZADD', q.base .. f.set, unpack(f.scores))
-    f.scores = {}
+    f.scores, f.open = {}, {}
     if f.keep.age or f.keep.count > 0 then
       purge(q, f.set, now, f.keep)
     end
@@ -197,6 +204,7 @@ local function gather_finished(q, f, set, keep, id, now)
   end
   local n = #f.scores
   f.scores[n + 1], f.scores[n + 2] = stamp, id
+  f.open[n / 2 + 1] = f.at
 end
 
 -- How many fields a plain job has once it is started: a name of the worker is
@@ -211,11 +219,12 @@ local function finish(q, kind, key, at, f, now)
     local fields = call('HMGET', key, 'parentKey', 'atm', 'deid')
     parent_key, made = fields[1], (tonumber(fields[2]) or 0) + 1
     if fields[3] then
-      free_dedup(q, id, fields[3], now)
+      pcall(free_dedup, q, id, fields[3], now)
     end
   end
   if parent_key then
-    tell_parent(q, key, kind.letter == 'C', value, parent_key, now)
+    -- What is wrong with a parent must not stop its child.
+    pcall(tell_parent, q, key, kind.letter == 'C', value, parent_key, now)
   end
   local kept = keep.count ~= 0
   if kept then
@@ -223,7 +232,7 @@ local function finish(q, kind, key, at, f, now)
   else
     job_keys(f.dead, key)
     if parent_key then
-      unlink_child(q, key, parent_key, now, false)
+      pcall(unlink_child, q, key, parent_key, now, false)
     end
   end
   if kind.letter == 'C' then
@@ -267,13 +276,13 @@ end
 -- charge writes the failure of an attempt that another one follows.
 local function charge(key, reason, stacks)
   call('HSET', key, 'failedReason', reason, 'stacktrace', stacks)
-  call('HINCRBY', key, 'atm', 1)
+  bump(key, 'atm')
 end
 
 -- wait_children moves the job aside until its children are done. One that has
 -- nothing to wait for is ready for its next attempt.
 local function wait_children(q, key, id, now)
-  if call('SCARD', key .. ':dependencies') == 0 then
+  if size_of('SCARD', key .. ':dependencies') == 0 then
     back(q, id)
     return
   end
@@ -295,12 +304,12 @@ local function apply(q, kind, key, at, now, parked)
   elseif letter == 'S' then
     put_off(q, key, id, value, now)
   elseif letter == 'P' then
-    put_off(q, key, id, ARGV[at + 4], now)
-    call('HINCRBY', key, 'parked', 1)
+    bump(key, 'parked')
     call('HSET', parked, id, value)
+    put_off(q, key, id, ARGV[at + 4], now)
   elseif letter == 'W' then
     wait_children(q, key, id, now)
-  else
+  elseif letter ~= 'X' then
     back(q, id)
     if letter == 'L' then
       call('SET', q.base .. 'limiter', MANUAL_LIMIT, 'PX', value)
@@ -310,38 +319,85 @@ end
 
 -- prepare does what comes once for a batch before its outcomes.
 local function prepare(q, batch, now)
-  local finishes, retries = false, false
+  local retries = false
   for i = 1, batch.n do
     local kind = batch.kinds[i]
-    finishes = finishes or kind.finishes
     retries = retries or kind.letter == 'R'
-    if kind.letter == 'W' and batch.codes[i] == OK and call('ZCARD', batch.keys[i] .. ':unsuccessful') > 0 then
+    if kind.letter == 'W' and batch.codes[i] == OK and size_of('ZCARD', batch.keys[i] .. ':unsuccessful') > 0 then
       batch.codes[i] = FAILED_CHILDREN
     end
   end
   if retries then
     promote_due(q, now)
   end
-  if finishes then
-    call('XTRIM', q.events, 'MAXLEN', '~', q.max_events)
-  end
+  -- It stops the call, too, if the events are something else.
+  call('XTRIM', q.events, 'MAXLEN', '~', q.max_events)
 end
 
 -- conclude does what comes once for a batch after its outcomes.
 local function conclude(q, f, now, points)
-  flush_finished(q, f, now)
   delete_keys(f.dead)
+  f.dead = {}
+  flush_finished(q, f, now)
   if q.new_delayed then
     q.new_delayed = nil
     delay_marker(q)
   end
   if points > 0 then
     if f.completed > 0 then
-      count_finished(q, 'completed', f.completed, now, points)
+      pcall(count_finished, q, 'completed', f.completed, now, points)
     end
     if f.failed > 0 then
-      count_finished(q, 'failed', f.failed, now, points)
+      pcall(count_finished, q, 'failed', f.failed, now, points)
     end
+  end
+end
+
+-- write_outcomes writes those from f.at on.
+local function write_outcomes(q, batch, f, now, parked)
+  local codes = batch.codes
+  while f.at <= batch.n do
+    local i = f.at
+    if codes[i] == OK then
+      local kind = batch.kinds[i]
+      if kind.finishes then
+        finish(q, kind, batch.keys[i], batch.at[i], f, now)
+      else
+        apply(q, kind, batch.keys[i], batch.at[i], now, parked)
+      end
+    end
+    f.at = i + 1
+  end
+end
+
+-- restore gives back the leases whose outcomes could not be written.
+local function restore(q, batch, f)
+  local lost = f.open
+  for i = f.at, batch.n do
+    lost[#lost + 1] = i
+  end
+  for _, i in ipairs(lost) do
+    if batch.codes[i] == OK then
+      call('SET', batch.locks[i], ARGV[batch.at[i] + 2], 'PX', ARGV[5])
+      call('RPUSH', q.active, batch.ids[i])
+    end
+  end
+end
+
+-- write_or_restore writes the outcomes. A job whose hash became something else
+-- is dropped; whatever else is damaged stops the call.
+local function write_or_restore(q, batch, f, now, parked)
+  while true do
+    local ok, err = pcall(write_outcomes, q, batch, f, now, parked)
+    if ok then
+      return
+    end
+    if call('TYPE', batch.keys[f.at]).ok == 'hash' then
+      restore(q, batch, f)
+      error(err, 0)
+    end
+    batch.codes[f.at] = GONE
+    f.at = f.at + 1
   end
 end
 
@@ -353,22 +409,19 @@ local function settle(q, now, count, parked, points)
   check_children(batch)
   prepare(q, batch, now)
   release_leases(q, batch)
-  local f, codes = new_finishes(), batch.codes
-  local well = true
+  local f = new_finishes()
+  write_or_restore(q, batch, f, now, parked)
+  local ok, err = pcall(conclude, q, f, now, points)
+  if not ok then
+    restore(q, batch, f)
+    error(err, 0)
+  end
   for i = 1, count do
-    if codes[i] == OK then
-      local kind = batch.kinds[i]
-      if kind.finishes then
-        finish(q, kind, batch.keys[i], batch.at[i], f, now)
-      else
-        apply(q, kind, batch.keys[i], batch.at[i], now, parked)
-      end
-    else
-      well = false
+    if batch.codes[i] ~= OK then
+      return table.concat(batch.codes, ',')
     end
   end
-  conclude(q, f, now, points)
-  return well and '' or table.concat(codes, ',')
+  return ''
 end
 
 -- drained_event says that nothing is left to do.

@@ -13,7 +13,7 @@ import (
 
 // Leases and scans short enough to watch them end.
 const (
-	shortLease = 800 * time.Millisecond
+	shortLease = 1200 * time.Millisecond
 	shortScan  = 200 * time.Millisecond
 )
 

@@ -127,7 +127,7 @@ func TestCheck19_ABareNumberIsAFixedBackoff(t *testing.T) {
 }
 
 func TestCheck20_APermanentErrorFailsAtOnce(t *testing.T) {
-	forVersions(t, fast, func(t *testing.T, l *lab) {
+	forVersions(t, fast, func(_ *testing.T, l *lab) {
 		id := l.Queue("mail").Add("send", node.Opts{}, node.Opts{"attempts": 5}).ID
 		l.work(work{handlers: handlers{"send": fails(domain.Permanent(errBusy))}})
 		l.awaitIn("failed", id)

@@ -33,7 +33,7 @@ type Pair struct {
 }
 
 // Subject says whom a certificate is for. The zero value is a client whose
-// certificate is valid from an hour ago for a day.
+// certificate is valid from an hour ago for 30 days.
 type Subject struct {
 	// Names are host names and addresses.
 	Names []string
@@ -95,7 +95,7 @@ func certificate(subject Subject) *x509.Certificate {
 	now := time.Now()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(now.UnixNano()), Subject: pkix.Name{CommonName: "takt test subject"},
-		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour),
+		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(0, 0, 30),
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
 	if !subject.NotBefore.IsZero() {

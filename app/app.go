@@ -194,10 +194,6 @@ func (a *App) Hurry() {
 	a.engine.runner.Hurry()
 }
 
-func hookStores(lifecycle fx.Lifecycle, open *stores) {
-	lifecycle.Append(fx.StopHook(open.close))
-}
-
 func hookEngine(lifecycle fx.Lifecycle, e *engine) {
 	lifecycle.Append(fx.Hook{
 		OnStart: e.start,

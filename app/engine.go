@@ -2,70 +2,13 @@ package app
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
 
 	"github.com/taktwork/takt/adapters/cron"
-	"github.com/taktwork/takt/adapters/inmemqueue"
-	"github.com/taktwork/takt/app/config"
-	"github.com/taktwork/takt/core/domain"
-	"github.com/taktwork/takt/core/ports"
 	"github.com/taktwork/takt/core/runner"
 )
-
-// stores are the adapters that hold state.
-type stores struct {
-	ledger     ports.Ledger
-	switches   ports.ScheduleSwitch
-	dispatcher ports.Dispatcher
-	runs       ports.RunStore
-	enqueuer   ports.Enqueuer
-	// inspector and consumers are nil without queueing.
-	inspector ports.Inspector
-	consumers ports.OpenConsumer
-	// remaining counts the unfinished jobs that end with the process.
-	remaining func() map[domain.QueueName]int
-	close     func() error
-}
-
-// openStores opens the adapters that the settings name.
-func openStores(s Settings) (*stores, error) {
-	ledger := inmemqueue.NewLedger(inmemqueue.LedgerConfig{Namespace: s.Namespace, Now: s.Now})
-	open := &stores{
-		ledger: ledger, switches: ledger,
-		runs:      inmemqueue.NewRunStore(s.HistorySize),
-		remaining: func() map[domain.QueueName]int { return nil },
-		close:     func() error { return nil },
-	}
-	switch s.Backend {
-	case config.BackendMemory:
-		queues := inmemqueue.New(inmemqueue.Config{
-			MaxJobs: s.MemoryMaxJobs, MaxBytes: s.MemoryMaxBytes, MaxPayload: s.MaxPayload,
-		})
-		open.enqueuer, open.inspector, open.consumers = queues, queues, queues.OpenConsumer
-		open.remaining, open.close = queues.Remaining, queues.Close
-	case config.BackendNone:
-		open.enqueuer = noQueue{}
-	case config.BackendUnset, config.BackendRedis:
-		return nil, fmt.Errorf("queue backend %q: %w", s.Backend, errors.ErrUnsupported)
-	}
-	lease := s.Timing.ClaimLease
-	setDefault(&lease, defaultClaimLease)
-	open.dispatcher = runner.NewDispatcher(ledger, open.enqueuer, s.Namespace, lease)
-	return open, nil
-}
-
-const defaultClaimLease = 15 * time.Second
-
-// noQueue refuses every job.
-type noQueue struct{}
-
-func (noQueue) Enqueue(context.Context, ...domain.NewJob) ([]domain.EnqueueResult, error) {
-	return nil, fmt.Errorf("enqueue: %w", ErrQueueingOff)
-}
 
 // engine is the assembled worker.
 type engine struct {
@@ -160,11 +103,16 @@ func (e *engine) announceJobs(ctx context.Context) {
 // announceReady is what a worker says when it ticks and works its queues.
 func (e *engine) announceReady(ctx context.Context, took time.Duration) {
 	health := e.runner.Health()
-	e.log.InfoContext(ctx, "worker ready",
+	attrs := []any{
 		"replica", e.settings.Replica, "namespace", e.settings.Namespace,
 		"backend", string(e.settings.Backend), "ledger_scope", string(health.Scope),
 		"timezone", e.settings.Timezone, "jobs", len(e.registry.jobs), "queues", len(health.Queues),
-		"duration_ms", float64(took.Microseconds())/1000)
+		"duration_ms", float64(took.Microseconds()) / 1000,
+	}
+	if e.settings.usesRedis() {
+		attrs = append(attrs, "redis", e.settings.Redis.String())
+	}
+	e.log.InfoContext(ctx, "worker ready", attrs...)
 }
 
 func describeJob(job *JobInfo) []any {

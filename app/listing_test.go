@@ -129,7 +129,7 @@ func TestTheSettingsOfTheConfigurationAreTheDefaultsOfTheReferencesApplication(t
 	want := app.Settings{
 		Namespace: "default", Instance: "7", Timezone: got.Timezone,
 		Jobs:    app.JobDefaults{Retries: 1, RetryDelay: 5 * time.Second},
-		Backend: config.BackendMemory, DefaultQueue: "worker-default", Concurrency: 10, Unknown: runner.UnknownPark,
+		Backend: config.BackendMemory, Ledger: config.LedgerMemory, QueuePrefix: "bull", DefaultQueue: "worker-default", Concurrency: 10, Unknown: runner.UnknownPark,
 		MaxPayload: got.MaxPayload, MemoryMaxJobs: 100_000, MemoryMaxBytes: got.MemoryMaxBytes, ShutdownTimeout: 25 * time.Second,
 	}
 	ignoreFuncs := cmp.FilterValues(func(a, b func() time.Time) bool { return a == nil && b == nil }, cmp.Ignore())

@@ -126,8 +126,10 @@ func TestStrictQueuesRefuseTargetsWithoutQueues(t *testing.T) {
 }
 
 func TestABackendThatIsNotCarriedIsAnError(t *testing.T) {
-	if _, err := app.New(app.Settings{Backend: config.BackendRedis}, (&logbook{}).logger()); !errors.Is(err, errors.ErrUnsupported) {
-		t.Errorf("New = %v, want %v", err, errors.ErrUnsupported)
+	for _, settings := range []app.Settings{{Backend: "rabbit"}, {Ledger: config.LedgerSQL}, {Ledger: "paper"}} {
+		if _, err := app.New(settings, (&logbook{}).logger()); !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("New(%q, %q) = %v, want %v", settings.Backend, settings.Ledger, err, errors.ErrUnsupported)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/taktwork/takt/adapters/redisqueue"
 	"github.com/taktwork/takt/app/config"
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/runner"
@@ -34,6 +35,17 @@ type Settings struct {
 
 	// Backend is where queues live; default memory.
 	Backend config.Backend
+	// Ledger is where claims are kept; default Redis if the queues are there,
+	// else memory.
+	Ledger config.Ledger
+	// Redis is the connection, for queues or the ledger in Redis. It is used as
+	// it is: no variable changes it.
+	Redis redisqueue.Connection
+	// QueuePrefix is BullMQ's prefix of keys in Redis; default "bull".
+	QueuePrefix string
+	// BullMQProfile is the BullMQ of Node programs on the same queues; unset it
+	// is what the latest of them left on the queue, else version 5.
+	BullMQProfile config.Profile
 	// DefaultQueue is the queue of jobs and handlers that name none; default
 	// "default".
 	DefaultQueue string
@@ -82,6 +94,10 @@ type JobDefaults struct {
 
 // SettingsFrom returns the settings of a configuration.
 func SettingsFrom(c *config.Config) Settings {
+	profile := c.Queue.Profile
+	if c.Origin("WORKER_BULLMQ_PROFILE").Kind == config.FromDefault {
+		profile = ""
+	}
 	return Settings{
 		Namespace: c.Process.Namespace, Instance: c.Process.Instance, DeployID: c.Process.DeployID,
 		SchedulerDisabled: !c.Scheduler.Enabled, Timezone: c.Scheduler.Timezone,
@@ -90,12 +106,18 @@ func SettingsFrom(c *config.Config) Settings {
 			Disabled: !c.Jobs.Enabled, AllowOverlap: !c.Jobs.PreventOverlap, Retries: c.Jobs.Retries,
 			RetryDelay: c.Jobs.RetryDelay, Timeout: c.Jobs.Timeout, MaxJitter: c.Jobs.MaxRandomDelay,
 		},
-		Backend: c.Queue.Backend, DefaultQueue: c.Queue.Default, Queues: c.Queue.Extra,
+		Backend: c.Queue.Backend, Ledger: c.Queue.Ledger, Redis: connectionFrom(c),
+		QueuePrefix: c.Queue.Prefix, BullMQProfile: profile, DefaultQueue: c.Queue.Default, Queues: c.Queue.Extra,
 		StrictQueues: c.Queue.Strict, Concurrency: c.Queue.Concurrency,
 		Unknown: runner.UnknownPolicy(c.Queue.UnknownJobs), MaxPayload: int(c.Queue.MaxPayload),
 		MemoryMaxJobs: c.Queue.MemoryMaxJobs, MemoryMaxBytes: int(c.Queue.MemoryMaxBytes),
 		ShutdownTimeout: c.Process.ShutdownTimeout, StateDir: c.Process.StateDir,
 	}
+}
+
+func connectionFrom(c *config.Config) redisqueue.Connection {
+	redis, _ := c.Redis()
+	return redisqueue.Connection(redis)
 }
 
 const (
@@ -113,6 +135,12 @@ func (s Settings) withDefaults() Settings {
 	setDefault(&s.Replica, newReplica(s.Instance))
 	setDefault(&s.Timezone, "UTC")
 	setDefault(&s.Backend, config.BackendMemory)
+	if s.Ledger == "" || s.Ledger == config.LedgerAuto {
+		s.Ledger = config.LedgerMemory
+		if s.Backend == config.BackendRedis {
+			s.Ledger = config.LedgerRedis
+		}
+	}
 	setDefault(&s.DefaultQueue, "default")
 	setDefault(&s.Concurrency, defaultConcurrency)
 	setDefault(&s.Unknown, runner.UnknownPark)
@@ -140,11 +168,18 @@ func setDefault[T comparable](value *T, fallback T) {
 // Queueing reports whether jobs can be enqueued at all.
 func (s Settings) Queueing() bool { return s.Backend != config.BackendNone }
 
+func (s Settings) usesRedis() bool {
+	return s.Backend == config.BackendRedis || s.Ledger == config.LedgerRedis
+}
+
 // checkSettings reports settings that no worker can work with.
 func (r *registry) checkSettings() {
 	s := r.settings
 	if _, err := r.crons.Cron("* * * * *", s.Timezone); err != nil {
 		r.problem("settings: timezone %s: %s", domain.Quote(s.Timezone), err)
+	}
+	if err := checkRedis(s); err != nil {
+		r.problem("settings: %s", err)
 	}
 	for _, least := range []struct {
 		name  string

@@ -24,6 +24,7 @@ func TestSettingsTakeEachFieldOfTheConfiguration(t *testing.T) {
 		},
 		Queue: config.Queue{
 			Default: "main", Extra: []string{"mail", "post"}, Backend: config.BackendNone, Strict: true, UnknownJobs: config.UnknownFail,
+			Ledger: config.LedgerRedis, Prefix: "{shop}",
 			Concurrency: 6, MaxPayload: 7, MemoryMaxJobs: 8, MemoryMaxBytes: 9,
 		},
 		Process: config.Process{Namespace: "shop", StateDir: "/run/shop", Instance: "blue", DeployID: "v1", ShutdownTimeout: 10 * time.Second},
@@ -32,7 +33,7 @@ func TestSettingsTakeEachFieldOfTheConfiguration(t *testing.T) {
 	want := app.Settings{
 		Namespace: "shop", Instance: "blue", DeployID: "v1", Timezone: "Europe/Berlin",
 		Jobs:    app.JobDefaults{Retries: 2, RetryDelay: 3 * time.Second, Timeout: 4 * time.Second, MaxJitter: 5 * time.Second},
-		Backend: config.BackendNone, DefaultQueue: "main", Queues: []string{"mail", "post"}, StrictQueues: true,
+		Backend: config.BackendNone, Ledger: config.LedgerRedis, QueuePrefix: "{shop}", DefaultQueue: "main", Queues: []string{"mail", "post"}, StrictQueues: true,
 		Concurrency: 6, Unknown: runner.UnknownFail, MaxPayload: 7, MemoryMaxJobs: 8, MemoryMaxBytes: 9,
 		ShutdownTimeout: 10 * time.Second, StateDir: "/run/shop",
 	}
@@ -40,6 +41,26 @@ func TestSettingsTakeEachFieldOfTheConfiguration(t *testing.T) {
 	wantSettings(t, app.SettingsFrom(&config.Config{}), app.Settings{
 		SchedulerDisabled: true, SilentRegistration: true, Jobs: app.JobDefaults{Disabled: true, AllowOverlap: true},
 	})
+}
+
+func TestSettingsTakeTheConnectionOfTheConfiguration(t *testing.T) {
+	for profile, want := range map[string]config.Profile{"": "", "v5": config.ProfileV5, "v6": config.ProfileV6} {
+		loaded, report := config.Load(config.Source{Environ: []string{
+			"REDIS_ENABLED=true", "REDIS_URL=rediss://user:secret@redis.example:1/2", "WORKER_BULLMQ_PROFILE=" + profile,
+		}})
+		if err := report.Err(); err != nil {
+			t.Fatal(err)
+		}
+		got := app.SettingsFrom(loaded)
+		if got.Backend != config.BackendRedis || got.Ledger != config.LedgerRedis || got.BullMQProfile != want {
+			t.Errorf("backend %q, ledger %q, profile %q; want redis, redis and %q", got.Backend, got.Ledger, got.BullMQProfile, want)
+		}
+		redis := got.Redis
+		if redis.String() != "rediss://redis.example:1/2" || redis.Username != "user" || redis.Password.Reveal() != "secret" ||
+			redis.TLS.ServerName != "redis.example" {
+			t.Errorf("Redis = %+v, want that of REDIS_URL", redis)
+		}
+	}
 }
 
 func wantSettings(t *testing.T, got, want app.Settings) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/taktwork/takt/adapters/redisqueue"
 	"github.com/taktwork/takt/app"
 	"github.com/taktwork/takt/app/config"
 )
@@ -12,13 +13,18 @@ import (
 func (s *session) banner(loaded *config.Config, jobs []app.JobInfo) string {
 	var b strings.Builder
 	b.WriteString("Takt worker " + printable(s.build.version()) + "\n\n")
-	table(&b, [][]string{
+	about := [][]string{
 		{"  namespace", loaded.Process.Namespace + ", instance " + printable(loaded.Process.Instance)},
 		{"  queues", describeBackend(loaded)},
 		{"  ledger", describeLedger(loaded)},
-		{"  zone", loaded.Scheduler.Timezone + " (" + zoneOrigin(loaded) + ")"},
-		{"  socket", printable(loaded.Process.StateDir) + " (WORKER_STATE_DIR)"},
-	})
+	}
+	if redis, ok := loaded.Redis(); ok {
+		about = append(about, []string{"  redis", printable(redisqueue.Connection(redis).String())})
+	}
+	table(&b, append(about,
+		[]string{"  zone", loaded.Scheduler.Timezone + " (" + zoneOrigin(loaded) + ")"},
+		[]string{"  socket", printable(loaded.Process.StateDir) + " (WORKER_STATE_DIR)"},
+	))
 	b.WriteString("\n" + describeSchedule(loaded, jobs) + "\n")
 	rows := make([][]string, len(jobs))
 	for i := range jobs {
@@ -50,7 +56,9 @@ func describeBackend(loaded *config.Config) string {
 		return "memory: jobs end with this process"
 	case config.BackendNone:
 		return "none: scheduled jobs run inline"
-	case config.BackendRedis, config.BackendUnset:
+	case config.BackendRedis:
+		return "redis: jobs are shared with every program that knows the prefix " + loaded.Queue.Prefix
+	case config.BackendUnset:
 	}
 	return string(loaded.Queue.Backend)
 }

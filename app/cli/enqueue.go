@@ -11,7 +11,6 @@ import (
 
 	"github.com/taktwork/takt/app"
 	"github.com/taktwork/takt/app/config"
-	"github.com/taktwork/takt/app/control"
 	"github.com/taktwork/takt/core/domain"
 )
 
@@ -35,8 +34,9 @@ func (s *session) enqueueCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "enqueue QUEUE NAME | enqueue -",
 		Short: "Put a job on a queue, or many from stdin",
-		Long: `Puts a job on a queue of the running worker, which need not be one that it works. The
-payload is a JSON value; with --data - it is read from stdin.
+		Long: `Puts a job on a queue, which need not be one that a worker of this host works. In Redis
+no worker need run at all; in memory the running worker is asked. The payload is a JSON
+value; with --data - it is read from stdin.
 
 "enqueue -" reads one job a line from stdin, with the names of the flags as keys:
 
@@ -96,6 +96,9 @@ type enqueueCall struct {
 
 func (s *session) enqueue(ctx context.Context, cmd *cobra.Command, call enqueueCall) error {
 	loaded, report, err := s.loadClient()
+	if loaded != nil && loaded.Queue.Backend == config.BackendRedis {
+		loaded, report, err = s.loadRedis()
+	}
 	if err != nil {
 		return err
 	}
@@ -113,11 +116,12 @@ func (s *session) enqueue(ctx context.Context, cmd *cobra.Command, call enqueueC
 	if err != nil {
 		return err
 	}
-	worker, err := s.worker(loaded, call.flags.instance)
+	door, err := s.openDoor(ctx, loaded, call.flags.instance)
 	if err != nil {
 		return err
 	}
-	answers, err := send(ctx, worker, jobs)
+	answers, err := send(ctx, door, jobs)
+	err = errors.Join(err, door.close())
 	if printErr := s.printAnswers(answers, call.flags.asJSON); printErr != nil {
 		return printErr
 	}
@@ -155,57 +159,6 @@ func (c *enqueueCall) job(input io.Reader, limit int64) ([]domain.NewJob, error)
 		return nil, &exitError{code: ExitBadData, err: err}
 	}
 	return []domain.NewJob{job}, nil
-}
-
-// A call carries at most so much, well below what a request may have.
-const (
-	batchJobs  = 100
-	batchBytes = 1 << 20
-)
-
-// answer is what became of a job, as JSON.
-type answer struct {
-	Queue  string `json:"queue"`
-	Name   string `json:"name"`
-	ID     string `json:"id"`
-	Status string `json:"status"`
-	Note   string `json:"note,omitempty"`
-}
-
-// send enqueues the jobs in their order, a batch at a time. With an error it
-// returns the answers of the batches before.
-func send(ctx context.Context, worker control.Instance, jobs []domain.NewJob) ([]answer, error) {
-	answers := make([]answer, 0, len(jobs))
-	for len(jobs) > 0 {
-		n, bytes := 0, 0
-		var request app.EnqueueRequest
-		for n < len(jobs) && n < batchJobs && (n == 0 || bytes+len(jobs[n].Data) <= batchBytes) {
-			request.Jobs = append(request.Jobs, wire(&jobs[n]))
-			bytes += len(jobs[n].Data)
-			n++
-		}
-		var reply app.EnqueueReply
-		if err := call(ctx, worker, question{method: app.MethodEnqueue, params: request}, &reply); err != nil {
-			return answers, err
-		}
-		if len(reply.Results) != n {
-			return answers, errors.New("the worker answered for another number of jobs than it was sent")
-		}
-		for i, result := range reply.Results {
-			answers = append(answers, answer{Queue: request.Jobs[i].Queue, Name: request.Jobs[i].Name, ID: result.ID, Status: result.Status, Note: result.Note})
-		}
-		jobs = jobs[n:]
-	}
-	return answers, nil
-}
-
-func wire(job *domain.NewJob) app.EnqueueJob {
-	o := job.Options
-	return app.EnqueueJob{
-		Queue: string(job.Queue), Name: job.Name, Data: job.Data, ID: string(o.ID), DelayMS: o.Delay.Milliseconds(),
-		Priority: o.Priority, LIFO: o.LIFO, Attempts: o.Attempts,
-		Backoff: string(o.Backoff.Kind), BackoffMS: o.Backoff.Delay.Milliseconds(),
-	}
 }
 
 func (s *session) printAnswers(answers []answer, asJSON bool) error {

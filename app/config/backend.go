@@ -7,7 +7,7 @@ type Backend string
 const (
 	// BackendUnset leaves the choice to the switches.
 	BackendUnset Backend = ""
-	// BackendRedis is Redis; this build does not carry it.
+	// BackendRedis is Redis, in BullMQ's layout.
 	BackendRedis Backend = "redis"
 	// BackendMemory is this process: jobs end with it.
 	BackendMemory Backend = "memory"
@@ -24,7 +24,7 @@ const (
 	LedgerAuto Ledger = "auto"
 	// LedgerMemory is this process: its scope is the process.
 	LedgerMemory Ledger = "memory"
-	// LedgerRedis is Redis; this build does not carry it.
+	// LedgerRedis is Redis: workers share their runs.
 	LedgerRedis Ledger = "redis"
 	// LedgerSQL is the database; this build does not carry it.
 	LedgerSQL Ledger = "sql"

@@ -19,7 +19,16 @@ type Config struct {
 	// Log says what is logged.
 	Log Log
 
+	redis   *Redis
 	entries []Entry
+}
+
+// Redis returns the connection to Redis, and whether anything uses it.
+func (c *Config) Redis() (Redis, bool) {
+	if c.redis == nil {
+		return Redis{}, false
+	}
+	return *c.redis, true
 }
 
 // Scheduler is the part that makes ticks.
@@ -59,12 +68,15 @@ type Queue struct {
 	Default string `env:"WORKER_DEFAULT_QUEUE"`
 	// Extra are further queues to declare, in the order given, each once.
 	Extra []string `env:"WORKER_QUEUES"`
-	// Backend is where jobs wait, after the switches were weighed: this build
-	// carries BackendMemory and BackendNone.
+	// Backend is where jobs wait, after the switches were weighed; never
+	// BackendUnset.
 	Backend Backend `env:"WORKER_QUEUE_BACKEND"`
-	// Ledger is where claims are kept, never LedgerAuto: this build carries
-	// LedgerMemory.
+	// Ledger is where claims are kept: LedgerMemory or LedgerRedis.
 	Ledger Ledger `env:"WORKER_LEDGER"`
+	// Prefix is BullMQ's prefix of keys.
+	Prefix string `env:"WORKER_QUEUE_PREFIX"`
+	// Profile is the BullMQ of the Node programs that share the queues.
+	Profile Profile `env:"WORKER_BULLMQ_PROFILE"`
 	// Strict makes a scheduled job with a queue target a start error while
 	// queueing is off.
 	Strict bool `env:"WORKER_STRICT_QUEUES"`
@@ -122,6 +134,7 @@ const (
 type decoded struct {
 	Config   Config
 	Switches switches
+	Redis    redisParts
 }
 
 // switches are read, weighed and not kept.

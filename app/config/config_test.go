@@ -46,7 +46,7 @@ func TestAnEmptyEnvironmentGivesTheDefaults(t *testing.T) {
 		Jobs: config.JobDefaults{Enabled: true, PreventOverlap: true, Retries: 1, RetryDelay: 5 * time.Second},
 		Queue: config.Queue{
 			Default: "worker-default", Backend: config.BackendMemory, Ledger: config.LedgerMemory,
-			UnknownJobs: config.UnknownPark, Concurrency: 10,
+			Prefix: "bull", Profile: config.ProfileV5, UnknownJobs: config.UnknownPark, Concurrency: 10,
 			MaxPayload: 256 << 10, MemoryMaxJobs: 100_000, MemoryMaxBytes: 64 << 20,
 		},
 		Process: config.Process{
@@ -73,6 +73,7 @@ func TestEveryVariableReachesItsField(t *testing.T) {
 		"WORKER_QUEUE_BACKEND=None", "WORKER_LEDGER=memory", "WORKER_DEFAULT_QUEUE=main", "WORKER_QUEUES=mail, reports",
 		"WORKER_STRICT_QUEUES=on", "WORKER_UNKNOWN_JOBS=fail", "WORKER_CONCURRENCY=10000", "WORKER_MAX_PAYLOAD=5MiB",
 		"WORKER_MEMORY_MAX_JOBS=5", "WORKER_MEMORY_MAX_BYTES=1GiB",
+		"WORKER_QUEUE_PREFIX={shop}", "WORKER_BULLMQ_PROFILE=V6",
 		"WORKER_NAMESPACE=shop-1", "WORKER_STATE_DIR=/run/takt/", "WORKER_INSTANCE=blue", "WORKER_DEPLOY_ID=v1.2",
 		"WORKER_START_TIMEOUT=2m", "WORKER_SHUTDOWN_TIMEOUT=10m", "LOG_LEVEL=DEBUG",
 	))
@@ -83,7 +84,7 @@ func TestEveryVariableReachesItsField(t *testing.T) {
 		},
 		Queue: config.Queue{
 			Default: "main", Extra: []string{"mail", "reports"}, Backend: config.BackendNone, Ledger: config.LedgerMemory,
-			Strict: true, UnknownJobs: config.UnknownFail, Concurrency: 10_000,
+			Prefix: "{shop}", Profile: config.ProfileV6, Strict: true, UnknownJobs: config.UnknownFail, Concurrency: 10_000,
 			MaxPayload: 5 << 20, MemoryMaxJobs: 5, MemoryMaxBytes: 1 << 30,
 		},
 		Process: config.Process{
@@ -115,6 +116,11 @@ func taggedNames(of reflect.Type) []string {
 
 func TestTheTableHasEveryFieldOnce(t *testing.T) {
 	seen := map[string]int{"WORKER_QUEUE_ENABLED": 1, "REDIS_ENABLED": 1, "WORKER_DOTENV_OVERRIDE": 1} // decide others
+	for _, part := range []string{
+		"URL", "HOST", "PORT", "USER", "PASSWORD", "TLS", "REQUIRE_TLS", "CA_CERT", "CERT", "KEY", "SERVER_NAME",
+	} {
+		seen["REDIS_"+part]++ // make the connection
+	}
 	for _, name := range taggedNames(reflect.TypeFor[config.Config]()) {
 		seen[name]++
 	}
@@ -244,7 +250,7 @@ func TestTheStateDirectoryFollowsTheRuntimeDirectory(t *testing.T) {
 	}
 }
 
-func TestTheReferencesMinimalFileRunsInMemoryWithOneWarning(t *testing.T) {
+func TestTheReferencesMinimalFileRunsOnRedis(t *testing.T) {
 	minimal, err := os.ReadFile("testdata/reference.env")
 	if err != nil {
 		t.Fatal(err)
@@ -255,12 +261,16 @@ func TestTheReferencesMinimalFileRunsInMemoryWithOneWarning(t *testing.T) {
 	if err := report.Strict().Err(); err != nil {
 		t.Fatalf("Load() = %v, want no problem", err)
 	}
-	if got.Queue.Backend != config.BackendMemory || got.Origin("WORKER_QUEUE_BACKEND").String() != ".env:10 (REDIS_ENABLED)" {
-		t.Errorf("backend = %q from %q, want memory from .env:10 (REDIS_ENABLED)",
+	if got.Queue.Backend != config.BackendRedis || got.Origin("WORKER_QUEUE_BACKEND").String() != ".env:10 (REDIS_ENABLED)" {
+		t.Errorf("backend = %q from %q, want redis from .env:10 (REDIS_ENABLED)",
 			got.Queue.Backend, got.Origin("WORKER_QUEUE_BACKEND"))
 	}
-	if len(report.Warnings) != 1 || !strings.Contains(report.Warnings[0].String(), "LOST when the worker stops") {
-		t.Errorf("warnings = %v, want one about lost jobs", report.Warnings)
+	want := config.Redis{Network: "tcp", Addr: "127.0.0.1:6379"}
+	if redis, ok := got.Redis(); !ok || !cmp.Equal(redis, want) {
+		t.Errorf("Redis() = %v, %v, want %v", redis, ok, want)
+	}
+	if len(report.Warnings) != 0 {
+		t.Errorf("warnings = %v, want none", report.Warnings)
 	}
 }
 
@@ -290,7 +300,7 @@ func TestALongCronErrorIsCut(t *testing.T) {
 }
 
 func TestStrictTurnsUnknownNamesAloneIntoProblems(t *testing.T) {
-	_, report := config.Load(source(t, "WORKER_TIMZONE=UTC", "REDIS_ENABLED=true"))
+	_, report := config.Load(source(t, "WORKER_TIMZONE=UTC", "TZ=Mars/Base"))
 	strict := report.Strict()
 	if len(report.Problems) != 0 || len(report.Warnings) != 2 {
 		t.Fatalf("%d problems and %d warnings, want 0 and 2", len(report.Problems), len(report.Warnings))

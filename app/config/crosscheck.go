@@ -16,6 +16,7 @@ const socketPathLimit = 104
 func (l *loader) crossCheck(target *decoded) {
 	l.resolveBackend(target)
 	l.resolveLedger(target)
+	l.resolveRedis(target)
 	l.checkHeartbeatCron(target.Config.Scheduler)
 	l.checkPayload(target.Config.Queue)
 	l.checkSocketPath(target.Config.Process)
@@ -33,18 +34,6 @@ func (l *loader) resolveBackend(target *decoded) {
 	backend, contradictions := wish.Resolve()
 	for _, pair := range contradictions {
 		l.contradict(pair)
-	}
-	if wish.Backend == BackendRedis {
-		l.lack(nameQueueBackend, string(BackendRedis), string(BackendMemory), string(BackendNone))
-	}
-	if wish.Backend == BackendUnset && backend == BackendRedis {
-		backend = BackendMemory
-		l.warnings = append(l.warnings, Problem{
-			Variable: nameRedisEnabled,
-			Origin:   l.values[nameRedisEnabled].origin,
-			What: "this build has no Redis queues: jobs are kept in the memory of this worker, " +
-				"are not shared with any other process, and are LOST when the worker stops",
-		})
 	}
 	queue.Backend = backend
 	l.explainBackend(wish, backend)
@@ -77,10 +66,21 @@ func (l *loader) switchOf(name string, on bool) Switch {
 
 func (l *loader) resolveLedger(target *decoded) {
 	queue := &target.Config.Queue
-	if queue.Ledger == LedgerRedis || queue.Ledger == LedgerSQL {
-		l.lack(nameLedger, string(queue.Ledger), string(LedgerAuto), string(LedgerMemory))
+	switch queue.Ledger {
+	case LedgerSQL:
+		l.lack(nameLedger, string(LedgerSQL), string(LedgerAuto), string(LedgerMemory), string(LedgerRedis))
+		queue.Ledger = LedgerMemory
+	case LedgerAuto:
+		queue.Ledger = LedgerMemory
+		if queue.Backend == BackendRedis {
+			queue.Ledger = LedgerRedis
+		}
+	case LedgerRedis:
+		if l.switchOf(nameRedisEnabled, target.Switches.RedisEnabled) == SwitchOff {
+			l.contradict(Contradiction{Variable: nameLedger, Value: string(LedgerRedis), Other: nameRedisEnabled, OtherValue: "false"})
+		}
+	case LedgerMemory:
 	}
-	queue.Ledger = LedgerMemory
 }
 
 // lack reports a value that this build does not carry, and those it does.
@@ -100,7 +100,7 @@ func (l *loader) checkHeartbeatCron(scheduler Scheduler) {
 }
 
 func (l *loader) checkPayload(queue Queue) {
-	if l.anyBad(nameMaxPayload, nameMemoryBytes) || queue.MaxPayload <= queue.MemoryMaxBytes {
+	if queue.Backend == BackendRedis || l.anyBad(nameMaxPayload, nameMemoryBytes) || queue.MaxPayload <= queue.MemoryMaxBytes {
 		return
 	}
 	limit := bytesText(queue.MemoryMaxBytes)

@@ -25,6 +25,9 @@ func (l *loader) defaultOf(name string) (string, Origin) {
 	if empty, ok := l.places.find(name); ok && origin.Via == "" {
 		origin.Via = "empty in " + empty.origin.String()
 	}
+	if left, ok := l.places.leftOut(name); ok {
+		origin.Via = "not from " + left.origin.String() + ", for Redis is set elsewhere"
+	}
 	return text, origin
 }
 

@@ -72,7 +72,9 @@ func (l *loader) settle(name, text string) {
 func (l *loader) entry(variable Variable) Entry {
 	found := l.values[variable.Name]
 	text := found.text
-	switch display := variable.rule.display; {
+	switch display, redact := variable.rule.display, variable.rule.redact; {
+	case variable.Secret && text != "" && redact != nil:
+		text = redact(text)
 	case variable.Secret && text != "":
 		text = mask
 	case display != nil:

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,15 +56,16 @@ func inRange(t *testing.T, c *config.Config) {
 		"max random delay": c.Jobs.MaxRandomDelay >= 0 && c.Jobs.MaxRandomDelay <= 24*time.Hour,
 		"shutdown timeout": c.Process.ShutdownTimeout >= time.Second && c.Process.ShutdownTimeout <= 10*time.Minute,
 		"start timeout":    c.Process.StartTimeout >= time.Second && c.Process.StartTimeout <= time.Hour,
-		"payload":          c.Queue.MaxPayload >= 1<<10 && c.Queue.MaxPayload <= min(5<<20, c.Queue.MemoryMaxBytes),
-		"memory jobs":      c.Queue.MemoryMaxJobs >= 1,
-		"queue":            queueLike(c.Queue.Default),
-		"backend":          c.Queue.Backend == config.BackendMemory || c.Queue.Backend == config.BackendNone,
-		"ledger":           c.Queue.Ledger == config.LedgerMemory,
-		"unknown jobs":     c.Queue.UnknownJobs == config.UnknownPark || c.Queue.UnknownJobs == config.UnknownFail,
-		"namespace":        c.Process.Namespace != "" && strings.Trim(c.Process.Namespace, "abcdefghijklmnopqrstuvwxyz0123456789-") == "",
-		"instance":         c.Process.Instance != "" && !strings.ContainsAny(c.Process.Instance, "/\\\x00"),
-		"state directory":  strings.HasPrefix(c.Process.StateDir, "/") && !strings.Contains(c.Process.StateDir, ".."+"/"),
+		"payload": c.Queue.MaxPayload >= 1<<10 && c.Queue.MaxPayload <= 5<<20 &&
+			(c.Queue.Backend == config.BackendRedis || c.Queue.MaxPayload <= c.Queue.MemoryMaxBytes),
+		"memory jobs":     c.Queue.MemoryMaxJobs >= 1,
+		"queue":           queueLike(c.Queue.Default),
+		"backend":         slices.Contains([]config.Backend{config.BackendRedis, config.BackendMemory, config.BackendNone}, c.Queue.Backend),
+		"ledger":          c.Queue.Ledger == config.LedgerMemory || c.Queue.Ledger == config.LedgerRedis,
+		"unknown jobs":    c.Queue.UnknownJobs == config.UnknownPark || c.Queue.UnknownJobs == config.UnknownFail,
+		"namespace":       c.Process.Namespace != "" && strings.Trim(c.Process.Namespace, "abcdefghijklmnopqrstuvwxyz0123456789-") == "",
+		"instance":        c.Process.Instance != "" && !strings.ContainsAny(c.Process.Instance, "/\\\x00"),
+		"state directory": strings.HasPrefix(c.Process.StateDir, "/") && !strings.Contains(c.Process.StateDir, ".."+"/"),
 	} {
 		if !good {
 			t.Errorf("%s is out of range in %+v", what, c)

@@ -21,9 +21,9 @@ func WithCronCheck(check CronCheck) Option {
 }
 
 // Load reads and checks everything. The configuration is nil if the report has
-// a problem, and usable otherwise. Load reads the two files of the source and
-// nothing else; it blocks on no pipe and changes nothing. For equal sources the
-// report is equal.
+// a problem, and usable otherwise. Load reads the two files of the source, and
+// those of certificates if it needs them, and nothing else; it blocks on no
+// pipe and changes nothing. For equal sources and files the report is equal.
 func Load(source Source, options ...Option) (*Config, Report) {
 	loaded, report := read(source, options)
 	if len(report.Problems) > 0 {

@@ -72,7 +72,8 @@ var mistakes = []struct {
 	{name: "contradictions", environ: []string{
 		"WORKER_QUEUE_BACKEND=redis", "WORKER_QUEUE_ENABLED=false", "REDIS_ENABLED=false",
 	}},
-	{name: "not_carried", environ: []string{"WORKER_QUEUE_BACKEND=redis", "WORKER_LEDGER=sql"}},
+	{name: "ledger_contradiction", environ: []string{"WORKER_LEDGER=redis", "REDIS_ENABLED=no"}},
+	{name: "not_carried", environ: []string{"WORKER_LEDGER=sql"}},
 	{name: "payload_larger_than_queue", environ: []string{"WORKER_MAX_PAYLOAD=1MiB", "WORKER_MEMORY_MAX_BYTES=64KiB"}},
 	{name: "dotenv_value", base: "# comment\nWORKER_CONCURRENCY=\"many\"\n"},
 	{name: "dotenv_syntax", base: "geheim\nA='x' geheim\nB=geh\x00eim\nC=\"ge\x00heim\"\n=geheim\nD=\"geheim\nE=1\n"},

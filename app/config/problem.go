@@ -103,7 +103,7 @@ func (e *InvalidError) Error() string {
 // looks like an address with a password in it is masked: it may have been put
 // into the wrong variable.
 func quoted(value string) string {
-	if strings.Contains(value, "://") && strings.Contains(value, "@") {
+	if before, _, found := strings.Cut(value, "@"); found && strings.Contains(before, ":") {
 		return mask
 	}
 	whole := strconv.Quote(value)

@@ -17,6 +17,8 @@ type rule struct {
 	canonical func(value string) (string, error)
 	// display is the canonical spelling as people read it; nil means as it is.
 	display func(canonical string) string
+	// redact is what may be shown of a secret; nil means nothing.
+	redact func(canonical string) string
 }
 
 var errBlank = errors.New("blank before or after the value")

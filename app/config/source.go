@@ -2,7 +2,9 @@ package config
 
 import (
 	"os"
+	"slices"
 	"strings"
+	"time"
 )
 
 // The files, from the working directory.
@@ -22,6 +24,8 @@ type Source struct {
 	PID int
 	// UID is the user id, part of the default of WORKER_STATE_DIR.
 	UID int
+	// Now is when certificates must be valid; zero means at the time of the check.
+	Now time.Time
 }
 
 // ProcessSource is this process: its environment, working directory and ids.
@@ -37,6 +41,20 @@ func ProcessSource() (Source, error) {
 type origins struct {
 	environment map[string]setting
 	ranked      []map[string]setting
+	// redis is the place that the group of Redis is taken from: the first that
+	// sets any of it, or the last.
+	redis int
+}
+
+func newOrigins(environment map[string]setting, ranked ...map[string]setting) origins {
+	o := origins{environment: environment, ranked: ranked, redis: len(ranked) - 1}
+	sets := func(place map[string]setting) bool {
+		return slices.ContainsFunc(redisGroup(), func(name string) bool { return place[name].value != "" })
+	}
+	if i := slices.IndexFunc(ranked, sets); i >= 0 {
+		o.redis = i
+	}
+	return o
 }
 
 // rank reads all places. The second result is what is wrong with the files.
@@ -49,28 +67,47 @@ func (s Source) rank() (origins, Report) {
 		}
 	}
 	if s.Dir == "" {
-		return origins{environment: environment, ranked: []map[string]setting{environment}}, Report{}
+		return newOrigins(environment, environment), Report{}
 	}
 	local, base := readDotenv(s.Dir, localFile), readDotenv(s.Dir, baseFile)
 	ranked := []map[string]setting{environment, local.settings, base.settings}
 	if override, _ := boolean().canonical(environment[nameDotenvOverride].value); override == "true" {
 		ranked[0], ranked[1] = ranked[1], ranked[0]
 	}
-	return origins{environment: environment, ranked: ranked}, Report{
+	return newOrigins(environment, ranked...), Report{
 		Problems: append(local.problems, base.problems...),
 		Warnings: append(local.warnings, base.warnings...),
 	}
 }
 
 // find returns the setting of the highest rank. An empty one masks the lower
-// ranks, and is found with an empty value.
+// ranks, and is found with an empty value. Of the group of Redis only one place
+// counts.
 func (o origins) find(name string) (setting, bool) {
 	if name == nameDotenvOverride {
 		found, ok := o.environment[name]
 		return found, ok
 	}
-	for _, place := range o.ranked {
+	ranked := o.ranked
+	if slices.Contains(redisGroup(), name) && len(ranked) > 0 {
+		ranked = ranked[:o.redis+1]
+	}
+	for _, place := range ranked {
 		if found, ok := place[name]; ok {
+			return found, true
+		}
+	}
+	return setting{}, false
+}
+
+// leftOut returns a setting of the group of Redis that does not count, for a
+// place of higher rank sets others.
+func (o origins) leftOut(name string) (setting, bool) {
+	if _, counts := o.find(name); counts || !slices.Contains(redisGroup(), name) {
+		return setting{}, false
+	}
+	for _, place := range o.ranked[min(o.redis+1, len(o.ranked)):] {
+		if found := place[name]; found.value != "" {
 			return found, true
 		}
 	}

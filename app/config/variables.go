@@ -51,6 +51,7 @@ func Variables() []Variable {
 	all = append(all, schedulerVariables()...)
 	all = append(all, jobVariables()...)
 	all = append(all, queueVariables()...)
+	all = append(all, redisVariables()...)
 	all = append(all, processVariables()...)
 	for i := range all {
 		all[i].Expected = all[i].rule.expected
@@ -120,22 +121,18 @@ func queueVariables() []Variable {
 	return append([]Variable{
 		{
 			Name: nameQueueBackend, Group: group,
-			Default: "none if WORKER_QUEUE_ENABLED=false, else memory", derived: true,
+			Default: "none if WORKER_QUEUE_ENABLED=false, redis if REDIS_ENABLED=true, else memory", derived: true,
 			Example: "memory", rule: choice(string(BackendRedis), string(BackendMemory), string(BackendNone)),
-			Description: "Where jobs wait. This version carries memory (jobs end with the worker) and none (scheduled jobs run inline).",
+			Description: "Where jobs wait: in Redis, in memory (jobs end with the worker), or nowhere (scheduled jobs run inline).",
 		},
 		{
 			Name: nameQueueEnabled, Group: group, Default: "true", Example: "false", rule: boolean(),
 			Description: "Queueing at all; false means the backend none.",
 		},
 		{
-			Name: nameRedisEnabled, Group: group, Default: "false", Example: "false", rule: boolean(),
-			Description: "Asks for queues in Redis. This version has none: it keeps them in memory and warns at start.",
-		},
-		{
 			Name: nameLedger, Group: group, Default: "auto", Example: "memory",
 			rule:        choice(string(LedgerAuto), string(LedgerMemory), string(LedgerRedis), string(LedgerSQL)),
-			Description: "Where the claims of runs are kept. This version carries memory, which auto means too.",
+			Description: "Where the claims of runs are kept. Workers share them in Redis alone; auto is redis for queues in Redis, else memory. This version has no sql.",
 		},
 		{
 			Name: "WORKER_DEFAULT_QUEUE", Group: group, Default: "worker-default", Example: "reports", rule: queueName(),
@@ -235,6 +232,6 @@ func queueName() rule {
 func ignoredNames() []string {
 	return []string{
 		"DB_CA_CERT", "DB_HOST", "DB_NAME", "DB_PASS", "DB_PATH", "DB_POOL_SIZE", "DB_PORT", "DB_SSL_MODE", "DB_TYPE",
-		"DB_URI", "DB_USER", "REDIS_HOST", "REDIS_PASSWORD", "REDIS_PORT", "REDIS_TLS", "REDIS_URL", "REDIS_USER",
+		"DB_URI", "DB_USER",
 	}
 }

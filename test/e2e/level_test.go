@@ -14,7 +14,7 @@ func TestTheLogHoldsTheLevelsOfTheVariable(t *testing.T) {
 		variable, sign string
 		want           []string
 	}{
-		// A worker that was configured for Redis warns; one that works says so at info, and each job at debug.
+		// A worker whose zone is odd warns; one that works says so at info, and each job at debug.
 		"default": {"LOG_LEVEL=", startup, []string{"INFO", "WARN"}},
 		"debug":   {"LOG_LEVEL=debug", "job completed", []string{"DEBUG", "INFO", "WARN"}},
 		"info":    {"LOG_LEVEL=info", startup, []string{"INFO", "WARN"}},
@@ -23,7 +23,7 @@ func TestTheLogHoldsTheLevelsOfTheVariable(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := newHost(t, c.variable, "REDIS_ENABLED=true")
+			h := newHost(t, c.variable, "TZ=Mars/Base")
 			r := h.start(t, slowBin, "run", "--log", "json")
 			if c.sign != "" {
 				r.waitFor(t, c.sign)

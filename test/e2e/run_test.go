@@ -5,11 +5,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/taktwork/takt/test/redistest"
 )
 
 func TestRunShowsBannerJobsAndHeartbeats(t *testing.T) {
@@ -236,12 +239,12 @@ func TestTheMinimalDotenvOfTheReferenceRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(h.dir, ".env"), dotenv, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	server := redistest.Start(t)
+	text := strings.Replace(string(dotenv), "REDIS_PORT=6379", "REDIS_PORT="+strconv.Itoa(server.Port), 1)
+	write(t, filepath.Join(h.dir, ".env"), text, 0o600)
 	r := h.start(t, workerBin, "run")
 	r.ready(t)
-	r.waitFor(t, "LOST when the worker stops")
+	r.waitFor(t, `"backend":"redis"`)
 	h.ask(t, workerBin, "jobs").want(t, 0, "worker-default/worker.heartbeat")
 	r.signal(t, syscall.SIGTERM)
 	r.exit(t, 0)

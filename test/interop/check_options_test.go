@@ -13,7 +13,7 @@ import (
 // producer writes, acted on by Node's worker.
 
 func TestCheck15_NodeTriesTaktsJobAsOftenAsItSays(t *testing.T) {
-	forVersions(t, fast, func(_ *testing.T, l *lab) {
+	forVersions(t, fast, func(t *testing.T, l *lab) {
 		id := l.put("send", `{}`, domain.JobOptions{Attempts: 3})
 		l.Worker("mail", node.Steps{"*": {node.Fail("busy")}})
 		l.awaitIn("failed", id)
@@ -25,14 +25,29 @@ func TestCheck15_NodeTriesTaktsJobAsOftenAsItSays(t *testing.T) {
 
 func TestCheck16_NodeWaitsBetweenTheTriesOfTaktsJob(t *testing.T) {
 	forVersions(t, full, func(t *testing.T, l *lab) {
-		for kind, want := range map[domain.BackoffKind][]int64{
-			domain.BackoffFixed: {60, 60, 60}, domain.BackoffExponential: {60, 120, 240},
+		for _, c := range []struct {
+			kind domain.BackoffKind
+			want []string
+		}{
+			{domain.BackoffFixed, []string{"60", "60", "60"}},
+			{domain.BackoffExponential, []string{"60", "120", "240"}},
 		} {
 			l := newLab(t, l.Version)
-			id := l.put("send", `{}`, domain.JobOptions{Attempts: 4, Backoff: domain.Backoff{Kind: kind, Delay: 60 * time.Millisecond}})
+			id := l.put("send", `{}`, domain.JobOptions{
+				Attempts: 4, Backoff: domain.Backoff{Kind: c.kind, Delay: 60 * time.Millisecond},
+			})
 			l.Worker("mail", node.Steps{"*": {node.Fail("busy")}})
-			l.awaitIn("failed", id)
-			wantOffsets(t, l, 40, want...)
+			var delays []string
+			await(t, "the job to fail", func() bool {
+				hash := l.hash(id)
+				if delay := hash["delay"]; delay != "0" && len(delays) < len(l.stream("delayed")) {
+					delays = append(delays, delay)
+				}
+				return hash["finishedOn"] != ""
+			})
+			if !slices.Equal(delays, c.want) {
+				t.Errorf("%s: delays = %v, want %v", c.kind, delays, c.want)
+			}
 		}
 	})
 }

@@ -119,7 +119,7 @@ func TestCheck47_ARemovedJobLeavesNothingButItsEvent(t *testing.T) {
 		release := make(chan struct{})
 		id := queue.Add("send", node.Opts{"a": 1}, node.Opts{"removeOnComplete": true}).ID
 		l.work(work{handlers: handlers{"send": holds(release)}})
-		time.AfterFunc(time.Second, func() { close(release) })
+		time.AfterFunc(100*time.Millisecond, func() { close(release) })
 		if got := queue.OnJob(id, "waitUntilFinished", node.Ref(events.Name)); string(got) != `{"a":1}` {
 			t.Errorf("waitUntilFinished = %s, want the result", got)
 		}

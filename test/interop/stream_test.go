@@ -12,17 +12,13 @@ import (
 // entry is one entry of an event stream.
 type entry map[string]string
 
-// writtenAt is the field with the server's time of the entry, in ms.
-const writtenAt = "@"
-
 // stream returns the events of the queue mail in order; those of the names
 // only, if there are any.
 func (l *lab) stream(names ...string) []entry {
 	l.t.Helper()
 	var entries []entry
 	for _, message := range must(l.t, l.redis.XRange(l.t.Context(), key("events"), "-", "+")) {
-		ms, _, _ := strings.Cut(message.ID, "-")
-		e := entry{writtenAt: ms}
+		e := entry{}
 		for field, value := range message.Values {
 			e[field] = fmt.Sprint(value)
 		}
@@ -49,7 +45,7 @@ func (l *lab) storyOf(id string) []string {
 func (e entry) line() string {
 	line := e["event"]
 	for _, field := range slices.Sorted(maps.Keys(e)) {
-		if field != "event" && field != "jobId" && field != writtenAt {
+		if field != "event" && field != "jobId" {
 			line += " " + field + "=" + e[field]
 		}
 	}

@@ -5,10 +5,15 @@ package main
 import (
 	"os"
 
+	"github.com/taktwork/takt/app"
 	"github.com/taktwork/takt/app/cli"
 	"github.com/taktwork/takt/app/lifecycle"
 )
 
 func main() {
-	os.Exit(cli.Main(cli.Build{Version: "slow"}, lifecycle.Module(), module()))
+	modules := []app.Option{lifecycle.Module(), module()}
+	if os.Getenv(swapRecords) != "" {
+		modules = append(modules, swapModule())
+	}
+	os.Exit(cli.Main(cli.Build{Version: "slow"}, modules...))
 }

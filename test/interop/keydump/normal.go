@@ -121,7 +121,7 @@ func streamLines(entries []redis.XMessage) []string {
 			}
 			return cmp.Compare(a, b)
 		})
-		var line strings.Builder
+		line := ""
 		for _, field := range fields {
 			value := fmt.Sprint(entry.Values[field])
 			switch field {
@@ -130,9 +130,9 @@ func streamLines(entries []redis.XMessage) []string {
 			case "returnvalue", "data":
 				value = canonical(value)
 			}
-			line.WriteString(" " + field + "=" + value)
+			line += " " + field + "=" + value
 		}
-		lines = append(lines, strings.TrimSpace(line.String()))
+		lines = append(lines, strings.TrimSpace(line))
 	}
 	return lines
 }

@@ -2,7 +2,6 @@ package keydump
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"maps"
 	"regexp"
@@ -85,30 +84,28 @@ type renamer map[string]string
 func newRenamer(raws map[string]raw) renamer {
 	names := renamer{}
 	runs := map[string]bool{}
-	for _, key := range streamsFirst(raws) {
-		for _, id := range changing.FindAllString(strings.Join(append(raws[key].lines(key), key), "\n"), -1) {
-			if strings.HasPrefix(id, "repeat:") {
-				runs[id] = true
-			} else if names[id] == "" {
-				names[id] = "<id " + strconv.Itoa(len(names)+1) + ">"
+	keys := slices.SortedFunc(maps.Keys(raws), func(a, b string) int {
+		if (raws[a].kind == "stream") != (raws[b].kind == "stream") {
+			if raws[a].kind == "stream" {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a, b)
+	})
+	for _, key := range keys {
+		for _, line := range append(raws[key].lines(key), key) {
+			for _, id := range changing.FindAllString(line, -1) {
+				if strings.HasPrefix(id, "repeat:") {
+					runs[id] = true
+				} else if names[id] == "" {
+					names[id] = "<id " + strconv.Itoa(len(names)+1) + ">"
+				}
 			}
 		}
 	}
 	names.numberRuns(slices.Sorted(maps.Keys(runs)))
 	return names
-}
-
-// streamsFirst returns the keys in order, those of streams before the others.
-func streamsFirst(raws map[string]raw) []string {
-	rank := func(key string) int {
-		if raws[key].kind == "stream" {
-			return 0
-		}
-		return 1
-	}
-	return slices.SortedFunc(maps.Keys(raws), func(a, b string) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
-	})
 }
 
 func (r renamer) numberRuns(sorted []string) {

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"fmt"
-	"maps"
 	"net"
 	"strconv"
 	"sync/atomic"
@@ -30,18 +29,18 @@ type Client struct {
 }
 
 // Connect returns a client of the agent that connects to host:port.
-func Connect(tb testing.TB, agent *Agent, addr string) *Client {
-	tb.Helper()
+func Connect(t testing.TB, agent *Agent, addr string) *Client {
+	t.Helper()
 	host, portText, err := net.SplitHostPort(addr)
 	if err != nil {
-		tb.Fatalf("address of Redis: %v", err)
+		t.Fatalf("address of Redis: %v", err)
 	}
 	port, err := strconv.Atoi(portText)
 	if err != nil {
-		tb.Fatalf("address of Redis: %v", err)
+		t.Fatalf("address of Redis: %v", err)
 	}
 	return &Client{
-		Version: agent.Version, t: tb, agent: agent,
+		Version: agent.Version, t: t, agent: agent,
 		conn: Opts{"host": host, "port": port, "maxRetriesPerRequest": nil},
 	}
 }
@@ -94,7 +93,9 @@ func (c *Client) make(request Request, opts Opts, args []any) *Object {
 	if c.prefix != "" {
 		full["prefix"] = c.prefix
 	}
-	maps.Copy(full, opts)
+	for option, value := range opts {
+		full[option] = value
+	}
 	o := &Object{EventLog: c.agent.link.Log(name), Name: name, client: c}
 	request.Op, request.Name, request.Args = "new", name, append(args, full)
 	c.t.Cleanup(func() { o.discard() })

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -36,8 +35,8 @@ func (l *EventLog) All(names ...string) []Event {
 }
 
 // Await returns the events of the names once there are n of them.
-func (l *EventLog) Await(tb testing.TB, n int, names ...string) []Event {
-	tb.Helper()
+func (l *EventLog) Await(t testing.TB, n int, names ...string) []Event {
+	t.Helper()
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for {
@@ -48,24 +47,24 @@ func (l *EventLog) Await(tb testing.TB, n int, names ...string) []Event {
 		select {
 		case <-changed:
 		case <-timer.C:
-			tb.Fatalf("waited %s for %d events %q, seen: %s", patience, n, names, describe(events))
+			t.Fatalf("waited %s for %d events %q, seen: %s", patience, n, names, describe(events))
 		}
 	}
 }
 
 // Field returns a field of an event whose first argument is an object, or "".
-func (e *Event) Field(tb testing.TB, name string) string {
-	tb.Helper()
+func (e *Event) Field(t testing.TB, name string) string {
+	t.Helper()
 	if len(e.Args) == 0 {
 		return ""
 	}
-	fields := Decode[map[string]Value](tb, e.Args[0])
+	fields := Decode[map[string]Value](t, e.Args[0])
 	value, ok := fields[name]
 	if !ok {
 		return ""
 	}
 	if value[0] == '"' {
-		return Decode[string](tb, value)
+		return Decode[string](t, value)
 	}
 	return string(value)
 }
@@ -86,15 +85,15 @@ func selectEvents(events []Event, names []string) []Event {
 }
 
 func describe(events []Event) string {
-	if len(events) == 0 {
-		return "none"
-	}
-	var text strings.Builder
+	text := ""
 	for _, event := range events {
-		text.WriteString("\n\t" + event.Name)
+		text += "\n\t" + event.Name
 		for _, arg := range event.Args {
-			text.WriteString(" " + string(arg))
+			text += " " + string(arg)
 		}
 	}
-	return text.String()
+	if text == "" {
+		return "none"
+	}
+	return text
 }

@@ -1,7 +1,5 @@
 package node
 
-import "maps"
-
 // Queue is a Queue of BullMQ.
 type Queue struct{ *Object }
 
@@ -14,7 +12,9 @@ func (c *Client) Queue(name string, opts ...Opts) *Queue {
 func merge(all []Opts) Opts {
 	merged := Opts{}
 	for _, opts := range all {
-		maps.Copy(merged, opts)
+		for name, value := range opts {
+			merged[name] = value
+		}
 	}
 	return merged
 }

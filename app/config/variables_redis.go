@@ -1,0 +1,93 @@
+package config
+
+import "regexp"
+
+// The names of the group of Redis that the code itself asks for.
+const (
+	nameRedisURL        = "REDIS_URL"
+	nameRedisHost       = "REDIS_HOST"
+	nameRedisPort       = "REDIS_PORT"
+	nameRedisUser       = "REDIS_USER"
+	nameRedisPassword   = "REDIS_PASSWORD"
+	nameRedisTLS        = "REDIS_TLS"
+	nameRedisRequireTLS = "REDIS_REQUIRE_TLS"
+	nameRedisCACert     = "REDIS_CA_CERT"
+	nameRedisCert       = "REDIS_CERT"
+	nameRedisKey        = "REDIS_KEY"
+	nameRedisServerName = "REDIS_SERVER_NAME"
+)
+
+var prefixPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+func redisVariables() []Variable {
+	const group = "Redis"
+	return append([]Variable{
+		{
+			Name: nameRedisEnabled, Group: group, Default: "false", Example: "true", rule: boolean(),
+			Description: "Queues in Redis, in BullMQ's layout, unless WORKER_QUEUE_BACKEND or WORKER_QUEUE_ENABLED says otherwise.",
+		},
+		{ //nolint:gosec // the password is an example's
+			Name: nameRedisURL, Group: group, Secret: true, Example: "rediss://worker:s%40cret@redis.example:6379/0", rule: redisURL(),
+			Description: "Where Redis is; wins over REDIS_HOST, REDIS_PORT, REDIS_USER and REDIS_PASSWORD.",
+		},
+		{
+			Name: nameRedisHost, Group: group, Default: "127.0.0.1", Example: "redis.example", rule: host(),
+			Description: "Host of Redis.",
+		},
+		{
+			Name: nameRedisPort, Group: group, Default: "6379", Example: "6380", rule: count(1, 65535),
+			Description: "Port of Redis.",
+		},
+		{
+			Name: nameRedisUser, Group: group, Example: "worker", rule: credential(),
+			Description: "ACL user of Redis; unset is the default user.",
+		},
+		{
+			Name: nameRedisPassword, Group: group, Secret: true, Example: "s@cret", rule: credential(),
+			Description: "Password of Redis.",
+		},
+	}, append(redisTLSVariables(group), bullmqVariables(group)...)...)
+}
+
+func redisTLSVariables(group string) []Variable {
+	return []Variable{
+		{
+			Name: nameRedisTLS, Group: group, Default: "false", Example: "true", rule: boolean(),
+			Description: "TLS to the host of REDIS_HOST; an address says it by rediss://.",
+		},
+		{
+			Name: nameRedisRequireTLS, Group: group, Default: "false", Example: "true", rule: boolean(),
+			Description: "Refuse to start without TLS to a Redis on another host, instead of warning when a password crosses the network.",
+		},
+		{
+			Name: nameRedisCACert, Group: group, Example: "/run/secrets/redis-ca.pem", rule: pemFile("certificates"),
+			Description: "Authorities that may vouch for Redis, in place of the system's.",
+		},
+		{
+			Name: nameRedisCert, Group: group, Example: "/run/secrets/redis.pem", rule: pemFile("a certificate, and those between it and its authority"),
+			Description: "Certificate to show to Redis, read again when it changes.",
+		},
+		{
+			Name: nameRedisKey, Group: group, Example: "/run/secrets/redis.key", rule: pemFile("a private key that not every user can read"),
+			Description: "Key of the certificate in REDIS_CERT.",
+		},
+		{
+			Name: nameRedisServerName, Group: group, Example: "redis.internal", rule: host(),
+			Description: "Name that the certificate of Redis must have; unset is the host.",
+		},
+	}
+}
+
+func bullmqVariables(group string) []Variable {
+	return []Variable{
+		{
+			Name: "WORKER_QUEUE_PREFIX", Group: group, Default: "bull", Example: "{bull}", rule: queuePrefix(),
+			Description: "BullMQ's prefix of keys, the same in all programs that share queues.",
+		},
+		{
+			Name: "WORKER_BULLMQ_PROFILE", Group: group, Default: string(ProfileV5), Example: string(ProfileV6),
+			rule:        choice(string(ProfileV5), string(ProfileV6)),
+			Description: "BullMQ of the Node programs that share the queues: it decides where the jobs of a paused queue are kept.",
+		},
+	}
+}

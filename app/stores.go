@@ -1,0 +1,141 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.uber.org/fx"
+
+	"github.com/taktwork/takt/adapters/inmemqueue"
+	"github.com/taktwork/takt/adapters/redisqueue"
+	"github.com/taktwork/takt/app/config"
+	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/core/ports"
+	"github.com/taktwork/takt/core/runner"
+)
+
+// stores are the adapters that hold state.
+type stores struct {
+	ledger     ports.Ledger
+	switches   ports.ScheduleSwitch
+	dispatcher ports.Dispatcher
+	runs       ports.RunStore
+	enqueuer   ports.Enqueuer
+	// inspector and consumers are nil without queueing.
+	inspector ports.Inspector
+	consumers ports.OpenConsumer
+	// await returns when the stores can be reached.
+	await func(context.Context) error
+	// problems are what keeps them from working.
+	problems func() []string
+	// remaining counts the unfinished jobs that end with the process.
+	remaining func() map[domain.QueueName]int
+	close     func() error
+}
+
+// openStores opens the adapters that the settings name. It connects nothing.
+func openStores(s Settings, log *slog.Logger) (*stores, error) {
+	open := &stores{
+		runs:      inmemqueue.NewRunStore(s.HistorySize),
+		await:     func(context.Context) error { return nil },
+		problems:  func() []string { return nil },
+		remaining: func() map[domain.QueueName]int { return nil },
+		close:     func() error { return nil },
+	}
+	var shared *redisqueue.Backend
+	if s.usesRedis() {
+		var err error
+		if shared, err = openRedis(s, log); err != nil {
+			// The registry reports it, with all other mistakes; see checkSettings.
+			return open, nil //nolint:nilerr // see above
+		}
+		open.await, open.close = shared.Await, shared.Close
+		open.problems = func() []string { return redisProblems(shared) }
+	}
+	if err := open.openQueues(s, shared); err != nil {
+		return nil, err
+	}
+	return open, open.openLedger(s, shared)
+}
+
+func (o *stores) openQueues(s Settings, shared *redisqueue.Backend) error {
+	switch s.Backend {
+	case config.BackendMemory:
+		queues := inmemqueue.New(inmemqueue.Config{
+			MaxJobs: s.MemoryMaxJobs, MaxBytes: s.MemoryMaxBytes, MaxPayload: s.MaxPayload,
+		})
+		o.enqueuer, o.inspector, o.consumers, o.remaining = queues, queues, queues.OpenConsumer, queues.Remaining
+		closeShared := o.close
+		o.close = func() error { return errors.Join(queues.Close(), closeShared()) }
+		return nil
+	case config.BackendNone:
+		o.enqueuer = noQueue{}
+		return nil
+	case config.BackendRedis:
+		o.enqueuer, o.inspector, o.consumers = shared, shared, shared.OpenConsumer
+		return nil
+	case config.BackendUnset:
+	}
+	return fmt.Errorf("queue backend %q: %w", s.Backend, errors.ErrUnsupported)
+}
+
+func (o *stores) openLedger(s Settings, shared *redisqueue.Backend) error {
+	switch s.Ledger { //nolint:exhaustive // the others are not carried, or settled before
+	case config.LedgerMemory:
+		ledger := inmemqueue.NewLedger(inmemqueue.LedgerConfig{Namespace: s.Namespace, Now: s.Now})
+		o.ledger, o.switches = ledger, ledger
+	case config.LedgerRedis:
+		ledger := shared.Ledger()
+		o.ledger, o.switches = ledger, ledger
+	default:
+		return fmt.Errorf("ledger %q: %w", s.Ledger, errors.ErrUnsupported)
+	}
+	lease := s.Timing.ClaimLease
+	setDefault(&lease, defaultClaimLease)
+	o.dispatcher = runner.NewDispatcher(o.ledger, o.enqueuer, s.Namespace, lease)
+	return nil
+}
+
+const defaultClaimLease = 15 * time.Second
+
+func openRedis(s Settings, log *slog.Logger) (*redisqueue.Backend, error) {
+	return redisqueue.New(redisqueue.Config{
+		Connection: s.Redis, Prefix: s.QueuePrefix, Namespace: s.Namespace, Profile: redisqueue.Profile(s.BullMQProfile),
+		MaxPayload: s.MaxPayload, Log: log,
+	})
+}
+
+// checkRedis reports what no connection could come of, without connecting.
+func checkRedis(s Settings) error {
+	if !s.usesRedis() {
+		return nil
+	}
+	backend, err := openRedis(s, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	return backend.Close()
+}
+
+func redisProblems(shared *redisqueue.Backend) []string {
+	since, reason := shared.Health()
+	if since.IsZero() {
+		return nil
+	}
+	return []string{fmt.Sprintf("redis has not answered for %s: %s",
+		time.Since(since).Round(time.Second), domain.CleanText(reason.Error(), domain.MaxReason))}
+}
+
+func hookStores(lifecycle fx.Lifecycle, open *stores) {
+	lifecycle.Append(fx.StartStopHook(open.await, open.close))
+}
+
+// noQueue refuses every job.
+type noQueue struct{}
+
+func (noQueue) Enqueue(context.Context, ...domain.NewJob) ([]domain.EnqueueResult, error) {
+	return nil, fmt.Errorf("enqueue: %w", ErrQueueingOff)
+}

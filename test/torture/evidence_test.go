@@ -81,6 +81,10 @@ const (
 	// serverAway is a server that was killed, or kept from answering, for so
 	// long that leases may have run out.
 	serverAway blowKind = "server-away"
+	// stalledServer and stalledWorker came to nothing for a while, by no doing
+	// of the injector's: the machine was busy.
+	stalledServer blowKind = "stall-server"
+	stalledWorker blowKind = "stall-worker"
 )
 
 func (b blow) line() string { return fmt.Sprintf("%s %d %d %d\n", b.Kind, b.PID, b.From, b.Until) }

@@ -34,6 +34,7 @@ func TestNothingIsLostAndEveryDuplicateIsExplainedByAKill(t *testing.T) {
 		t: t, desk: newDesk(t), storm: s,
 		server: redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always"),
 	}
+	f.desk.watchServer(t, f.server)
 	for range s.workers {
 		f.workers = append(f.workers, f.startWorker())
 	}
@@ -96,26 +97,19 @@ func (f *fleet) strike() {
 		switch kind {
 		case killedWorker:
 			i := rand.IntN(len(f.workers))
-			f.kill(kind, f.workers[i])
+			f.desk.strike(f.t, kind, f.workers[i])
 			f.workers[i] = f.startWorker()
 		case killedProducer:
-			f.kill(kind, f.producer)
+			f.desk.strike(f.t, kind, f.producer)
 			f.producer = f.startProducer()
 		case serverAway:
 			b := blow{Kind: kind, PID: f.server.PID(), From: instant()}
 			f.server.Restart()
 			b.Until = instant()
 			f.desk.note(f.t, b)
-		case pausedWorker:
+		case pausedWorker, stalledServer, stalledWorker:
 		}
 	}
-}
-
-func (f *fleet) kill(kind blowKind, p *process) {
-	b := blow{Kind: kind, PID: p.pid(), From: instant()}
-	p.kill()
-	b.Until = instant()
-	f.desk.note(f.t, b)
 }
 
 // produceAll waits until all jobs are accepted.

@@ -15,6 +15,7 @@ type logLine struct {
 	Message    string    `json:"msg"`
 	Err        string    `json:"err"`
 	JobID      string    `json:"job_id"`
+	RunID      string    `json:"run_id"`
 	unreadable string
 }
 
@@ -41,7 +42,7 @@ const leastGap = 950 * time.Millisecond
 
 // chatter returns what is wrong with a log: lines that are no records, and
 // lines of one cause that follow each other too fast. What is said of a single
-// job does not count.
+// job or run does not count.
 func chatter(lines []logLine) []string {
 	var wrong []string
 	latest := map[string]time.Time{}
@@ -51,7 +52,7 @@ func chatter(lines []logLine) []string {
 			wrong = append(wrong, fmt.Sprintf("log: %q is no record", line.unreadable))
 			continue
 		}
-		if line.JobID != "" {
+		if line.JobID != "" || line.RunID != "" {
 			continue
 		}
 		cause := line.cause()

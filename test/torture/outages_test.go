@@ -167,6 +167,7 @@ func newScene(t *testing.T, o outage) *scene {
 	s := &scene{t: t, outage: o, desk: newDesk(t), server: redistest.Start(t,
 		"--appendonly", "yes", "--appendfsync", "always", "--lua-time-limit", "100",
 		"--key-load-delay", "0", "--loading-process-events-interval-bytes", "1024")}
+	s.desk.watchServer(t, s.server)
 	s.admin = redis.NewClient(&redis.Options{
 		Addr: s.server.Addr, MaxRetries: -1, DisableIdentity: true, PoolSize: 1, ReadTimeout: time.Minute,
 	})

@@ -17,6 +17,7 @@ const partVariable = "TAKT_TORTURE_PART"
 const (
 	leaseTime   = 2 * time.Second
 	stalledTime = time.Second
+	claimTime   = 1500 * time.Millisecond
 )
 
 // part is what a process that a test starts is to do.
@@ -31,6 +32,18 @@ type part struct {
 
 	// Concurrency is a worker's.
 	Concurrency int `json:",omitempty"`
+
+	// Jobs is how many scheduled jobs a worker has, Tick their interval.
+	Jobs int           `json:",omitempty"`
+	Tick time.Duration `json:",omitempty"`
+	// Jitter is what ticks are spread over: they start apart from their claim.
+	Jitter time.Duration `json:",omitempty"`
+	// Dispatcher is which one it uses.
+	Dispatcher dispatcherKind `json:",omitempty"`
+	// TrapStep is where the process kills itself, when it comes there for the
+	// TrapAfter-th time.
+	TrapStep  string `json:",omitempty"`
+	TrapAfter int    `json:",omitempty"`
 
 	// Count is how many jobs a producer adds, Batch how many in one call,
 	// Every the time between two calls. OwnIDs has it name the jobs.

@@ -5,8 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/taktwork/takt/adapters/redisqueue"
@@ -32,7 +32,8 @@ func stopBudget() runner.StopBudget {
 	return runner.StopBudget{Drain: 10 * time.Second, Cancel: time.Second, Release: 3 * time.Second}
 }
 
-// work works the queue until standard input says stop or ends.
+// work works the queue, and ticks if it is to, until standard input says stop
+// or ends.
 func (p *part) work() error {
 	effects, err := os.OpenFile(p.File, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -44,12 +45,16 @@ func (p *part) work() error {
 		return err
 	}
 	defer backend.Close() //nolint:errcheck // the process ends
+	snare := &trap{step: p.TrapStep, left: p.TrapAfter}
+	jobs, err := p.scheduled(snare)
+	if err != nil {
+		return err
+	}
 	r, err := runner.New(
-		runner.Config{Replica: p.Name, Timing: runner.Timing{JobLease: leaseTime, Recover: stalledTime}},
-		runner.Ports{OpenConsumer: backend.OpenConsumer, Log: p.log(), Now: time.Now, Dice: rand.Float64},
-		nil,
+		runner.Config{Replica: p.Name, Timing: runner.Timing{JobLease: leaseTime, Recover: stalledTime, ClaimLease: claimTime}},
+		p.ports(backend, snare), jobs,
 		[]runner.Queue{{Name: queueName, Concurrency: p.Concurrency, Routes: map[string]runner.Route{
-			jobName: {Handler: laborer{effects: effects}},
+			jobName: {Handler: laborer{effects: effects, trap: snare}},
 		}}},
 	)
 	if err != nil {
@@ -58,6 +63,9 @@ func (p *part) work() error {
 	if err := r.Start(context.Background()); err != nil {
 		return err
 	}
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	go desk{dir: filepath.Dir(p.File)}.watchSelf(ctx, os.Getpid())
 	answerQuestions(r, backend)
 	if report := r.Stop(context.Background(), stopBudget()); report.Jobs > 0 {
 		return fmt.Errorf("stopped with %d jobs under way", report.Jobs)
@@ -83,7 +91,10 @@ func answerQuestions(r *runner.Runner, backend *redisqueue.Backend) {
 
 // laborer is the handler: it notes that it begins, takes its time, and notes
 // that it ends.
-type laborer struct{ effects *os.File }
+type laborer struct {
+	effects *os.File
+	trap    *trap
+}
 
 // Handle implements ports.Handler.
 func (l laborer) Handle(ctx context.Context, job *domain.Job) ([]byte, error) {
@@ -95,6 +106,7 @@ func (l laborer) Handle(ctx context.Context, job *domain.Job) ([]byte, error) {
 	if err := l.note(seen); err != nil {
 		return nil, err
 	}
+	l.trap.at("handler begins")
 	lasts := w.Lasts
 	if w.Again > 0 && seen.Started > 1 {
 		lasts = w.Again
@@ -111,6 +123,7 @@ func (l laborer) Handle(ctx context.Context, job *domain.Job) ([]byte, error) {
 	if err := l.note(seen); err != nil {
 		return nil, err
 	}
+	l.trap.at("handler ends")
 	if seen.Mark == cancelled {
 		return nil, context.Cause(ctx)
 	}

@@ -45,6 +45,7 @@ func TestAWorkerThatWasPausedForTooLongCannotWrite(t *testing.T) {
 func (p paused) round(t *testing.T) {
 	t.Helper()
 	server, d := redistest.Start(t), newDesk(t)
+	d.watchServer(t, server)
 	client := server.Client()
 	worker := func(name string) *process {
 		return d.launch(t, part{Role: "worker", Name: name, Addr: server.Addr, File: d.effects(), Concurrency: pausedSlots})

@@ -84,6 +84,15 @@ func (p *process) kill() {
 	_ = p.stdin.Close()
 }
 
+// strike kills the process and notes it.
+func (d desk) strike(t testing.TB, kind blowKind, p *process) {
+	t.Helper()
+	b := blow{Kind: kind, PID: p.pid(), From: instant()}
+	p.kill()
+	b.Until = instant()
+	d.note(t, b)
+}
+
 func (p *process) signal(s syscall.Signal) {
 	p.t.Helper()
 	if err := p.cmd.Process.Signal(s); err != nil {

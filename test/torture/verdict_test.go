@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // rules are what a run is judged by.
@@ -15,6 +16,10 @@ type rules struct {
 	batch int
 	// crashes is how many crashes a job survives.
 	crashes int
+	// removes tells that jobs leave nothing behind when they are completed.
+	removes bool
+	// interval is that of the ticks that jobs come from.
+	interval time.Duration
 }
 
 // tally is what a run came to.
@@ -22,11 +27,13 @@ type tally struct {
 	accepted, unanswered, completed, failed, duplicates, kills int
 	// byServer are the duplicates that only an absence of the server explains.
 	byServer int
+	// stalls are how often the machine stood still.
+	stalls int
 }
 
 func (t tally) String() string {
-	return fmt.Sprintf("%d accepted, %d added without an answer, %d completed, %d failed after crashes, %d duplicates (%d of them by the server's absence), %d kills",
-		t.accepted, t.unanswered, t.completed, t.failed, t.duplicates, t.byServer, t.kills)
+	return fmt.Sprintf("%d accepted, %d added without an answer, %d completed, %d failed after crashes, %d duplicates (%d of them by the server's absence), %d kills, %d stalls",
+		t.accepted, t.unanswered, t.completed, t.failed, t.duplicates, t.byServer, t.kills, t.stalls)
 }
 
 // judge returns what was wrong with a run that came to rest.
@@ -80,6 +87,12 @@ func (j *judge) readBlows() {
 		case killedWorker, killedProducer:
 			j.tally.kills++
 			j.blowsOf[b.PID] = append(j.blowsOf[b.PID], b)
+		case stalledServer:
+			j.absences = append(j.absences, b)
+			j.tally.stalls++
+		case stalledWorker:
+			j.blowsOf[b.PID] = append(j.blowsOf[b.PID], b)
+			j.tally.stalls++
 		case pausedWorker:
 			j.blowsOf[b.PID] = append(j.blowsOf[b.PID], b)
 		}
@@ -114,7 +127,7 @@ func (j *judge) judgeAccepted() {
 			j.violation("job %s: accepted twice", a.ID)
 		}
 		j.accepted[a.ID] = true
-		if len(j.contents.places[a.ID]) == 0 {
+		if len(j.contents.places[a.ID]) == 0 && !(j.rules.removes && j.ended(a.ID)) {
 			j.violation("job %s: lost", a.ID)
 		}
 		if other := ids[a.Key]; other != "" {
@@ -127,6 +140,11 @@ func (j *judge) judgeAccepted() {
 			j.violation("work %s: done as job %s, accepted as %s", starts[0].Key, id, other)
 		}
 	}
+}
+
+// ended tells whether a handler came to the end of the job.
+func (j *judge) ended(id string) bool {
+	return slices.ContainsFunc(j.starts[id], func(s stretch) bool { return s.how == ended })
 }
 
 // judgePlaces checks that each job is in one place, and done.
@@ -145,7 +163,7 @@ func (j *judge) judgePlaces() {
 		switch places[0] {
 		case "completed":
 			j.tally.completed++
-			if !slices.ContainsFunc(j.starts[id], func(s stretch) bool { return s.how == ended }) {
+			if !j.ended(id) {
 				j.violation("job %s: completed, but no handler ended it", id)
 			}
 		case "failed":
@@ -202,7 +220,7 @@ func (j *judge) judgeStarts(id string, starts []stretch) {
 					id, before.PID, next.PID, ms(next.At-before.At))
 			}
 		}
-		paused := own >= 0 && j.blowsOf[before.PID][own].Kind == pausedWorker
+		paused := own >= 0 && (j.blowsOf[before.PID][own].Kind == pausedWorker || j.blowsOf[before.PID][own].Kind == stalledWorker)
 		if before.end > next.At && !paused {
 			j.violation("job %s: begun by %d %s before %d was through with it", id, next.PID, ms(before.end-next.At), before.PID)
 		}

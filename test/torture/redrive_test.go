@@ -1,0 +1,72 @@
+package torture_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/taktwork/takt/test/redistest"
+)
+
+// redriven are the steps between a claim and the settlement at which a worker
+// is killed.
+func redriven() []string {
+	var steps []string
+	for _, call := range []string{"claim", "start", "dispatch", "renew", "enqueue", "finish", "settle"} {
+		steps = append(steps, "before "+call, "after "+call)
+	}
+	return append(steps, "payload begins", "payload ends", "after reserve", "handler begins", "handler ends")
+}
+
+// TestAKillAtAnyStepOfATickLeavesItsJobOnce kills a worker at each step that a
+// tick takes from its claim to the settlement of its job, while another one
+// ticks and works as well. Jobs are removed as they complete.
+func TestAKillAtAnyStepOfATickLeavesItsJobOnce(t *testing.T) {
+	t.Parallel()
+	for _, step := range redriven() {
+		t.Run(step, func(t *testing.T) {
+			t.Parallel()
+			for _, after := range sized([]int{3}, []int{1, 2, 3, 5, 8}) {
+				killAtStep(t, step, after)
+			}
+		})
+	}
+}
+
+const tickTime = 250 * time.Millisecond
+
+func killAtStep(t *testing.T, step string, after int) {
+	t.Helper()
+	server, d := redistest.Start(t), newDesk(t)
+	var jitter time.Duration
+	if strings.HasSuffix(step, "start") {
+		jitter = 50 * time.Millisecond
+	}
+	d.watchServer(t, server)
+	worker := part{
+		Role: "worker", Name: "calm", Addr: server.Addr, File: d.effects(), Concurrency: 5, Most: 5 * time.Millisecond,
+		Jobs: 4, Tick: tickTime, Jitter: jitter, Dispatcher: inSteps,
+	}
+	calm := d.launch(t, worker)
+	from := instant()
+	worker.Name, worker.TrapStep, worker.TrapAfter = "trapped", step, after
+	trapped := d.launch(t, worker)
+	select {
+	case <-trapped.done:
+	case <-time.After(patience):
+		t.Fatalf("nobody came %s", step)
+	}
+	d.note(t, blow{Kind: killedWorker, PID: trapped.pid(), From: from, Until: instant()})
+	// Ticks that were under way are driven again when their claim runs out, and
+	// jobs when their lease does and two scans have not met it.
+	rest(leaseTime + 2*stalledTime + time.Second)
+	// The last ticks of a worker that stops are for others to work.
+	last := d.launch(t, part{Role: "worker", Name: "last", Addr: server.Addr, File: d.effects(), Concurrency: 5})
+	calm.stop()
+	awaitEnd(t, server)
+	last.stop()
+	sum := judgedTicks(t, d, server, rules{concurrency: 5, workers: 2, crashes: 2, interval: tickTime})
+	if least := 4 * int(leaseTime/tickTime); sum.accepted < least {
+		t.Errorf("%d ticks, want at least %d", sum.accepted, least)
+	}
+}

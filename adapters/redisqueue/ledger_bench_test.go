@@ -49,3 +49,29 @@ func manyDefinitions(n int, fingerprint string) []domain.Definition {
 	}
 	return definitions
 }
+
+// BenchmarkDispatcher measures what a tick with a queue target costs in
+// batches of a hundred: its claim, and its job on the queue.
+func BenchmarkDispatcher(b *testing.B) {
+	const batch = 100
+	backend := openIn(b, redistest.Start(b), "bench")
+	ledger, dispatcher := backend.Ledger(), backend.Dispatcher()
+	syncLedger(b, ledger, domain.SyncRequest{Replica: "ann", Definitions: manyDefinitions(1, "v1")})
+	intents, dispatches := make([]domain.Intent, batch), make([]domain.Dispatch, batch)
+	b.ReportAllocs()
+	for done := 0; b.Loop(); done++ {
+		if done%batch > 0 {
+			continue
+		}
+		for i := range intents {
+			intents[i] = byHand("job-00000", fmt.Sprint(done+i))
+		}
+		for i, v := range claimAll(b, ledger, intents...) {
+			dispatches[i] = dispatchOf(v.Claim)
+		}
+		results, err := dispatcher.Dispatch(b.Context(), dispatches)
+		if err != nil || results[0].Status != domain.Dispatched {
+			b.Fatalf("Dispatch = %+v, %v, want it dispatched", results[0], err)
+		}
+	}
+}

@@ -20,6 +20,7 @@ func ReadLedgerReply(reply any, count int) (errs map[string]error) {
 	_, errs["finish"] = appendHeld(nil, reply, count)
 	_, errs["abandoned"] = readAbandoned(reply, time.Minute)
 	_, errs["sync"] = readSync(reply)
+	_, errs["dispatch"] = readDispatched(reply, count)
 	return errs
 }
 

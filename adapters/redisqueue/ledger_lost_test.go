@@ -50,30 +50,39 @@ func forgetful(t *testing.T, to string) (addr string, lost *atomic.Int64) {
 	return listener.Addr().String(), lost
 }
 
-// relay passes requests and replies on, which come in turns, until the reply
-// to a request is to be lost.
+// relay passes requests and replies on until the reply to a request is to be
+// lost, or either side hangs up.
 func relay(client net.Conn, to string, loses func(request string) bool) {
 	defer client.Close() //nolint:errcheck // the test is over
 	server, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", to)
 	if err != nil {
 		return
 	}
-	defer server.Close() //nolint:errcheck // the test is over
-	buffer := make([]byte, 1<<20)
+	var doomed atomic.Bool
+	var requests sync.WaitGroup
+	requests.Go(func() {
+		defer server.Close() //nolint:errcheck // nobody asks any more
+		carry(server, client, func(request []byte) bool {
+			if loses(strings.ToLower(string(request))) {
+				doomed.Store(true)
+			}
+			return true
+		})
+	})
+	carry(client, server, func([]byte) bool { return !doomed.Load() })
+	_ = client.Close()
+	requests.Wait()
+}
+
+// carry passes on what comes until pass refuses some of it, or a side hangs up.
+func carry(to, from net.Conn, pass func([]byte) bool) {
+	buffer := make([]byte, 64<<10)
 	for {
-		n, err := client.Read(buffer)
-		if err != nil {
+		n, err := from.Read(buffer)
+		if err != nil || !pass(buffer[:n]) {
 			return
 		}
-		request := strings.ToLower(string(buffer[:n]))
-		if _, err := server.Write(buffer[:n]); err != nil {
-			return
-		}
-		n, err = server.Read(buffer)
-		if err != nil || loses(request) {
-			return
-		}
-		if _, err := client.Write(buffer[:n]); err != nil {
+		if _, err := to.Write(buffer[:n]); err != nil {
 			return
 		}
 	}

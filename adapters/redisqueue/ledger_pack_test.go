@@ -52,6 +52,7 @@ func FuzzLedgerReply(f *testing.F) {
 	f.Add("\x92\xc2\xc3", uint8(2))
 	f.Add("\x93\xc2\x00\x91\x97\xadmanual:0:a@1x\x01\x01\x00\x00\x00\xa2v1", uint8(1))
 	f.Add("\x96\x01\xc3\x05\xc2\x91\xa3ann\x91\x95\xa1a\x01\x01\x01\xc2", uint8(1))
+	f.Add("\x92\x01\xa3one", uint8(1))
 	f.Add("\xdd\xff\xff\xff\xff", uint8(255))
 	f.Fuzz(func(t *testing.T, reply string, count uint8) {
 		redisqueue.ReadLedgerReply(reply, int(count))

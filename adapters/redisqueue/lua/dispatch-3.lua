@@ -1,0 +1,85 @@
+-- Puts the jobs of claimed runs on their queues and marks the runs fired, in
+-- one step. Design: "Dispatcher"; protocol 2.2.
+--
+-- KEYS[1]  the session's record
+-- KEYS[2]  a key of the first queue, for the slot
+-- KEYS[3]  the ledger
+-- ARGV[1]  number of the call
+-- ARGV[2]  what keys of receipts begin with
+-- ARGV[3]  profile: v5, v6 or empty
+-- ARGV[4]  how many dispatches
+--          then for each dispatch: run, token, base of its queue's keys, and
+--          the arguments of read_job (include/add.lua) with id and receipt
+--
+-- Returns packed {status, id, …}, two for each dispatch: 1 dispatched, 2
+-- blocked by the job id, 3 lost.
+-- @include session
+-- @include add
+-- @include ledger_claim
+
+local reply, overtaken = session_reply(KEYS[1], ARGV[1])
+if reply or overtaken then
+  return reply or overtaken
+end
+
+local DISPATCHED, BLOCKED, LOST = 1, 2, 3
+
+local queue_ms = clock_ms()
+local STRIDE = JOB_FIELDS + 3
+
+local dispatches = {}
+local run_keys = {}
+for i = 1, tonumber(ARGV[4]) do
+  local at = 5 + (i - 1) * STRIDE
+  run_keys[i] = ARGV[at]
+  dispatches[i] = {
+    key = ARGV[at], token = tonumber(ARGV[at + 1]), base = ARGV[at + 2], job = read_job(at + 3, queue_ms),
+  }
+end
+prefetch(runs, run_keys)
+prefetch_jobs(run_keys)
+
+-- Counters move once for each queue.
+local wanted = {}
+for _, d in ipairs(dispatches) do
+  if held(d.key, d.token) then
+    wanted[d.base] = (wanted[d.base] or 0) + 1
+  end
+end
+local counters, queues = {}, {}
+for base, n in pairs(wanted) do
+  counters[base] = call('INCRBY', base .. 'id', n) - n
+  queues[base] = queue_of(base, ARGV[3])
+end
+
+-- dispatched_before returns the job of a run that its owner has dispatched.
+local function dispatched_before(d)
+  local run = fetch(runs, d.key)
+  return run and is_ended(run) and run[TOKEN] == d.token and call('GET', ARGV[2] .. d.job.receipt)
+end
+
+local function dispatch(d)
+  local run = held(d.key, d.token)
+  if not run then
+    local id = dispatched_before(d)
+    return id and DISPATCHED or LOST, id or ''
+  end
+  counters[d.base] = counters[d.base] + 1
+  local status, id = add_job(queues[d.base], counters[d.base], d.job, ARGV[2])
+  end_run(d.key, run)
+  return status == DEDUPLICATED and id ~= d.job.id and BLOCKED or DISPATCHED, id
+end
+
+local answers = {}
+for i, d in ipairs(dispatches) do
+  answers[2 * i - 1], answers[2 * i] = dispatch(d)
+end
+for _, q in pairs(queues) do
+  flush_pushes(q)
+  call('XTRIM', q.events, 'MAXLEN', '~', q.max_events)
+end
+flush_claims()
+
+reply = cmsgpack.pack(answers)
+session_record(KEYS[1], ARGV[1], reply)
+return reply

@@ -68,7 +68,7 @@ func TestAJobIsRemovedWithItsChildren(t *testing.T) {
 	r.do("SET bull:q:leaf:lock someone")
 	r.apply(remove("p"))
 	r.do("DEL bull:q:leaf:lock")
-	if after := r.dump(); len(after) != len(before)+2 { // the session and the settings
+	if after := r.dump(); len(after) != len(before)+1 { // the session
 		t.Errorf("after a removal that a lock forbids there are %v, want %v", sortedKeys(after), sortedKeys(before))
 	}
 	r.apply(remove("p"), "p")

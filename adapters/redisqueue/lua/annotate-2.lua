@@ -46,7 +46,7 @@ for i = 1, tonumber(ARGV[4]) do
     if progress ~= '' then
       local value = string.sub(progress, 2)
       call('HSET', key, 'progress', value)
-      call('XADD', q.events, 'MAXLEN', '~', q.max_events, '*', 'event', 'progress', 'jobId', id, 'data', value)
+      call('XADD', q.events, 'MAXLEN', '~', max_events(q), '*', 'event', 'progress', 'jobId', id, 'data', value)
     end
     write_lines(key .. ':logs', at + 6, tonumber(ARGV[at + 4]), count)
   end

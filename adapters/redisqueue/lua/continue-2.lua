@@ -51,7 +51,7 @@ local function add_next(previous)
   local text = string.format('%.0f', moment)
   local id = 'repeat:' .. scheduler .. ':' .. text
   if call('EXISTS', q.base .. id) == 1 then
-    call('XADD', q.events, 'MAXLEN', '~', q.max_events, '*', 'event', 'duplicated', 'jobId', id)
+    call('XADD', q.events, 'MAXLEN', '~', max_events(q), '*', 'event', 'duplicated', 'jobId', id)
     return false
   end
   call('ZADD', KEYS[2], text, scheduler)

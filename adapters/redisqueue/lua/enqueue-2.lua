@@ -56,8 +56,9 @@ for i = 0, count - 1 do
   queues[base] = q
 end
 for _, q in pairs(queues) do
+  sign_queue(q)
   flush_pushes(q)
-  call('XTRIM', q.events, 'MAXLEN', '~', q.max_events)
+  call('XTRIM', q.events, 'MAXLEN', '~', max_events(q))
 end
 
 reply = cmsgpack.pack(answers)

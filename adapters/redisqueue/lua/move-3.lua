@@ -61,6 +61,10 @@ if settlements > 0 then
 end
 local reply = { codes, 'n' }
 fetch(q, now, reply)
+if q.new_delayed then
+  -- Not before: the fetch takes those that are due.
+  pcall(delay_marker, q)
+end
 if settlements > 0 and #reply == 2 and reply[2] == 'n' then
   drained_event(q)
 end

@@ -80,7 +80,7 @@ local function scan()
     return answers
   end
   call('SET', guard, now, 'PX', ARGV[4])
-  call('XTRIM', q.events, 'MAXLEN', '~', q.max_events)
+  call('XTRIM', q.events, 'MAXLEN', '~', max_events(q))
   -- It fails here, before anything is taken, if the list is something else.
   call('LLEN', ready_list(q))
   local ids = call('SMEMBERS', stalled)

@@ -1,6 +1,9 @@
 -- @include queue
 -- Adding jobs (protocol 2.2, 2.17).
 
+-- What producers say of themselves in a queue's meta, if no other has.
+local VERSIONS = { v5 = 'bullmq:5.81.5', v6 = 'bullmq:6.7.0' }
+
 -- How long a receipt refuses a second enqueue, in ms.
 local RECEIPT_LIFE = 86400000
 
@@ -45,6 +48,14 @@ local function place_job(q, id, job)
   end
   q.new_ready = true
   call('XADD', q.events, '*', 'event', 'waiting', 'jobId', id)
+end
+
+-- sign_queue leaves the version that producers of BullMQ leave.
+local function sign_queue(q)
+  if not q.version then
+    q.version = VERSIONS[q.profile]
+    call('HSETNX', q.base .. 'meta', 'version', q.version)
+  end
 end
 
 -- flush_pushes ends a batch of placed jobs: ready ones join their list, and
@@ -92,9 +103,9 @@ local function hold_dedup(q, id, job)
     return nil
   end
   if q.profile == 'v5' then
-    call('XADD', q.events, 'MAXLEN', '~', q.max_events, '*', 'event', 'debounced', 'jobId', owner, 'debounceId', job.dedup)
+    call('XADD', q.events, 'MAXLEN', '~', max_events(q), '*', 'event', 'debounced', 'jobId', owner, 'debounceId', job.dedup)
   end
-  call('XADD', q.events, 'MAXLEN', '~', q.max_events, '*', 'event', 'deduplicated', 'jobId', owner,
+  call('XADD', q.events, 'MAXLEN', '~', max_events(q), '*', 'event', 'deduplicated', 'jobId', owner,
     'deduplicationId', job.dedup, 'deduplicatedJobId', id)
   return owner
 end
@@ -112,7 +123,7 @@ local function add_job(q, n, job, receipts)
   end
   local id = job.id or int_text(n)
   if job.id and call('EXISTS', q.base .. id) == 1 then
-    call('XADD', q.events, 'MAXLEN', '~', q.max_events, '*', 'event', 'duplicated', 'jobId', id)
+    call('XADD', q.events, 'MAXLEN', '~', max_events(q), '*', 'event', 'duplicated', 'jobId', id)
     return DUPLICATE, id
   end
   if job.dedup then

@@ -10,7 +10,6 @@ local function next_options(text)
     opts = {}
   end
   return {
-    timestamp = type(opts.timestamp) == 'number' and opts.timestamp or nil,
     delay = type(opts.delay) == 'number' and opts.delay > 0 and opts.delay or 0,
     priority = type(opts.priority) == 'number' and opts.priority > 0 and opts.priority or 0,
     lifo = opts.lifo == true,
@@ -28,7 +27,7 @@ local function add_stored_next(q, dedup, now)
   call('DEL', key)
   call('INCR', q.base .. 'id')
   local job = next_options(stored[3] or '{}')
-  job.timestamp = job.timestamp or now
+  job.timestamp = now
   job.name, job.data, job.opts = stored[1] or '', stored[2] or '{}', stored[3] or '{}'
   job.parent_key, job.parent, job.rjk = stored[5] or nil, stored[6] or '{}', stored[8] or nil
   job.dedup = dedup

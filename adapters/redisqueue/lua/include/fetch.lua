@@ -33,7 +33,7 @@ end
 
 -- count_started adds n jobs to the window of the rate limit.
 local function count_started(q, n, own_max, own_duration)
-  if not q.max and own_max == 0 then
+  if n == 0 or (not q.max and own_max == 0) then
     return
   end
   local key = q.base .. 'limiter'
@@ -188,7 +188,8 @@ local function start_job(q, id, key, started, ends)
   end
 end
 
--- start_other leases a job that is not plain and returns its lease.
+-- start_other leases a job that is not plain. It returns its lease and whether
+-- its failure was decided before.
 local function start_other(q, id, key, largest, ends)
   local fields = all_fields(id, key)
   local started
@@ -200,19 +201,20 @@ local function start_other(q, id, key, largest, ends)
   if fields[12] then
     call('HDEL', KEYS[3], id)
   end
-  return lease_of(id, fields, largest)
+  return lease_of(id, fields, largest), fields[8] and true or false
 end
 
 -- lease_jobs leases the ids, of which the first so many have no priority, and
 -- appends their leases to the reply: that of a plain job is a head with id and
 -- timestamp and, as a value of its own, its data. The head begins with "," when
 -- name and options follow, and with "." when they are those of the plain job
--- before.
+-- before. It returns how many count for the rate limit: in BullMQ 6 those that
+-- are only to be failed do not.
 local function lease_jobs(q, ids, unprioritized, now, reply)
   local base, largest = q.base, tonumber(ARGV[8])
   -- Redis turns other forms of the time into this one.
   local ends = int_text(now + tonumber(ARGV[5]))
-  local n, bytes = #reply, 0
+  local n, bytes, deferred = #reply, 0, 0
   local last_name, last_opts
   for i = 1, #ids do
     local id = ids[i]
@@ -235,25 +237,31 @@ local function lease_jobs(q, ids, unprioritized, now, reply)
       n = n + 2
       bytes = bytes + #data
     else
+      local decided
       n = n + 1
-      reply[n] = start_other(q, id, key, largest, ends)
+      reply[n], decided = start_other(q, id, key, largest, ends)
+      if decided and q.profile == 'v6' then
+        deferred = deferred + 1
+      end
       bytes = bytes + #reply[n]
     end
   end
   call('LPUSH', q.active, unpack(ids))
+  return #ids - deferred
 end
 
 -- lease_or_leave leases the ids; when that fails, because a key of the queue is
--- something else, the jobs go back.
+-- something else, the jobs go back. It returns what lease_jobs does.
 local function lease_or_leave(q, ids, unprioritized, now, reply)
-  local ok, err = pcall(lease_jobs, q, ids, unprioritized, now, reply)
+  local ok, counted = pcall(lease_jobs, q, ids, unprioritized, now, reply)
   if not ok then
     for _, id in ipairs(ids) do
       call('DEL', q.base .. id .. ':lock')
     end
     push_back(q, ids, 1)
-    error(err, 0)
+    error(counted, 0)
   end
+  return counted
 end
 
 -- fetch leases up to ARGV[7] jobs and appends them to the reply. With none,
@@ -277,8 +285,8 @@ local function fetch(q, now, reply)
     end
     return
   end
-  lease_or_leave(q, ids, unprioritized, now, reply)
-  count_started(q, #ids, own_max, tonumber(ARGV[10]))
+  local counted = lease_or_leave(q, ids, unprioritized, now, reply)
+  count_started(q, counted, own_max, tonumber(ARGV[10]))
   if call('EXISTS', q.wait, q.prioritized) > 0 then
     redis.pcall('ZADD', q.marker, '0', '0')
     reply[2] = 'r'

@@ -13,13 +13,9 @@ local function parent_of(q, key)
   return queue_of(base, q.profile), id
 end
 
--- release_parent makes a parent that waits for its children ready.
-local function release_parent(pq, id, now)
-  local key = pq.base .. id
-  if call('EXISTS', key) == 0 or call('ZREM', pq.base .. 'waiting-children', id) == 0 then
-    return
-  end
-  local fields = call('HMGET', key, 'delay', 'priority')
+-- ready_parent makes ready, or delays, a parent that waits no more.
+local function ready_parent(pq, id, now)
+  local fields = call('HMGET', pq.base .. id, 'delay', 'priority')
   local delay, priority = tonumber(fields[1]) or 0, tonumber(fields[2]) or 0
   if delay > 0 then
     local due = now + delay
@@ -31,6 +27,13 @@ local function release_parent(pq, id, now)
   line_up(pq, id, priority, 'RPUSH')
   base_marker(pq)
   call('XADD', pq.events, '*', 'event', 'waiting', 'jobId', id, 'prev', 'waiting-children')
+end
+
+-- release_parent makes a parent that waits for its children ready.
+local function release_parent(pq, id, now)
+  if call('EXISTS', pq.base .. id) == 1 and call('ZREM', pq.base .. 'waiting-children', id) == 1 then
+    ready_parent(pq, id, now)
+  end
 end
 
 -- child_completed hands the child's result to its parent.
@@ -57,9 +60,7 @@ local function fail_parent(pq, parent, child, now)
   end
   if waiting then
     call('HSET', key, 'defa', reason)
-    line_up(pq, parent, priority_of(pq, parent), 'RPUSH')
-    base_marker(pq)
-    call('XADD', pq.events, '*', 'event', 'waiting', 'jobId', parent, 'prev', 'waiting-children')
+    ready_parent(pq, parent, now)
   elseif not call('ZSCORE', pq.base .. 'failed', parent) then
     call('HSET', key, 'defa', reason)
   end

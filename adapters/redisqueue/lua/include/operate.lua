@@ -10,7 +10,6 @@
 -- A dry run writes nothing at all, no record of the call either.
 
 local DRY = ARGV[1] == ''
-looking = DRY
 
 -- operated_queue returns the queue, and the reply to the call if there is one
 -- already.

@@ -16,9 +16,6 @@ local PROMOTE_MOST = 1000
 
 local open_queues = {}
 
--- Scripts that only look set it: nothing may be written then.
-local looking = false
-
 -- queue_of returns the queue whose keys begin with base, "bull:mail:".
 -- The profile, "v5", "v6" or "" for what meta.version says, decides where jobs
 -- go while the queue is paused and neither list exists.
@@ -32,20 +29,24 @@ local function queue_of(base, profile)
     base = base, wait = base .. 'wait', active = base .. 'active', delayed = base .. 'delayed',
     prioritized = base .. 'prioritized', marker = base .. 'marker', events = base .. 'events',
     paused = meta[1] and true or false, concurrency = tonumber(meta[2]), max = tonumber(meta[3]),
-    duration = tonumber(meta[4]), max_events = tonumber(meta[5]), profile = profile,
+    duration = tonumber(meta[4]), max_events = tonumber(meta[5]), profile = profile, version = meta[6],
   }
-  if not q.max_events then
-    q.max_events = MAX_EVENTS
-    if not looking then
-      call('HSET', base .. 'meta', 'opts.maxLenEvents', MAX_EVENTS)
-    end
-  end
   if profile == '' then
     local major = tonumber(string.match(meta[6] or '', '(%d+)%.'))
     q.profile = major and major >= 6 and 'v6' or 'v5'
   end
   open_queues[base] = q
   return q
+end
+
+-- max_events returns about how many events are kept. A queue that does not say
+-- so yet is told, by whoever trims its events (protocol B1).
+local function max_events(q)
+  if not q.max_events then
+    q.max_events = MAX_EVENTS
+    call('HSET', q.base .. 'meta', 'opts.maxLenEvents', MAX_EVENTS)
+  end
+  return q.max_events
 end
 
 -- queue_blocked tells whether no job may be handed out.
@@ -104,7 +105,7 @@ end
 -- delay_job puts the job aside until due, in ms.
 local function delay_job(q, id, due)
   call('ZADD', q.delayed, delayed_score(q, due), id)
-  call('XADD', q.events, 'MAXLEN', '~', q.max_events, '*', 'event', 'delayed', 'jobId', id, 'delay', due)
+  call('XADD', q.events, 'MAXLEN', '~', max_events(q), '*', 'event', 'delayed', 'jobId', id, 'delay', due)
 end
 
 -- priority_score returns the score of the next job of a priority.
@@ -124,7 +125,7 @@ end
 
 -- waiting_event says that the job is ready and where it came from.
 local function waiting_event(q, id, prev)
-  call('XADD', q.events, 'MAXLEN', '~', q.max_events, '*', 'event', 'waiting', 'jobId', id, 'prev', prev)
+  call('XADD', q.events, 'MAXLEN', '~', max_events(q), '*', 'event', 'waiting', 'jobId', id, 'prev', prev)
 end
 
 -- Names of a queue's own keys, which are never jobs (protocol 1.1).

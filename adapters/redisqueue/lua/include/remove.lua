@@ -137,7 +137,7 @@ local function remove_one(job, now)
     deleted = call('DEL', unpack(list))
   end
   if deleted > 0 then
-    call('XADD', q.events, 'MAXLEN', '~', q.max_events, '*', 'event', 'removed', 'jobId', id, 'prev', place or 'unknown')
+    call('XADD', q.events, 'MAXLEN', '~', max_events(q), '*', 'event', 'removed', 'jobId', id, 'prev', place or 'unknown')
   end
   return deleted > 0 or place ~= nil, cost
 end

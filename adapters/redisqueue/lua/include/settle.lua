@@ -180,12 +180,13 @@ end
 
 -- Finished jobs of the batch that are not written yet: members of one set,
 -- under one policy, and keys to delete.
-local function new_finishes()
-  return { set = nil, keep = nil, scores = {}, open = {}, dead = {}, completed = 0, failed = 0, at = 1 }
+local function new_finishes(single)
+  return { set = nil, keep = nil, scores = {}, open = {}, dead = {}, completed = 0, failed = 0, at = 1, single = single }
 end
 
 -- flush_finished adds the gathered jobs to their set and purges it. Purging
--- once for jobs of one policy leaves the same survivors as after each job.
+-- once for jobs of one policy leaves the same survivors as after each job. The
+-- hashes of the jobs must be written already, for it may delete them.
 local function flush_finished(q, f, now)
   if #f.scores > 0 then
     call('ZADD', q.base .. f.set, unpack(f.scores))
@@ -239,6 +240,10 @@ local function finish(q, kind, key, at, f, now)
     if kept then
       call('HSET', key, 'returnvalue', value, 'finishedOn', stamp, 'atm', made == 1 and '1' or int_text(made))
     end
+    if f.single then
+      -- What the purge does to others is told before, as Node does it.
+      flush_finished(q, f, now)
+    end
     f.completed = f.completed + 1
     call('XADD', q.events, '*', 'event', 'completed', 'jobId', id, 'returnvalue', value, 'prev', 'active')
     return
@@ -246,6 +251,9 @@ local function finish(q, kind, key, at, f, now)
   if kept then
     call('HSET', key, 'failedReason', value, 'stacktrace', ARGV[at + 5], 'finishedOn', stamp, 'atm', int_text(made))
     call('HDEL', key, 'defa')
+  end
+  if f.single then
+    flush_finished(q, f, now)
   end
   f.failed = f.failed + 1
   call('XADD', q.events, '*', 'event', 'failed', 'jobId', id, 'failedReason', value, 'prev', 'active')
@@ -287,7 +295,7 @@ local function wait_children(q, key, id, now)
     return
   end
   call('ZADD', q.base .. 'waiting-children', now, id)
-  call('XADD', q.events, 'MAXLEN', '~', q.max_events, '*', 'event', 'waiting-children', 'jobId', id, 'prev', 'active')
+  call('XADD', q.events, 'MAXLEN', '~', max_events(q), '*', 'event', 'waiting-children', 'jobId', id, 'prev', 'active')
 end
 
 -- apply writes the outcome at position at, one that does not finish its job.
@@ -319,9 +327,10 @@ end
 
 -- prepare does what comes once for a batch before its outcomes.
 local function prepare(q, batch, now)
-  local retries = false
+  local finishes, retries = false, false
   for i = 1, batch.n do
     local kind = batch.kinds[i]
+    finishes = finishes or (kind.finishes and batch.codes[i] == OK)
     retries = retries or kind.letter == 'R'
     if kind.letter == 'W' and batch.codes[i] == OK and size_of('ZCARD', batch.keys[i] .. ':unsuccessful') > 0 then
       batch.codes[i] = FAILED_CHILDREN
@@ -331,7 +340,7 @@ local function prepare(q, batch, now)
     promote_due(q, now)
   end
   -- It stops the call, too, if the events are something else.
-  call('XTRIM', q.events, 'MAXLEN', '~', q.max_events)
+  call('XTRIM', q.events, 'MAXLEN', '~', finishes and max_events(q) or q.max_events or MAX_EVENTS)
 end
 
 -- conclude does what comes once for a batch after its outcomes.
@@ -339,10 +348,6 @@ local function conclude(q, f, now, points)
   delete_keys(f.dead)
   f.dead = {}
   flush_finished(q, f, now)
-  if q.new_delayed then
-    q.new_delayed = nil
-    delay_marker(q)
-  end
   if points > 0 then
     if f.completed > 0 then
       pcall(count_finished, q, 'completed', f.completed, now, points)
@@ -353,11 +358,29 @@ local function conclude(q, f, now, points)
   end
 end
 
+-- look_again checks a job anew that had pending children before the batch:
+-- they may have been in it.
+local function look_again(q, batch, i)
+  local key, id = batch.keys[i], batch.ids[i]
+  if size_of('SCARD', key .. ':dependencies') > 0 then
+    return PENDING
+  elseif size_of('ZCARD', key .. ':unsuccessful') > 0 then
+    return FAILED_CHILDREN
+  end
+  call('SREM', q.base .. 'stalled', id)
+  local active = call('LREM', q.active, -1, id) == 1
+  call('DEL', batch.locks[i])
+  return active and OK or NOT_ACTIVE
+end
+
 -- write_outcomes writes those from f.at on.
 local function write_outcomes(q, batch, f, now, parked)
   local codes = batch.codes
   while f.at <= batch.n do
     local i = f.at
+    if codes[i] == PENDING and batch.n > 1 then
+      codes[i] = look_again(q, batch, i)
+    end
     if codes[i] == OK then
       local kind = batch.kinds[i]
       if kind.finishes then
@@ -365,6 +388,7 @@ local function write_outcomes(q, batch, f, now, parked)
       else
         apply(q, kind, batch.keys[i], batch.at[i], now, parked)
       end
+      q.finished_last = kind.finishes
     end
     f.at = i + 1
   end
@@ -409,7 +433,7 @@ local function settle(q, now, count, parked, points)
   check_children(batch)
   prepare(q, batch, now)
   release_leases(q, batch)
-  local f = new_finishes()
+  local f = new_finishes(count == 1)
   write_or_restore(q, batch, f, now, parked)
   local ok, err = pcall(conclude, q, f, now, points)
   if not ok then
@@ -424,9 +448,10 @@ local function settle(q, now, count, parked, points)
   return ''
 end
 
--- drained_event says that nothing is left to do.
+-- drained_event says that nothing is left to do, after a call whose last
+-- outcome finished a job: as Node's workers say it.
 local function drained_event(q)
-  if call('EXISTS', q.wait, q.active, q.prioritized) == 0 then
+  if q.finished_last and call('EXISTS', q.wait, q.active, q.prioritized) == 0 then
     call('XADD', q.events, '*', 'event', 'drained')
   end
 end

@@ -21,6 +21,8 @@ BENCH     ?= .
 BENCHTIME ?= 1s
 SEEDS     ?= 50
 FLOOR     ?= 90
+SEQUENCES ?= 10000
+BULLMQ    ?= 5.81.5
 
 export GOLANGCI GOVULNCHECK MODULES FUZZTIME BENCH BENCHTIME FLOOR
 
@@ -101,6 +103,10 @@ torture-redis: redis ## kill workers and Redis, lose replies, break Redis in eve
 .PHONY: interop
 interop: redis node ## run every check against the supported versions of BullMQ in Node
 	TAKT_INTEROP=all go test -count=1 -timeout=60m -parallel=4 ./test/interop/...
+
+.PHONY: differential
+differential: redis node ## play SEQUENCES random sequences through BullMQ and through ours, and compare what Redis holds
+	go test -count=1 -timeout=60m ./test/differential -args -sequences=$(SEQUENCES) -versions=$(BULLMQ)
 
 .PHONY: vuln
 vuln: $(GOVULNCHECK) ## look for known vulnerabilities (needs vuln.go.dev; CI_STRICT_VULN=1 insists on it)

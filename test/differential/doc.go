@@ -1,0 +1,35 @@
+// Package differential holds no code of its own: its tests play random
+// sequences of operations twice, on one database with Node's BullMQ alone and
+// on another with Takt in the place of the worker and of the plain producer,
+// and compare what every step answers and everything that Redis holds
+// afterwards. `make differential` plays many, `make test` a few. A sequence
+// that differs is cut down to the steps that matter and printed; as a file in
+// testdata it is played again for ever.
+//
+// Producers' and operators' other calls (flows, schedulers, promotions,
+// pauses, removals, ...) are Node's on both databases. Node's clock stands
+// still during a step, and every step has a millisecond of its own; delays are
+// a millisecond or hours, so that no step depends on how long others took.
+//
+// These things may differ, and are made equal:
+//
+//   - Times are compared in whole hours since the sequence began.
+//   - Values of locks, that is tokens.
+//   - The order of the members of JSON objects (protocol 1.7), and how stacks
+//     look below their message.
+//   - The field nrjid, which BullMQ 5 writes and nobody needs (protocol 6.1).
+//   - The version in meta, if it is not another program's: our producer signs
+//     queues as Node's do when they are made (protocol 1.3).
+//   - The base marker when no job is ready, or the queue is blocked: Node
+//     writes one after every fetch (protocol 9, F5). And where a job is ready
+//     ours may write one where Node writes none: for a job put back among the
+//     prioritized ones (protocol 2.8), for it wakes a worker, no more.
+//   - The delay marker of a step that puts a job off and takes another: BullMQ
+//     writes none (5.81), or one for a job that the step takes. Ours is for
+//     the first job that is still delayed (protocol 2.7).
+//   - The order of events of different jobs in steps that end several: ours
+//     purges finished jobs once for the whole step (protocol 9, F4 and F9).
+//   - A job that its children do not let complete: ours takes the next job
+//     before it writes the failure, Node after (protocol 9, F4). Node does here
+//     what ours does; steps that end several jobs have no such job.
+package differential

@@ -1,0 +1,82 @@
+package differential_test
+
+// operate does something to a whole queue, as operators and tools do.
+func (g *generator) operate() (step, bool) {
+	s := step{Do: "queue", Queue: g.queue()}
+	count := map[string]any{"count": 1 + g.IntN(3)}
+	for _, choice := range []struct {
+		method string
+		weight int
+		args   []any
+	}{
+		{"promoteJobs", 8, []any{count}},
+		{"retryJobs", 8, []any{map[string]any{"state": pick(g, "failed", "completed")}}},
+		{"drain", 2, []any{g.chance(50)}},
+		{"clean", 5, []any{pick(g, 0, hour), g.IntN(3), pick(g, "completed", "failed", "wait", "delayed", "prioritized", "active", "paused")}},
+		{"obliterate", 1, []any{map[string]any{"force": g.chance(50)}}},
+		{"removeDeduplicationKey", 2, []any{pick(g, "x", "y")}},
+		{"trimEvents", 1, []any{5}},
+		{"addBulk", 4, []any{g.bulk()}},
+	} {
+		if g.IntN(31) < choice.weight {
+			s.Method, s.Args = choice.method, choice.args
+			return s, true
+		}
+	}
+	return s, false
+}
+
+func (g *generator) bulk() []any {
+	jobs := make([]any, 2+g.IntN(2))
+	for i := range jobs {
+		spec := g.spec()
+		jobs[i] = map[string]any{"name": spec.Name, "data": spec.Data, "opts": spec.node()}
+	}
+	return jobs
+}
+
+// control changes how a queue hands out jobs.
+func (g *generator) control() (step, bool) {
+	s := step{Do: "queue", Queue: g.queue()}
+	s.Method = pick(g, "pause", "resume", "resume", "setGlobalConcurrency", "removeGlobalConcurrency",
+		"setGlobalRateLimit", "removeGlobalRateLimit", "rateLimit", "removeRateLimitKey")
+	switch s.Method {
+	case "setGlobalConcurrency":
+		s.Args = []any{1 + g.IntN(3)}
+	case "setGlobalRateLimit":
+		s.Args = []any{1 + g.IntN(4), hour}
+	case "rateLimit":
+		s.Args = []any{hour}
+		// Node's workers without a limit of their own do not honour one by hand.
+		return s, g.w.limited
+	}
+	return s, true
+}
+
+// operateJob does something to one job.
+func (g *generator) operateJob() (step, bool) {
+	s := step{Do: "job", Queue: g.queue()}
+	var ok bool
+	if s.ID, ok = g.id(s.Queue); !ok {
+		return s, false
+	}
+	s.Method = pick(g, "promote", "promote", "retry", "retry", "changeDelay", "changePriority", "remove", "remove", "updateData",
+		"updateProgress", "log", "clearLogs", "removeChildDependency", "removeUnprocessedChildren", "removeDeduplicationKey")
+	switch s.Method {
+	case "retry":
+		s.Args = []any{pick(g, "failed", "completed"), map[string]any{"resetAttemptsMade": g.chance(40), "resetAttemptsStarted": g.chance(40)}}
+	case "changeDelay":
+		s.Args = []any{pick(g, 1, hour, 5*hour)}
+	case "changePriority":
+		s.Args = []any{map[string]any{"priority": g.IntN(4), "lifo": g.chance(40)}}
+	case "remove":
+		s.Args = []any{map[string]any{"removeChildren": g.chance(60)}}
+	case "updateData":
+		s.Args = []any{map[string]any{"new": g.IntN(9)}}
+	case "updateProgress":
+		s.Args = []any{g.IntN(100)}
+	case "log":
+		s.Args = []any{pick(g, "four", "five")}
+	}
+	return s, true
+}

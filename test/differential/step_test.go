@@ -1,0 +1,81 @@
+package differential_test
+
+import "encoding/json"
+
+// step is one operation of a sequence. Do says which:
+//
+//	enqueue   Jobs on Queue: ours by Takt, Node's by add or addBulk
+//	queue     Method of the Queue object with Args, by Node on both databases
+//	job       Method of the job ID of the queue, by Node on both
+//	flow      Method of a FlowProducer, by Node on both
+//	fetch     takes jobs into the free slots Next
+//	settle    ends the jobs of slots, and takes others into the slots Next
+//	extend    renews the lock of the job in Slot
+//	note      writes Data, Progress and Lines of the job in Slot
+//	recover   one scan for stalled jobs
+//	touch     something done to Redis directly: Method and Amount (touches)
+type step struct {
+	Do       string          `json:"do"`
+	Queue    string          `json:"queue,omitempty"`
+	Method   string          `json:"method,omitempty"`
+	ID       string          `json:"id,omitempty"`
+	Args     []any           `json:"args,omitempty"`
+	Jobs     []jobSpec       `json:"jobs,omitempty"`
+	Slot     int             `json:"slot"`
+	Next     []int           `json:"next,omitempty"`
+	Endings  []ending        `json:"endings,omitempty"`
+	Data     json.RawMessage `json:"data,omitempty"`
+	Progress json.RawMessage `json:"progress,omitempty"`
+	Lines    []string        `json:"lines,omitempty"`
+	Amount   int             `json:"amount,omitempty"`
+}
+
+// ending says what becomes of the job in a slot: complete with Value, fail or
+// unrecoverable with Reason, snooze for MS, back, limit for MS, children.
+type ending struct {
+	Slot   int             `json:"slot"`
+	Kind   string          `json:"kind"`
+	Value  json.RawMessage `json:"value,omitempty"`
+	Reason string          `json:"reason"`
+	MS     int64           `json:"ms,omitempty"`
+}
+
+// setup is what the workers of a sequence have in common, and whether a Node
+// program has Signed the queues before.
+type setup struct {
+	Signed        bool   `json:"signed,omitempty"`
+	Name          string `json:"name,omitempty"`
+	Limiter       int    `json:"limiter,omitempty"`
+	Metrics       int    `json:"metrics,omitempty"`
+	KeepCompleted int    `json:"keepCompleted,omitempty"`
+	KeepFailed    int    `json:"keepFailed,omitempty"`
+}
+
+// sequence is what is played on both sides.
+type sequence struct {
+	Setup setup  `json:"setup"`
+	Steps []step `json:"steps"`
+}
+
+// now stands for a time so many ms from the moment of the step.
+func now(ms int64) any { return map[string]any{"$now": ms} }
+
+const hour = int64(3_600_000)
+
+// request returns the step as the Node driver takes it.
+func (s step) request() step {
+	if s.Do != "enqueue" {
+		return s
+	}
+	out := step{Do: "queue", Queue: s.Queue, Method: "add"}
+	if len(s.Jobs) == 1 {
+		out.Args = []any{s.Jobs[0].Name, s.Jobs[0].Data, s.Jobs[0].node()}
+		return out
+	}
+	bulk := make([]any, len(s.Jobs))
+	for i, job := range s.Jobs {
+		bulk[i] = map[string]any{"name": job.Name, "data": job.Data, "opts": job.node()}
+	}
+	out.Method, out.Args = "addBulk", []any{bulk}
+	return out
+}

@@ -1,0 +1,99 @@
+package differential_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// touches are things done to Redis directly, equally on both databases.
+func touches() map[string]func(context.Context, *redis.Client, *step, *slot) error {
+	return map[string]func(context.Context, *redis.Client, *step, *slot) error{
+		// The lock of the job in the slot runs out, or another worker has it.
+		"drop lock": func(ctx context.Context, c *redis.Client, s *step, held *slot) error {
+			return c.Del(ctx, keyOf(s, held.id+":lock")).Err()
+		},
+		"steal lock": func(ctx context.Context, c *redis.Client, s *step, held *slot) error {
+			return c.Set(ctx, keyOf(s, held.id+":lock"), "stranger", lockDuration).Err()
+		},
+		// The lock has two hours left, so that one sees whether it is renewed.
+		"age lock": func(ctx context.Context, c *redis.Client, s *step, held *slot) error {
+			return c.PExpire(ctx, keyOf(s, held.id+":lock"), 2*lockDuration).Err()
+		},
+		// The next scan may come.
+		"end guard": func(ctx context.Context, c *redis.Client, s *step, _ *slot) error {
+			return c.Del(ctx, keyOf(s, "stalled-check")).Err()
+		},
+		"end limit": func(ctx context.Context, c *redis.Client, s *step, _ *slot) error {
+			return c.Del(ctx, keyOf(s, "limiter")).Err()
+		},
+		"end deduplication": func(ctx context.Context, c *redis.Client, s *step, _ *slot) error {
+			return c.Del(ctx, keyOf(s, "de:"+s.ID)).Err()
+		},
+		// Amount hours pass for the finished jobs.
+		"age completed": func(ctx context.Context, c *redis.Client, s *step, _ *slot) error {
+			return ageFinished(ctx, c, keyOf(s, "completed"), s.Amount)
+		},
+		"age failed": func(ctx context.Context, c *redis.Client, s *step, _ *slot) error {
+			return ageFinished(ctx, c, keyOf(s, "failed"), s.Amount)
+		},
+		// Amount minutes pass for the metrics.
+		"age metrics": func(ctx context.Context, c *redis.Client, s *step, _ *slot) error {
+			for _, set := range []string{"completed", "failed"} {
+				key := keyOf(s, "metrics:"+set)
+				if prev, err := c.HGet(ctx, key, "prevTS").Int64(); err == nil {
+					if err := c.HSet(ctx, key, "prevTS", prev-60_000*int64(s.Amount)).Err(); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		},
+	}
+}
+
+func keyOf(s *step, name string) string { return "bull:" + s.Queue + ":" + name }
+
+func ageFinished(ctx context.Context, c *redis.Client, key string, hours int) error {
+	members, err := c.ZRangeWithScores(ctx, key, 0, -1).Result()
+	if err != nil || len(members) == 0 {
+		return err
+	}
+	for i := range members {
+		members[i].Score -= float64(int64(hours) * hour)
+	}
+	return c.ZAdd(ctx, key, members...).Err()
+}
+
+// onLocks are the touches that need a job with its lock in the slot.
+func onLocks() []string { return []string{"drop lock", "steal lock", "age lock"} }
+
+func (w *world) touchable(s *step, held *slot) bool {
+	return !slices.Contains(onLocks(), s.Method) || held != nil && !held.broken
+}
+
+func (w *world) touch(ctx context.Context, s *step) ([]result, error) {
+	do := touches()[s.Method]
+	if do == nil {
+		return nil, fmt.Errorf("touch: no way to %s", s.Method)
+	}
+	held := w.slots[slotKey{s.Queue, s.Slot}]
+	if slices.Contains(onLocks(), s.Method) {
+		exists, err := w.redis[0].Exists(ctx, keyOf(s, held.id)).Result()
+		if err != nil || exists == 0 {
+			// A lock of nothing: ours would clear it away (protocol 3.4).
+			return make([]result, 2), err
+		}
+	}
+	for _, client := range w.redis {
+		if err := do(ctx, client, s, held); err != nil {
+			return nil, fmt.Errorf("touch: %s: %w", s.Method, err)
+		}
+	}
+	if slices.Contains(onLocks()[:2], s.Method) {
+		held.broken = true
+	}
+	return make([]result, 2), nil
+}

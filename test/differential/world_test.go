@@ -1,0 +1,242 @@
+package differential_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/taktwork/takt/adapters/redisqueue"
+	"github.com/taktwork/takt/test/redistest"
+)
+
+// world is two databases with what works on them, and what a sequence has
+// brought about so far.
+type world struct {
+	version string
+	node    *nodeSide
+	ours    *ourSide
+	redis   [2]*redis.Client
+	normal  normaliser
+	// clock is the latest ms in which something happened.
+	clock int64
+	slots map[slotKey]*slot
+	// ids are the ids that jobs of a queue have got, oldest first.
+	ids map[string][]string
+	// limited tells that the workers have a rate limit of their own.
+	limited bool
+	// batched tells that a step has ended several jobs.
+	batched bool
+	// everyStep has dumps compared after each step, not at the end alone.
+	everyStep bool
+}
+
+// slot holds a job on both sides.
+type slot struct {
+	id string
+	// broken tells that the lock was taken away.
+	broken bool
+}
+
+func newWorld(t *testing.T, server *redistest.Server, version string, lane int) *world {
+	t.Helper()
+	databases := [2]int{2 * lane, 2*lane + 1}
+	profile := redisqueue.ProfileV5
+	if version[0] == '6' {
+		profile = redisqueue.ProfileV6
+	}
+	return &world{
+		version: version,
+		node:    startNode(t, version, server, databases),
+		ours:    newOurSide(t, server, databases[1], profile),
+		redis:   [2]*redis.Client{server.ClientOf(databases[0]), server.ClientOf(databases[1])},
+	}
+}
+
+// reset empties the databases for a sequence.
+func (w *world) reset(ctx context.Context, s setup) error {
+	for _, client := range w.redis {
+		if err := client.FlushDB(ctx).Err(); err != nil {
+			return fmt.Errorf("reset: %w", err)
+		}
+		if !s.Signed {
+			continue
+		}
+		for _, queue := range queues() {
+			fields := []any{"version", foreignVersion, "opts.maxLenEvents", 10000}
+			if err := client.HSet(ctx, "bull:"+queue+":meta", fields...).Err(); err != nil {
+				return fmt.Errorf("reset: %w", err)
+			}
+		}
+	}
+	if _, err := w.node.call(request{Setup: &s}); err != nil {
+		return err
+	}
+	w.limited, w.batched = s.Limiter > 0, false
+	w.slots, w.ids = map[slotKey]*slot{}, map[string][]string{}
+	w.normal = normaliser{base: time.Now().UnixMilli()}
+	return w.ours.reset(s)
+}
+
+// tick waits for a millisecond after the latest.
+func tick(latest int64) {
+	for time.Now().UnixMilli() <= latest {
+		time.Sleep(50 * time.Microsecond)
+	}
+}
+
+// difference is how the sides differ after a step, the last of the sequence
+// if it is in what they hold in the end.
+type difference struct {
+	step int
+	what string
+}
+
+// play plays a sequence and returns the first difference, nil if there is
+// none.
+func (w *world) play(ctx context.Context, seq *sequence) (*difference, error) {
+	if err := w.reset(ctx, seq.Setup); err != nil {
+		return nil, err
+	}
+	for i := range seq.Steps {
+		what, err := w.perform(ctx, &seq.Steps[i])
+		if err != nil || what != "" {
+			return &difference{i, what}, err
+		}
+	}
+	what, err := w.compareDumps(ctx)
+	if err != nil || what == "" {
+		return nil, err
+	}
+	return &difference{len(seq.Steps) - 1, what}, nil
+}
+
+// perform carries out one step on both sides and says what differs.
+func (w *world) perform(ctx context.Context, s *step) (string, error) {
+	if !w.possible(s) {
+		return "", nil
+	}
+	if w.version[0] == '6' && len(s.Next) > 1 {
+		// Jobs that are only to be failed do not count for the rate limit, so
+		// that Node may go beyond what was left of it before.
+		if limit, err := w.rateLimited(ctx, s.Queue); err != nil || limit {
+			return "", err
+		}
+	}
+	if refused, err := w.refusals(ctx, s); err != nil || refused {
+		return "", err
+	}
+	tick(w.clock)
+	w.batched = w.batched || len(s.Endings) > 1
+	results, err := w.both(ctx, s)
+	w.clock = time.Now().UnixMilli()
+	if err != nil {
+		return "", err
+	}
+	node, ours := w.normal.text(canonical(results[0].String())), w.normal.text(canonical(results[1].String()))
+	if node != ours {
+		held, err := w.compareDumps(ctx)
+		return fmt.Sprintf("node answers %s\nours answers %s\n%s", node, ours, held), err
+	}
+	w.learn(s, results[0])
+	what, err := w.compareMarkers(ctx)
+	if err != nil || what != "" || !w.everyStep {
+		return what, err
+	}
+	return w.compareDumps(ctx)
+}
+
+// rateLimited tells whether the queue has a rate limit.
+func (w *world) rateLimited(ctx context.Context, queue string) (bool, error) {
+	global, err := w.redis[0].HExists(ctx, "bull:"+queue+":meta", "max").Result()
+	return w.limited || global, err
+}
+
+// both carries out the step on both sides.
+func (w *world) both(ctx context.Context, s *step) ([]result, error) {
+	request1 := s.request()
+	switch s.Do {
+	case "queue", "job", "flow":
+		return w.node.call(request{Sides: []int{0, 1}, Op: &request1})
+	case "touch":
+		return w.touch(ctx, s)
+	}
+	node, err := w.node.call(request{Sides: []int{0}, Op: &request1})
+	if err != nil {
+		return nil, err
+	}
+	return append(node, w.ours.perform(ctx, s)), nil
+}
+
+func (w *world) compareDumps(ctx context.Context) (string, error) {
+	var dumps [2]dump
+	for side, client := range w.redis {
+		var err error
+		if dumps[side], err = takeDump(ctx, client, w.normal); err != nil {
+			return "", err
+		}
+	}
+	if w.batched {
+		dumps[0].sortEvents()
+		dumps[1].sortEvents()
+	}
+	return dumps[0].diff(dumps[1]), nil
+}
+
+// possible tells whether the step means anything now: a step on a slot needs
+// a job in it, a step that fills slots needs them free. Sequences that were
+// cut down have steps that do not.
+func (w *world) possible(s *step) bool {
+	ending := map[int]bool{}
+	for _, e := range s.Endings {
+		if w.slots[slotKey{s.Queue, e.Slot}] == nil || ending[e.Slot] {
+			return false
+		}
+		ending[e.Slot] = true
+	}
+	for _, n := range s.Next {
+		if w.slots[slotKey{s.Queue, n}] != nil && !ending[n] {
+			return false
+		}
+	}
+	held := w.slots[slotKey{s.Queue, s.Slot}]
+	switch s.Do {
+	case "extend":
+		return held != nil
+	case "note":
+		// Node writes without looking at the lock, ours does not.
+		return held != nil && !held.broken
+	case "touch":
+		return w.touchable(s, held)
+	}
+	return true
+}
+
+// learn remembers the ids and the slots that the step has filled.
+func (w *world) learn(s *step, r result) {
+	switch s.Do {
+	case "fetch", "settle":
+		for _, e := range s.Endings {
+			delete(w.slots, slotKey{s.Queue, e.Slot})
+		}
+		var answer taken
+		_ = json.Unmarshal(r.OK, &answer)
+		for i, job := range answer.Jobs {
+			if job.Refused == "" {
+				w.slots[slotKey{s.Queue, s.Next[i]}] = &slot{id: job.ID}
+			}
+		}
+	case "enqueue", "queue":
+		var one string
+		var many []string
+		if json.Unmarshal(r.OK, &one) == nil && one != "" && one != "object" {
+			many = []string{one}
+		} else if json.Unmarshal(r.OK, &many) != nil {
+			return
+		}
+		w.ids[s.Queue] = append(w.ids[s.Queue], many...)
+	}
+}

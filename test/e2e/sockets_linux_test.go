@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/taktwork/takt/test/redistest"
 )
 
 // The kernel's flag of a Unix socket that listens.
@@ -24,6 +26,30 @@ func TestWorkerListensOnNothingButItsUnixSocket(t *testing.T) {
 	h.ask(t, slowBin, "jobs", "trigger", "slow.queued").want(t, 0)
 	r.waitFor(t, "slow job done")
 	table.check(t, h.state+"/default/one.sock")
+}
+
+func TestAWorkerOnRedisIsConnectedToItAndNothingElse(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	h := onRedis(t, server)
+	r := h.start(t, slowBin, "run")
+	r.ready(t)
+	table := newSocketTable(t, r.cmd.Process.Pid, false)
+	redis := fmt.Sprintf("0100007F:%04X", server.Port)
+	rows := table.rows(t, "tcp")
+	if len(rows) == 0 {
+		t.Error("no socket of TCP is found: the test looks at the wrong table")
+	}
+	for _, row := range rows {
+		if fields := strings.Fields(row); fields[2] != redis {
+			t.Errorf("a socket of TCP that is not connected to Redis (%s): %s", redis, row)
+		}
+	}
+	for _, protocol := range []string{"tcp6", "udp", "udp6", "raw", "raw6", "packet"} {
+		if rows := table.rows(t, protocol); len(rows) > 0 {
+			t.Errorf("the worker has sockets of %s:\n%s", protocol, strings.Join(rows, "\n"))
+		}
+	}
 }
 
 func TestASocketThatListensIsFound(t *testing.T) {

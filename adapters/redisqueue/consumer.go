@@ -2,7 +2,7 @@ package redisqueue
 
 import (
 	"context"
-	"encoding/json"
+
 	"errors"
 	"fmt"
 	"sync"
@@ -168,24 +168,6 @@ func (c *consumer) settleSome(ctx context.Context, settlements []domain.Settleme
 	return reply, nil
 }
 
-// childrenOutcome returns what becomes of a job whose outcome its children
-// refused, as Node words it (protocol 3.4).
-func (c *consumer) childrenOutcome(s *domain.Settlement, code int) (domain.Outcome, bool) {
-	switch code {
-	case codePending:
-		reason := fmt.Sprintf("Job %s has pending dependencies. moveToFinished", s.Lease.ID)
-		held := c.heldLease(s.Lease)
-		if held == nil || held.attemptsLeft <= 0 {
-			return domain.Outcome{Kind: domain.Failed, Reason: reason}, true
-		}
-		return domain.Outcome{Kind: domain.Retry, Reason: reason, After: held.options.Backoff.After(held.attempt, 1)}, true
-	case codeFailedChildren:
-		reason := fmt.Sprintf("Cannot complete job %s because it has at least one failed child. moveToFinished", s.Lease.ID)
-		return domain.Outcome{Kind: domain.Failed, Reason: reason}, true
-	}
-	return domain.Outcome{}, false
-}
-
 func (c *consumer) heldLease(ref domain.LeaseRef) *leased {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -242,143 +224,6 @@ func (c *consumer) lose(leases []domain.LeaseRef, positions []any) []domain.Leas
 	return lost
 }
 
-// Recover implements [ports.Consumer]. A job that crashed too often is not
-// failed here: as in BullMQ, whoever leases it next is told to fail it.
-func (c *consumer) Recover(ctx context.Context) ([]domain.Recovered, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	c.ear.show(ctx)
-	config := &c.backend.config
-	args := []any{nil, c.base, string(config.Profile), config.StalledInterval.Milliseconds(), max(config.MaxCrashes, 0)}
-	reply, err := c.backend.numbered(ctx, scriptNamed("recover"), []string{"", c.meta, c.parked}, args)
-	if err != nil {
-		return nil, ended(ctx, err)
-	}
-	return readRecovered(reply)
-}
-
-// actionMissing is what recover.lua says of a job without a hash.
-const actionMissing = "missing"
-
-func readRecovered(reply any) ([]domain.Recovered, error) {
-	packed, _ := reply.(string)
-	u := unpacker{rest: packed}
-	var recovered []domain.Recovered
-	for range u.list() / 4 {
-		id, _ := u.text()
-		name, _ := u.text()
-		crashes := u.number()
-		action, _ := u.text()
-		r := domain.Recovered{ID: domain.JobID(id), Name: name, Crashes: crashes, Action: domain.Requeued}
-		if action == actionMissing {
-			r.Action = domain.Quarantined
-		}
-		recovered = append(recovered, r)
-		if u.err != nil {
-			break
-		}
-	}
-	if u.err != nil {
-		return nil, fmt.Errorf("recover: %w", u.err)
-	}
-	return recovered, nil
-}
-
-// Annotate implements [ports.Consumer]. Progress or data that is not JSON is
-// [domain.ErrInvalid]: Node's readers stop at it.
-func (c *consumer) Annotate(ctx context.Context, notes []domain.Note) ([]domain.LeaseRef, error) {
-	if err := ctx.Err(); err != nil || len(notes) == 0 {
-		return nil, err
-	}
-	args := []any{nil, c.base, string(c.backend.config.Profile), len(notes)}
-	refs := make([]domain.LeaseRef, len(notes))
-	for i := range notes {
-		if err := c.checkNote(&notes[i]); err != nil {
-			return nil, err
-		}
-		refs[i] = notes[i].Lease
-		args = c.appendNote(args, &notes[i])
-	}
-	reply, err := c.backend.numbered(ctx, scriptNamed("annotate"), []string{"", c.meta}, args)
-	if err != nil {
-		return nil, ended(ctx, err)
-	}
-	packed, _ := reply.(string)
-	u := unpacker{rest: packed}
-	positions := make([]any, 0, len(notes))
-	for range u.list() {
-		positions = append(positions, int64(u.number()))
-	}
-	if u.err != nil {
-		return nil, fmt.Errorf("annotate: %w", u.err)
-	}
-	return c.lose(refs, positions), nil
-}
-
-// maxLog is how many lines of a job's log are kept at most, the newest.
-const maxLog = 1000
-
-func (c *consumer) appendNote(args []any, note *domain.Note) []any {
-	keep := maxLog
-	if held := c.heldLease(note.Lease); held != nil && held.options.keepLogs > 0 {
-		keep = min(held.options.keepLogs, maxLog)
-	}
-	args = append(args, string(note.Lease.ID), string(note.Lease.Token),
-		marked("p", note.Progress), marked("d", note.Data), keep, len(note.Log))
-	for _, line := range note.Log {
-		args = append(args, domain.CleanText(line, domain.MaxStack))
-	}
-	return args
-}
-
-// marked tells a value from none.
-func marked(mark string, value []byte) string {
-	if value == nil {
-		return ""
-	}
-	return mark + string(value)
-}
-
-// unpark makes the parked jobs due that this worker has handlers for. One page
-// of the list of parked jobs is read at a time.
-func (c *consumer) unpark(ctx context.Context, handles []string) {
-	if len(handles) == 0 {
-		return
-	}
-	known := make(map[string]bool, len(handles))
-	for _, name := range handles {
-		known[name] = true
-	}
-	var cursor uint64
-	for ctx.Err() == nil {
-		page, next, err := c.backend.client.HScan(ctx, c.parked, cursor, "", unparkPage).Result()
-		if err != nil {
-			if !passes(err) || ctx.Err() != nil {
-				c.backend.config.Log.WarnContext(ctx, "parked jobs not made due", "queue", c.queue, "err", translate("unpark", err))
-				return
-			}
-			c.backend.failures.failed(ctx, "unpark", err)
-			pause(ctx, repeatMost)
-			continue
-		}
-		args := []any{c.base, string(c.backend.config.Profile)}
-		for i := 0; i+1 < len(page); i += 2 {
-			if known[page[i+1]] {
-				args = append(args, page[i])
-			}
-		}
-		if len(args) > 2 {
-			_, _ = c.backend.call(ctx, scriptNamed("unpark"), []string{c.meta, c.parked}, args)
-		}
-		if cursor = next; cursor == 0 {
-			return
-		}
-	}
-}
-
-const unparkPage = 500
-
 // closePatience bounds what a consumer still asks of the server as it closes.
 const closePatience = time.Second
 
@@ -396,20 +241,6 @@ func (c *consumer) close() error {
 		c.backend.sessions.put(m.session)
 	}
 	return c.ear.close()
-}
-
-// checkNote refuses what must not be written.
-func (c *consumer) checkNote(note *domain.Note) error {
-	id, limit := domain.Quote(string(note.Lease.ID)), c.backend.config.MaxPayload
-	for _, value := range [][]byte{note.Progress, note.Data} {
-		if len(value) > limit {
-			return fmt.Errorf("annotate job %s: %d bytes, at most %d are allowed: %w", id, len(value), limit, domain.ErrTooLarge)
-		}
-		if value != nil && !json.Valid(value) {
-			return domain.Invalidf("annotate job %s: progress or data is not JSON", id)
-		}
-	}
-	return nil
 }
 
 // leaseToken is the token of all leases of one call: each acquisition of a job

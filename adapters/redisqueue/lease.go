@@ -152,10 +152,10 @@ func (c *consumer) readLease(r *leaseReader, token domain.LeaseToken) (domain.Le
 		// Earlier versions of BullMQ wrote it, and their word counts.
 		job.AttemptsMade = count(text[fieldMadeLegacy])
 	}
-	refused := refusalOf(&fields, c.backend.config.MaxPayload)
+	refused, inherited := refusalOf(&fields, c.backend.config.MaxPayload)
 	held.refused, held.foreign = refused != "", text[fieldStarts] == foreign
 	held.attempt, held.attemptsLeft = job.AttemptsMade+1, job.AttemptsLeft()
-	return domain.Lease{Job: job, Token: token, For: c.lease, Refused: refused}, held
+	return domain.Lease{Job: job, Token: token, For: c.lease, Refused: refused, Inherited: inherited}, held
 }
 
 // tooLarge stands for the number of starts of a job that is not handed out
@@ -166,20 +166,26 @@ const tooLarge = "large"
 // job.
 const foreign = "foreign"
 
-// refusalOf says why no handler may see the job; empty if one may.
-func refusalOf(fields *leaseFields, maxPayload int) string {
+// stalledReason is what BullMQ puts off the failure of a job with that has
+// crashed too often.
+const stalledReason = "job stalled more than allowable limit"
+
+// refusalOf says why no handler may see the job, empty if one may, and whether
+// that lies with another job.
+func refusalOf(fields *leaseFields, maxPayload int) (reason string, inherited bool) {
 	switch some := &fields.some; {
 	case fields.text[fieldStarts] == foreign:
-		return "missing job data: there is something else under the job's name"
+		return "missing job data: there is something else under the job's name", false
 	case !some[fieldName] && !some[fieldData] && !some[fieldOptions] && !some[fieldTimestamp]:
-		return "missing job data: there is no job with this id"
+		return "missing job data: there is no job with this id", false
 	case !some[fieldName]:
-		return "missing job data: the job has no name"
+		return "missing job data: the job has no name", false
 	case fields.text[fieldStarts] == tooLarge:
-		return fmt.Sprintf("job is too large: its data and options have more than %d bytes", maxPayload)
+		return fmt.Sprintf("job is too large: its data and options have more than %d bytes", maxPayload), false
 	}
 	// Whoever put the failure off has decided on it already.
-	return domain.CleanText(fields.text[fieldDeferred], domain.MaxReason)
+	deferred := domain.CleanText(fields.text[fieldDeferred], domain.MaxReason)
+	return deferred, deferred != "" && deferred != stalledReason
 }
 
 // count reads a counter that others may have written anything to.

@@ -2,6 +2,7 @@ package redisqueue
 
 import (
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -95,6 +96,24 @@ func (c *consumer) appendRetry(head func(string) []string, outcome *domain.Outco
 		end = "l"
 	}
 	return append(head(kindRetryNow), reason, end, stacks)
+}
+
+// childrenOutcome returns what becomes of a job whose outcome its children
+// refused, as Node words it (protocol 3.4).
+func (c *consumer) childrenOutcome(s *domain.Settlement, code int) (domain.Outcome, bool) {
+	switch code {
+	case codePending:
+		reason := fmt.Sprintf("Job %s has pending dependencies. moveToFinished", s.Lease.ID)
+		held := c.heldLease(s.Lease)
+		if held == nil || held.attemptsLeft <= 0 {
+			return domain.Outcome{Kind: domain.Failed, Reason: reason}, true
+		}
+		return domain.Outcome{Kind: domain.Retry, Reason: reason, After: held.options.Backoff.After(held.attempt, 1)}, true
+	case codeFailedChildren:
+		reason := fmt.Sprintf("Cannot complete job %s because it has at least one failed child. moveToFinished", s.Lease.ID)
+		return domain.Outcome{Kind: domain.Failed, Reason: reason}, true
+	}
+	return domain.Outcome{}, false
 }
 
 func (c *consumer) keepCompleted(held *leased) string {

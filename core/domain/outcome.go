@@ -82,6 +82,9 @@ type Lease struct {
 	// was failed by others meanwhile. The worker settles it as failed with
 	// this reason.
 	Refused string
+	// Inherited tells that the reason lies with another job, such as a child
+	// that failed: this one is not damaged, and did no harm.
+	Inherited bool
 }
 
 // LeaseRef names a lease in calls about it.

@@ -116,8 +116,10 @@ func (w *worker) decideUnseen(lease *domain.Lease) (domain.Outcome, domain.Event
 	var outcome domain.Outcome
 	switch {
 	case lease.Refused != "":
-		reason := domain.CleanText(lease.Refused, domain.MaxReason)
-		return domain.Outcome{Kind: domain.Failed, Reason: reason}, domain.EventQuarantined
+		outcome = domain.Outcome{Kind: domain.Failed, Reason: domain.CleanText(lease.Refused, domain.MaxReason)}
+		if !lease.Inherited {
+			return outcome, domain.EventQuarantined
+		}
 	case w.quiet:
 		outcome = domain.Outcome{Kind: domain.Returned, Reason: domain.ErrShutdown.Error()}
 	default:

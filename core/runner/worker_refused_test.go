@@ -51,6 +51,21 @@ func TestRefusedJobIsFailedWithoutItsHandler(t *testing.T) {
 	}
 }
 
+// A parent whose child has failed is not damaged.
+func TestInheritedFailureIsNoQuarantine(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		lease := refusedLease("child bull:mail:1 failed")
+		lease.Inherited = true
+		consumer, d := mocked(t, lease, unseen(t))
+		want := domain.Outcome{Kind: domain.Failed, Reason: lease.Refused}
+		consumer.EXPECT().Settle(gomock.Any(), settlement(want), 1).Return(settled, nil)
+		d.start()
+		synctest.Wait()
+		d.wantCounts(map[domain.Event]int{domain.EventFailed: 1})
+	})
+}
+
 func TestRefusedJobThatComesWithASettlementIsFailed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -93,6 +93,10 @@ func (o *stores) openLedger(s Settings, shared *redisqueue.Backend) error {
 	default:
 		return fmt.Errorf("ledger %q: %w", s.Ledger, errors.ErrUnsupported)
 	}
+	if s.Ledger == config.LedgerRedis && s.Backend == config.BackendRedis {
+		o.dispatcher = shared.Dispatcher()
+		return nil
+	}
 	lease := s.Timing.ClaimLease
 	setDefault(&lease, defaultClaimLease)
 	o.dispatcher = runner.NewDispatcher(o.ledger, o.enqueuer, s.Namespace, lease)

@@ -29,7 +29,10 @@ type rawQueue struct {
 func newRawQueue(t testing.TB, change func(*redisqueue.Config)) *rawQueue {
 	t.Helper()
 	server := redistest.Start(t)
-	return &rawQueue{TB: t, server: server, rdb: server.Client(), backend: open(t, server, change)}
+	// RESP2, in which scores are the text that Redis writes.
+	rdb := redis.NewClient(&redis.Options{Addr: server.Addr, Protocol: 2, MaxRetries: -1, DisableIdentity: true})
+	t.Cleanup(func() { _ = rdb.Close() })
+	return &rawQueue{TB: t, server: server, rdb: rdb, backend: open(t, server, change)}
 }
 
 func (r *rawQueue) consumer() ports.Consumer {

@@ -163,8 +163,8 @@ func (l *leased) stackTraces(outcome *domain.Outcome) string {
 	if limit > 0 && len(stacks) > limit {
 		stacks = stacks[len(stacks)-limit:]
 	}
-	size := 0
-	for i := len(stacks) - 1; i > 0; i-- {
+	size := len(stacks[len(stacks)-1]) // the newest stays
+	for i := len(stacks) - 2; i >= 0; i-- {
 		if size += len(stacks[i]); size > maxStacks {
 			stacks = stacks[i+1:]
 			break

@@ -1,0 +1,110 @@
+package redisqueue
+
+import (
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/taktwork/takt/core/domain"
+)
+
+// EncodeOptions and DecodeOptions expose how options read on the wire.
+var EncodeOptions = encodeOptions
+
+// WireOptions are decoded options with what only this package knows of them.
+type WireOptions struct {
+	domain.JobOptions
+
+	UnknownBackoff        string
+	NeverRetry            bool
+	Completed, Failed     string
+	KeepLogs, StackTraces int
+}
+
+// DecodeOptions reads options as they stand in a job's hash.
+func DecodeOptions(text string) WireOptions {
+	o := decodeOptions(text)
+	return WireOptions{
+		JobOptions: o.JobOptions, UnknownBackoff: o.unknownBackoff, NeverRetry: o.neverRetry,
+		Completed: o.completed, Failed: o.failed, KeepLogs: o.keepLogs, StackTraces: o.stackLimit,
+	}
+}
+
+// Script is a script with its includes resolved.
+type Script struct {
+	Name, Source string
+	Keys         int
+}
+
+// Scripts returns the scripts that are built in, by name.
+func Scripts() ([]Script, error) { return ScriptsOf(luaFiles) }
+
+// ScriptsOf returns the scripts of the files, by name.
+func ScriptsOf(files fs.FS) ([]Script, error) {
+	loaded, err := loadScripts(files)
+	if err != nil {
+		return nil, err
+	}
+	var scripts []Script
+	for _, name := range slices.Sorted(maps.Keys(loaded)) {
+		scripts = append(scripts, Script{Name: name, Source: loaded[name].source, Keys: loaded[name].keys})
+	}
+	return scripts, nil
+}
+
+// LuaFiles are the scripts and includes as they stand in the repository.
+func LuaFiles() fs.FS { return luaFiles }
+
+// ReadReply reads the reply as each script of the queue might have given it,
+// and returns the errors by script.
+func ReadReply(reply any, count int) map[string]error {
+	b, _ := New(Config{Connection: Connection{Addr: "127.0.0.1:1"}})
+	c := &consumer{backend: b, queue: "q", held: map[domain.LeaseRef]*leased{}}
+	errs := map[string]error{}
+	_, errs["enqueue"] = readEnqueued(reply, count)
+	_, errs["recover"] = readRecovered(reply)
+	_, errs["inspect_counts"] = readCounts("q", reply)
+	r := jobReader{backend: b, queue: "q"}
+	_, errs["inspect_jobs"] = r.take(reply, slices.Repeat([]string{"id"}, count))
+	parts := leaseReader{}
+	parts.rest, _ = reply.([]any)
+	for len(parts.rest) > 0 && !parts.bad {
+		c.readLease(&parts, "token")
+	}
+	if parts.bad {
+		errs["move"] = errReply
+	}
+	packed, _ := reply.(string)
+	u := unpacker{rest: packed}
+	for u.rest != "" && u.err == nil {
+		u.texts()
+		_, _ = u.text()
+		u.number()
+	}
+	errs["operate"] = u.err
+	return errs
+}
+
+// ReadLease reads one lease as move.lua writes it, and returns what remained
+// unread.
+func ReadLease(reply []any) (lease domain.Lease, rest int, err error) {
+	b, _ := New(Config{Connection: Connection{Addr: "127.0.0.1:1"}})
+	c := &consumer{backend: b, queue: "q"}
+	parts := leaseReader{rest: reply}
+	lease, _ = c.readLease(&parts, "token")
+	if parts.bad {
+		err = errReply
+	}
+	return lease, len(parts.rest), err
+}
+
+// StackTraces returns the stack traces of a job that has some, after another
+// failure.
+func StackTraces(before string, limit int, outcome domain.Outcome) string {
+	held := leased{options: &wireOptions{stackLimit: limit}, stacks: before}
+	return held.stackTraces(&outcome)
+}
+
+// LatestStack returns the last stack trace of a list.
+func LatestStack(stacks, reason string) string { return latestStack(stacks, strings.Clone(reason)) }

@@ -47,6 +47,9 @@ for _, d in ipairs(dispatches) do
   end
 end
 local counters, queues = {}, {}
+for base in pairs(wanted) do
+  check_queue(queue_of(base, ARGV[3]))
+end
 for base, n in pairs(wanted) do
   counters[base] = call('INCRBY', base .. 'id', n) - n
   queues[base] = queue_of(base, ARGV[3])
@@ -75,8 +78,9 @@ for i, d in ipairs(dispatches) do
   answers[2 * i - 1], answers[2 * i] = dispatch(d)
 end
 for _, q in pairs(queues) do
+  sign_queue(q)
   flush_pushes(q)
-  call('XTRIM', q.events, 'MAXLEN', '~', q.max_events)
+  call('XTRIM', q.events, 'MAXLEN', '~', max_events(q))
 end
 flush_claims()
 

@@ -21,16 +21,6 @@ local now = clock_ms()
 local count = tonumber(ARGV[4])
 local STRIDE = JOB_FIELDS + 1
 
--- check_queue stops the call before anything is written if a key of the queue
--- is something else: a job that is stored but waits nowhere would refuse its
--- own repetition.
-local function check_queue(q)
-  call('LLEN', ready_list(q))
-  call('ZCARD', q.prioritized)
-  call('ZCARD', q.delayed)
-  call('XLEN', q.events)
-end
-
 -- Counters move once for each queue.
 local wanted = {}
 for i = 0, count - 1 do

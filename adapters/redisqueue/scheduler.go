@@ -44,7 +44,7 @@ func (c *consumer) addNextRun(ctx context.Context, lease *domain.Lease) error {
 	if err != nil || !more {
 		return err
 	}
-	head, err := nextOptions(options)
+	head, err := nextOptions(options, held.scheduler)
 	if err != nil {
 		return err
 	}
@@ -55,18 +55,27 @@ func (c *consumer) addNextRun(ctx context.Context, lease *domain.Lease) error {
 	}
 	_, err = c.backend.call(ctx, scriptNamed("continue"), []string{c.meta, c.base + "repeat"}, []any{
 		c.base, string(c.backend.config.Profile), held.scheduler, string(lease.Job.ID), moment,
-		lease.Job.Name, head, held.data,
+		lease.Job.Name, head, held.data, int(clampNumber(options["priority"], 0, domain.MaxPriority)),
 	})
 	return err
 }
 
-// nextOptions returns the options of the next job as JSON, but for those that
-// the script writes at their end: its count is one more.
-func nextOptions(options map[string]json.RawMessage) (string, error) {
+// nextOptions returns the options of the scheduler's next job as JSON, but for
+// those that the script writes at their end: its count is one more. It changes
+// those of the job before, which may have less and in other shapes if that was
+// the scheduler's first.
+func nextOptions(options map[string]json.RawMessage, scheduler string) (string, error) {
 	var repeat map[string]json.RawMessage
 	if err := json.Unmarshal(options["repeat"], &repeat); err != nil || repeat == nil {
 		return "", fmt.Errorf("repeat option of the job: %w", errReply)
 	}
+	if options["attempts"] == nil {
+		options["attempts"] = json.RawMessage("0")
+	}
+	if _, bare := number(options["backoff"]); bare {
+		options["backoff"] = json.RawMessage(`{"type":"fixed","delay":` + string(options["backoff"]) + `}`)
+	}
+	options["repeatJobKey"] = quoteJSON(scheduler)
 	count, _ := number(repeat["count"])
 	repeat["count"] = json.RawMessage(strconv.FormatInt(int64(math.Min(count, 1<<53))+1, 10))
 	out := []byte{'{'}

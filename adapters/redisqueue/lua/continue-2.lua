@@ -12,6 +12,7 @@
 --       6 name of the job
 --       7 options of the next job as JSON, up to its id: {…,
 --       8 data of the job that was leased, for schedulers that keep none
+--       9 priority of the next job
 -- Reply  the id of the next job, or nothing
 -- @include clock
 -- @include add
@@ -43,6 +44,19 @@ local function next_moment(previous)
   return slot_after(previous, every, tonumber(fields[2]) or previous % every)
 end
 
+-- template_data returns the data of the scheduler's jobs. Repeatable jobs of
+-- old have theirs in the job alone; BullMQ 5 writes it down for the next one.
+local function template_data()
+  local data = call('HGET', hash, 'data')
+  if data then
+    return data
+  end
+  if q.profile == 'v5' and ARGV[8] ~= '{}' then
+    call('HSET', hash, 'data', ARGV[8])
+  end
+  return ARGV[8]
+end
+
 local function add_next(previous)
   local moment = next_moment(previous)
   if not moment then
@@ -63,8 +77,8 @@ local function add_next(previous)
     opts = opts .. ',"prevMillis":' .. text
   end
   local job = {
-    name = ARGV[6], data = call('HGET', hash, 'data') or ARGV[8], opts = opts .. '}', timestamp = now, delay = delay, rjk = scheduler,
-    priority = tonumber(call('HGET', q.base .. leased, 'priority')) or 0, lifo = false,
+    name = ARGV[6], data = template_data(), opts = opts .. '}', timestamp = now, delay = delay, rjk = scheduler,
+    priority = tonumber(ARGV[9]), lifo = false,
   }
   store_job(q, id, job)
   place_job(q, id, job)

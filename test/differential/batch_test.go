@@ -18,7 +18,7 @@ func (w *world) refusals(ctx context.Context, s *step) (bool, error) {
 		if e.Kind != "complete" {
 			continue
 		}
-		job := keyOf(s, w.slots[slotKey{s.Queue, e.Slot}].id)
+		job := keyOf(s, w.slots[slotKey{s.Queue, e.Slot}].ids[0])
 		failed, err := w.redis[0].ZCard(ctx, job+":unsuccessful").Result()
 		if err != nil {
 			return false, fmt.Errorf("read children: %w", err)

@@ -170,9 +170,9 @@ func (g *generator) addChild() (step, bool) {
 	queue := g.queue()
 	id, ok := g.id(queue)
 	if held := g.held(queue, true); len(held) > 0 && g.chance(70) {
-		id, ok = g.w.slots[slotKey{queue, pick(g, held...)}].id, true
+		id, ok = g.w.slots[slotKey{queue, pick(g, held...)}].ids[0], true
 	}
-	if !ok {
+	if !ok || isRun(id) {
 		return step{}, false
 	}
 	opts := g.spec().node()

@@ -73,6 +73,8 @@ func (g *generator) kinds() []kind {
 		{9, g.add},
 		{6, g.addFlow},
 		{1, g.addChild},
+		{2, g.schedule},
+		{6, g.scheduled},
 		{20, g.fetch},
 		{26, g.settle},
 		{4, g.settleMany},

@@ -96,14 +96,15 @@ func (n normaliser) field(name string, hash map[string]string) []string {
 			return nil
 		}
 	case "opts", "parent", "pd":
-		value = canonical(value)
+		value = n.options(value)
 	case "stacktrace":
 		value = messages(value)
 	case "delay":
-		if delay, err := strconv.ParseFloat(value, 64); err == nil && hash["rjk"] != "" {
-			// The time until the run of a scheduler, which is no round number.
-			value = fmt.Sprintf("%d h", int64(math.Round(delay/float64(hour))))
+		if hash["rjk"] != "" {
+			value = n.run(value, hash["timestamp"])
 		}
+	case "offset":
+		value = n.offset(value, hash["every"])
 	}
 	return []string{name + " = " + n.text(value)}
 }
@@ -127,34 +128,80 @@ func (n normaliser) stream(value any) []string {
 	return lines
 }
 
+// options writes options of a job or a parent field, with members in order.
+func (n normaliser) options(text string) string {
+	value := decode(text)
+	opts, ok := value.(map[string]any)
+	if !ok {
+		return text
+	}
+	if repeat, ok := opts["repeat"].(map[string]any); ok {
+		if delay, ok := opts["delay"]; ok {
+			opts["delay"] = n.run(fmt.Sprint(delay), fmt.Sprint(opts["timestamp"]))
+		}
+		if offset, ok := repeat["offset"]; ok {
+			repeat["offset"] = n.offset(fmt.Sprint(offset), fmt.Sprint(repeat["every"]))
+		}
+	}
+	return encode(opts)
+}
+
+// run writes the delay of a scheduler's run, which is what is left until the
+// run: as the time of the run.
+func (n normaliser) run(delay, timestamp string) string {
+	left, err1 := strconv.ParseFloat(delay, 64)
+	from, err2 := strconv.ParseFloat(timestamp, 64)
+	if err1 != nil || err2 != nil || left == 0 {
+		return delay
+	}
+	return "until " + n.time(from+left)
+}
+
+// offset writes the offset of an interval, which depends on when the first run
+// was if none is given.
+func (n normaliser) offset(offset, every string) string {
+	ms, err := strconv.ParseInt(offset, 10, 64)
+	if err != nil {
+		return offset
+	}
+	interval, err := strconv.ParseInt(every, 10, 64)
+	if err != nil || interval == 0 {
+		// A pattern took the place of an interval.
+		interval = hour
+	}
+	const while = 60_000
+	after := ((ms-n.base)%interval + interval) % interval
+	if after%hour < while {
+		return fmt.Sprintf("first run + %d h", after/hour)
+	}
+	return offset
+}
+
 // canonical returns JSON with the members of objects in order.
 func canonical(text string) string {
+	value := decode(text)
+	if value == nil {
+		return text
+	}
+	return encode(value)
+}
+
+func decode(text string) any {
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.UseNumber()
 	var value any
 	if decoder.Decode(&value) != nil {
-		return text
+		return nil
 	}
-	if opts, ok := value.(map[string]any); ok {
-		roundDelay(opts)
-	}
+	return value
+}
+
+func encode(value any) string {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
 	_ = encoder.Encode(value)
 	return strings.TrimSpace(out.String())
-}
-
-// roundDelay rounds the delay of a scheduler's run to hours.
-func roundDelay(opts map[string]any) {
-	if _, ok := opts["repeat"]; !ok {
-		return
-	}
-	if number, ok := opts["delay"].(json.Number); ok {
-		if ms, err := number.Float64(); err == nil {
-			opts["delay"] = math.Round(ms / float64(hour))
-		}
-	}
 }
 
 var errorClass = regexp.MustCompile(`^\w*Error: `)

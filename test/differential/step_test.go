@@ -7,6 +7,8 @@ import "encoding/json"
 //	enqueue   Jobs on Queue: ours by Takt, Node's by add or addBulk
 //	queue     Method of the Queue object with Args, by Node on both databases
 //	job       Method of the job ID of the queue, by Node on both
+//	scheduled Method of the job that the job scheduler ID waits for, by Node
+//	          on both
 //	flow      Method of a FlowProducer, by Node on both
 //	fetch     takes jobs into the free slots Next
 //	settle    ends the jobs of slots, and takes others into the slots Next

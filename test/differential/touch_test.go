@@ -9,38 +9,38 @@ import (
 )
 
 // touches are things done to Redis directly, equally on both databases.
-func touches() map[string]func(context.Context, *redis.Client, *step, *slot) error {
-	return map[string]func(context.Context, *redis.Client, *step, *slot) error{
+func touches() map[string]func(context.Context, *redis.Client, *step, string) error {
+	return map[string]func(context.Context, *redis.Client, *step, string) error{
 		// The lock of the job in the slot runs out, or another worker has it.
-		"drop lock": func(ctx context.Context, c *redis.Client, s *step, held *slot) error {
-			return c.Del(ctx, keyOf(s, held.id+":lock")).Err()
+		"drop lock": func(ctx context.Context, c *redis.Client, s *step, id string) error {
+			return c.Del(ctx, keyOf(s, id+":lock")).Err()
 		},
-		"steal lock": func(ctx context.Context, c *redis.Client, s *step, held *slot) error {
-			return c.Set(ctx, keyOf(s, held.id+":lock"), "stranger", lockDuration).Err()
+		"steal lock": func(ctx context.Context, c *redis.Client, s *step, id string) error {
+			return c.Set(ctx, keyOf(s, id+":lock"), "stranger", lockDuration).Err()
 		},
 		// The lock has two hours left, so that one sees whether it is renewed.
-		"age lock": func(ctx context.Context, c *redis.Client, s *step, held *slot) error {
-			return c.PExpire(ctx, keyOf(s, held.id+":lock"), 2*lockDuration).Err()
+		"age lock": func(ctx context.Context, c *redis.Client, s *step, id string) error {
+			return c.PExpire(ctx, keyOf(s, id+":lock"), 2*lockDuration).Err()
 		},
 		// The next scan may come.
-		"end guard": func(ctx context.Context, c *redis.Client, s *step, _ *slot) error {
+		"end guard": func(ctx context.Context, c *redis.Client, s *step, _ string) error {
 			return c.Del(ctx, keyOf(s, "stalled-check")).Err()
 		},
-		"end limit": func(ctx context.Context, c *redis.Client, s *step, _ *slot) error {
+		"end limit": func(ctx context.Context, c *redis.Client, s *step, _ string) error {
 			return c.Del(ctx, keyOf(s, "limiter")).Err()
 		},
-		"end deduplication": func(ctx context.Context, c *redis.Client, s *step, _ *slot) error {
+		"end deduplication": func(ctx context.Context, c *redis.Client, s *step, _ string) error {
 			return c.Del(ctx, keyOf(s, "de:"+s.ID)).Err()
 		},
 		// Amount hours pass for the finished jobs.
-		"age completed": func(ctx context.Context, c *redis.Client, s *step, _ *slot) error {
+		"age completed": func(ctx context.Context, c *redis.Client, s *step, _ string) error {
 			return ageFinished(ctx, c, keyOf(s, "completed"), s.Amount)
 		},
-		"age failed": func(ctx context.Context, c *redis.Client, s *step, _ *slot) error {
+		"age failed": func(ctx context.Context, c *redis.Client, s *step, _ string) error {
 			return ageFinished(ctx, c, keyOf(s, "failed"), s.Amount)
 		},
 		// Amount minutes pass for the metrics.
-		"age metrics": func(ctx context.Context, c *redis.Client, s *step, _ *slot) error {
+		"age metrics": func(ctx context.Context, c *redis.Client, s *step, _ string) error {
 			for _, set := range []string{"completed", "failed"} {
 				key := keyOf(s, "metrics:"+set)
 				if prev, err := c.HGet(ctx, key, "prevTS").Int64(); err == nil {
@@ -80,15 +80,18 @@ func (w *world) touch(ctx context.Context, s *step) ([]result, error) {
 		return nil, fmt.Errorf("touch: no way to %s", s.Method)
 	}
 	held := w.slots[slotKey{s.Queue, s.Slot}]
+	if held == nil {
+		held = &slot{}
+	}
 	if slices.Contains(onLocks(), s.Method) {
-		exists, err := w.redis[0].Exists(ctx, keyOf(s, held.id)).Result()
+		exists, err := w.redis[0].Exists(ctx, keyOf(s, held.ids[0])).Result()
 		if err != nil || exists == 0 {
 			// A lock of nothing: ours would clear it away (protocol 3.4).
 			return make([]result, 2), err
 		}
 	}
-	for _, client := range w.redis {
-		if err := do(ctx, client, s, held); err != nil {
+	for side, client := range w.redis {
+		if err := do(ctx, client, s, held.ids[side]); err != nil {
 			return nil, fmt.Errorf("touch: %s: %w", s.Method, err)
 		}
 	}

@@ -1,10 +1,19 @@
 'use strict';
 // The clock that BullMQ reads. It stands still while a step is carried out: what one call of ours does in one moment of
 // Redis, Node does in one of its own, and no step depends on how long its parts take.
-const real = Date.now.bind(Date);
+const RealDate = Date;
+const real = RealDate.now.bind(RealDate);
 let frozen = null;
 
-Date.now = () => frozen ?? real();
+globalThis.Date = class Date extends RealDate {
+  static now() {
+    return frozen ?? real();
+  }
+
+  constructor(...args) {
+    super(...(args.length > 0 ? args : [Date.now()]));
+  }
+};
 
 // next lets the clock go on to another moment.
 async function next() {

@@ -1,10 +1,10 @@
 'use strict';
 const path = require('node:path');
 
-// load returns a version of BullMQ as test/interop installs it.
-function load(version) {
-  const installed = path.join(__dirname, '..', '..', 'interop');
-  return require(require.resolve(`bullmq-${version}`, { paths: [installed] }));
-}
+// What test/interop installs.
+const installed = (name) => require(require.resolve(name, { paths: [path.join(__dirname, '..', '..', 'interop')] }));
 
-module.exports = { load };
+module.exports = {
+  Redis: installed('ioredis'),
+  load: (version) => installed(`bullmq-${version}`),
+};

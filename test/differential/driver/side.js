@@ -1,6 +1,7 @@
 'use strict';
 // One database: queues, a producer of flows, and workers that hold jobs in slots.
 const clock = require('./clock');
+const { Redis } = require('./load');
 const { makeHandWorker } = require('./worker');
 
 const names = ['work', 'boss'];
@@ -16,6 +17,7 @@ class Side {
       this.queues[name].on('error', () => {});
       this.workers[name] = new (makeHandWorker(bullmq, this.queues[name], { connection }))();
     }
+    this.redis = new Redis(connection);
     this.flow = new bullmq.FlowProducer({ connection });
     this.reset({});
   }
@@ -50,6 +52,12 @@ class Side {
 
   async do_flow({ method, args }) {
     return plain(await this.flow[method](...withTimes(args)));
+  }
+
+  // do_scheduled calls a method of the job that a scheduler waits for.
+  async do_scheduled({ queue, id, method, args = [] }) {
+    const next = await this.redis.zscore(`bull:${queue}:repeat`, id);
+    return this.do_job({ queue, id: `repeat:${id}:${next}`, method, args });
   }
 
   // Workers.

@@ -2,8 +2,11 @@ package redisqueue
 
 import "context"
 
-// unpark makes the parked jobs due that this worker has handlers for. One page
-// of the list of parked jobs is read at a time.
+// unparkPage is how many parked jobs are looked at in one call.
+const unparkPage = 500
+
+// unpark makes the parked jobs due that this worker has handlers for, a page
+// of the list of parked jobs at a time.
 func (c *consumer) unpark(ctx context.Context, handles []string) {
 	if len(handles) == 0 {
 		return
@@ -13,30 +16,46 @@ func (c *consumer) unpark(ctx context.Context, handles []string) {
 		known[name] = true
 	}
 	var cursor uint64
-	for ctx.Err() == nil {
-		page, next, err := c.backend.client.HScan(ctx, c.parked, cursor, "", unparkPage).Result()
+	for more := true; more; more = cursor != 0 {
+		var page []string
+		var err error
+		if page, cursor, err = c.parkedPage(ctx, cursor); err == nil {
+			err = c.unparkSome(ctx, page, known)
+		}
 		if err != nil {
-			if !passes(err) || ctx.Err() != nil {
+			if ctx.Err() == nil {
 				c.backend.config.Log.WarnContext(ctx, "parked jobs not made due", "queue", c.queue, "err", translate("unpark", err))
-				return
 			}
-			c.backend.failures.failed(ctx, "unpark", err)
-			pause(ctx, repeatMost)
-			continue
-		}
-		args := []any{c.base, string(c.backend.config.Profile)}
-		for i := 0; i+1 < len(page); i += 2 {
-			if known[page[i+1]] {
-				args = append(args, page[i])
-			}
-		}
-		if len(args) > 2 {
-			_, _ = c.backend.call(ctx, scriptNamed("unpark"), []string{c.meta, c.parked}, args)
-		}
-		if cursor = next; cursor == 0 {
 			return
 		}
 	}
 }
 
-const unparkPage = 500
+// parkedPage returns ids of parked jobs, each followed by the job's name, and
+// where the next page begins. It waits for a server that is away.
+func (c *consumer) parkedPage(ctx context.Context, cursor uint64) (page []string, next uint64, err error) {
+	for {
+		page, next, err = c.backend.client.HScan(ctx, c.parked, cursor, "", unparkPage).Result()
+		if err == nil || !passes(err) || ctx.Err() != nil {
+			return page, next, err
+		}
+		c.backend.failures.failed(ctx, "unpark", err)
+		pause(ctx, repeatMost)
+	}
+}
+
+// unparkSome makes those jobs of the page due whose names are known.
+func (c *consumer) unparkSome(ctx context.Context, page []string, known map[string]bool) error {
+	args := []any{c.base, string(c.backend.config.Profile)}
+	before := len(args)
+	for i := 0; i+1 < len(page); i += 2 {
+		if known[page[i+1]] {
+			args = append(args, page[i])
+		}
+	}
+	if len(args) == before {
+		return nil
+	}
+	_, err := c.backend.call(ctx, scriptNamed("unpark"), []string{c.meta, c.parked}, args)
+	return err
+}

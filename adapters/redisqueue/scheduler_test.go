@@ -10,7 +10,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/ports"
 	"github.com/taktwork/takt/test/redistest"
 )
@@ -37,17 +36,15 @@ func schedule(t *testing.T, client *redis.Client, at int64, repeat map[string]an
 }
 
 // leaseNext leases one job of the queue.
-func leaseNext(t *testing.T, server *redistest.Server) domain.Lease {
+func leaseNext(t *testing.T, server *redistest.Server) {
 	t.Helper()
 	c, err := open(t, server, nil).OpenConsumer(ports.ConsumerOptions{Queue: "mail", Worker: "w", Lease: time.Minute})
 	if err != nil {
 		t.Fatalf("OpenConsumer = %v, want a consumer", err)
 	}
-	leases, err := c.Reserve(t.Context(), 1)
-	if err != nil {
+	if _, err := c.Reserve(t.Context(), 1); err != nil {
 		t.Fatalf("Reserve = %v, want a job", err)
 	}
-	return leases[0]
 }
 
 func TestLeasingAJobOfASchedulerAddsTheNext(t *testing.T) {

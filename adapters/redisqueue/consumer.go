@@ -2,7 +2,6 @@ package redisqueue
 
 import (
 	"context"
-
 	"errors"
 	"fmt"
 	"sync"

@@ -172,8 +172,7 @@ func (f *failures) state() (since time.Time, latest error) {
 
 // causeOf sorts errors for the log: the server's by their first word.
 func causeOf(err error) string {
-	var reply redis.Error
-	if errors.As(err, &reply) {
+	if reply, ok := errors.AsType[redis.Error](err); ok {
 		word, _, _ := strings.Cut(reply.Error(), " ")
 		return word
 	}

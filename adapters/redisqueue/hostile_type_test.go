@@ -44,7 +44,7 @@ func wantLoud(t *testing.T, call string, err error) {
 }
 
 // queueKeys are the keys of a queue that its workers need.
-var queueKeys = []string{"wait", "active", "delayed", "prioritized", "events", "meta", "completed", "failed", "stalled", "marker"} //nolint:gochecknoglobals // a table
+var queueKeys = []string{"wait", "active", "delayed", "prioritized", "events", "meta", "completed", "failed", "stalled", "marker"}
 
 func TestAKeyOfTheWrongTypeLosesNoJob(t *testing.T) {
 	for _, key := range queueKeys {

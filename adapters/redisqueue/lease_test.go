@@ -57,7 +57,7 @@ func TestTheStackIsToldFromTheReason(t *testing.T) {
 }
 
 // jobFields are the names of a job's fields that workers read.
-var jobFields = []string{ //nolint:gochecknoglobals // a table
+var jobFields = []string{
 	"name", "data", "opts", "timestamp", "delay", "priority", "ats", "atm", "attemptsMade", "stc", "stacktrace", "defa", "rjk",
 	"parentKey", "parent", "deid", "parked", "failedReason",
 }

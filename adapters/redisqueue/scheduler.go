@@ -40,7 +40,7 @@ func (c *consumer) addNextRun(ctx context.Context, lease *domain.Lease) error {
 	if err := json.Unmarshal(options["repeat"], &repeat); err != nil {
 		return err
 	}
-	next, more, err := pattern.NextRun(repeat, int64(clampNumber(options["prevMillis"], 0, 1<<53)), c.backend.config.Now().UnixMilli())
+	next, more, err := pattern.NextRun(repeat, int64(wholeNumber(options["prevMillis"], 1<<53)), c.backend.config.Now().UnixMilli())
 	if err != nil || !more {
 		return err
 	}
@@ -55,7 +55,7 @@ func (c *consumer) addNextRun(ctx context.Context, lease *domain.Lease) error {
 	}
 	_, err = c.backend.call(ctx, scriptNamed("continue"), []string{c.meta, c.base + "repeat"}, []any{
 		c.base, string(c.backend.config.Profile), held.scheduler, string(lease.Job.ID), moment,
-		lease.Job.Name, head, held.data, int(clampNumber(options["priority"], 0, domain.MaxPriority)),
+		lease.Job.Name, head, held.data, int(wholeNumber(options["priority"], domain.MaxPriority)),
 	})
 	return err
 }

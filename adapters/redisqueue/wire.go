@@ -57,10 +57,10 @@ func decodeOptions(text string) *wireOptions {
 	if json.Unmarshal(raw.JobID, &id) == nil {
 		o.ID = domain.JobID(id)
 	}
-	o.Attempts = int(clampNumber(raw.Attempts, 0, domain.MaxAttempts))
+	o.Attempts = int(wholeNumber(raw.Attempts, domain.MaxAttempts))
 	o.LIFO = bytes.Equal(raw.LIFO, []byte("true"))
 	o.Delay = decodeDelay(raw.Delay)
-	o.keepLogs = int(clampNumber(raw.KeepLogs, 0, math.MaxInt32))
+	o.keepLogs = int(wholeNumber(raw.KeepLogs, math.MaxInt32))
 	if n, ok := number(raw.StackTraceLimit); ok && n >= 0 {
 		o.stackLimit = int(math.Min(n, math.MaxInt32))
 	}
@@ -79,9 +79,9 @@ func number(raw json.RawMessage) (float64, bool) {
 	return n, true
 }
 
-func clampNumber(raw json.RawMessage, low, high float64) float64 {
+func wholeNumber(raw json.RawMessage, most float64) float64 {
 	n, _ := number(raw)
-	return math.Trunc(math.Min(math.Max(n, low), high))
+	return math.Trunc(math.Min(math.Max(n, 0), most))
 }
 
 // millis returns n ms, at most [domain.MaxDelay]; nothing if it is negative.

@@ -33,9 +33,6 @@ func TestCheck15_AJobWithoutBackoffIsTriedThreeTimesAndFails(t *testing.T) {
 	})
 }
 
-// near reports whether two times in ms differ by at most 5 ms.
-func near(a, b int64) bool { return max(a, b)-min(a, b) <= 5 }
-
 // dueOffsets returns how long after the previous start of the job each of its
 // delayed events says it is due, the time of the handler left out.
 func dueOffsets(t *testing.T, l *lab, starts []time.Time) []int64 {
@@ -124,7 +121,7 @@ func TestCheck19_ABareNumberIsAFixedBackoff(t *testing.T) {
 }
 
 func TestCheck20_APermanentErrorFailsAtOnce(t *testing.T) {
-	forVersions(t, fast, func(t *testing.T, l *lab) {
+	forVersions(t, fast, func(_ *testing.T, l *lab) {
 		id := l.Queue("mail").Add("send", node.Opts{}, node.Opts{"attempts": 5}).ID
 		l.work(work{handlers: handlers{"send": fails(domain.Permanent(errBusy))}})
 		l.awaitIn("failed", id)

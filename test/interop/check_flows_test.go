@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"testing"
 	"time"
 
@@ -25,9 +26,7 @@ func child(name string, opts node.Opts) node.Opts {
 func (l *lab) addFlow(opts node.Opts, children ...node.Opts) {
 	l.t.Helper()
 	all := node.Opts{"jobId": "root"}
-	for name, value := range opts {
-		all[name] = value
-	}
+	maps.Copy(all, opts)
 	l.Flow().Call("add", node.Opts{"name": "all", "queueName": "mail", "data": "root", "opts": all, "children": children})
 }
 

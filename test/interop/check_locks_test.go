@@ -157,6 +157,7 @@ func (l *lab) wantFailedForStalling(id string) {
 }
 
 func TestCheck40_AJobThatStalledTwiceFails(t *testing.T) {
+	t.Parallel()
 	t.Run("takt scans and works", func(t *testing.T) {
 		l := labWithoutNode(t)
 		id := l.put("send", `{}`, domain.JobOptions{Attempts: 5})
@@ -170,7 +171,7 @@ func TestCheck40_AJobThatStalledTwiceFails(t *testing.T) {
 		l.wantFailedForStalling(id)
 	})
 	t.Run("takt scans and node works", func(t *testing.T) {
-		forVersions(t, full, func(t *testing.T, l *lab) {
+		forVersions(t, full, func(_ *testing.T, l *lab) {
 			id := l.put("send", `{}`, domain.JobOptions{Attempts: 5})
 			desk := l.desk(survivingOne)
 			for range 2 {

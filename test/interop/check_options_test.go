@@ -13,7 +13,7 @@ import (
 // producer writes, acted on by Node's worker.
 
 func TestCheck15_NodeTriesTaktsJobAsOftenAsItSays(t *testing.T) {
-	forVersions(t, fast, func(t *testing.T, l *lab) {
+	forVersions(t, fast, func(_ *testing.T, l *lab) {
 		id := l.put("send", `{}`, domain.JobOptions{Attempts: 3})
 		l.Worker("mail", node.Steps{"*": {node.Fail("busy")}})
 		l.awaitIn("failed", id)

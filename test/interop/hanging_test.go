@@ -47,7 +47,7 @@ func hang(addr string) error {
 // killHangingWorker starts a hanging worker and kills it as it works a job.
 func killHangingWorker(t *testing.T, l *lab) {
 	t.Helper()
-	worker := exec.Command(os.Args[0]) //nolint:gosec,noctx // this very binary, killed below
+	worker := exec.Command(os.Args[0]) //nolint:noctx // this very binary, killed below
 	worker.Env = append(os.Environ(), fmt.Sprintf("%s=%s", hangingAddr, l.server.Addr))
 	stderr := &lockedBuffer{}
 	worker.Stderr = stderr

@@ -193,12 +193,6 @@ func (d *desk) complete(lease domain.Lease, result string) {
 	d.settle(lease, domain.Outcome{Kind: domain.Completed, Result: []byte(result)})
 }
 
-// fail fails the job for good.
-func (d *desk) fail(lease domain.Lease, reason string) {
-	d.t.Helper()
-	d.settle(lease, domain.Outcome{Kind: domain.Failed, Reason: reason})
-}
-
 // recover looks for jobs whose lease ran out.
 func (d *desk) recover() []domain.Recovered {
 	d.t.Helper()

@@ -121,7 +121,7 @@ func streamLines(entries []redis.XMessage) []string {
 			}
 			return cmp.Compare(a, b)
 		})
-		line := ""
+		var line strings.Builder
 		for _, field := range fields {
 			value := fmt.Sprint(entry.Values[field])
 			switch field {
@@ -130,9 +130,9 @@ func streamLines(entries []redis.XMessage) []string {
 			case "returnvalue", "data":
 				value = canonical(value)
 			}
-			line += " " + field + "=" + value
+			line.WriteString(" " + field + "=" + value)
 		}
-		lines = append(lines, strings.TrimSpace(line))
+		lines = append(lines, strings.TrimSpace(line.String()))
 	}
 	return lines
 }

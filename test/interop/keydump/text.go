@@ -84,15 +84,7 @@ type renamer map[string]string
 func newRenamer(raws map[string]raw) renamer {
 	names := renamer{}
 	runs := map[string]bool{}
-	keys := slices.SortedFunc(maps.Keys(raws), func(a, b string) int {
-		if (raws[a].kind == "stream") != (raws[b].kind == "stream") {
-			if raws[a].kind == "stream" {
-				return -1
-			}
-			return 1
-		}
-		return strings.Compare(a, b)
-	})
+	keys := streamsFirst(raws)
 	for _, key := range keys {
 		for _, line := range append(raws[key].lines(key), key) {
 			for _, id := range changing.FindAllString(line, -1) {
@@ -106,6 +98,19 @@ func newRenamer(raws map[string]raw) renamer {
 	}
 	names.numberRuns(slices.Sorted(maps.Keys(runs)))
 	return names
+}
+
+// streamsFirst returns the keys in order, those of streams before all others.
+func streamsFirst(raws map[string]raw) []string {
+	return slices.SortedFunc(maps.Keys(raws), func(a, b string) int {
+		if (raws[a].kind == "stream") != (raws[b].kind == "stream") {
+			if raws[a].kind == "stream" {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a, b)
+	})
 }
 
 func (r renamer) numberRuns(sorted []string) {

@@ -29,6 +29,7 @@ func start(t *testing.T, version string) *node.Agent {
 }
 
 func TestAgent_DrivesQueuesWorkersEventsAndFlowsOfEachVersion(t *testing.T) {
+	t.Parallel()
 	for _, version := range node.Versions() {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()

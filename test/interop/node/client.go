@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"strconv"
 	"sync/atomic"
@@ -29,18 +30,18 @@ type Client struct {
 }
 
 // Connect returns a client of the agent that connects to host:port.
-func Connect(t testing.TB, agent *Agent, addr string) *Client {
-	t.Helper()
+func Connect(tb testing.TB, agent *Agent, addr string) *Client {
+	tb.Helper()
 	host, portText, err := net.SplitHostPort(addr)
 	if err != nil {
-		t.Fatalf("address of Redis: %v", err)
+		tb.Fatalf("address of Redis: %v", err)
 	}
 	port, err := strconv.Atoi(portText)
 	if err != nil {
-		t.Fatalf("address of Redis: %v", err)
+		tb.Fatalf("address of Redis: %v", err)
 	}
 	return &Client{
-		Version: agent.Version, t: t, agent: agent,
+		Version: agent.Version, t: tb, agent: agent,
 		conn: Opts{"host": host, "port": port, "maxRetriesPerRequest": nil},
 	}
 }
@@ -93,9 +94,7 @@ func (c *Client) make(request Request, opts Opts, args []any) *Object {
 	if c.prefix != "" {
 		full["prefix"] = c.prefix
 	}
-	for option, value := range opts {
-		full[option] = value
-	}
+	maps.Copy(full, opts)
 	o := &Object{EventLog: c.agent.link.Log(name), Name: name, client: c}
 	request.Op, request.Name, request.Args = "new", name, append(args, full)
 	c.t.Cleanup(func() { o.discard() })

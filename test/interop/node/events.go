@@ -1,6 +1,7 @@
 package node
 
 import (
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -35,8 +36,8 @@ func (l *EventLog) All(names ...string) []Event {
 }
 
 // Await returns the events of the names once there are n of them.
-func (l *EventLog) Await(t testing.TB, n int, names ...string) []Event {
-	t.Helper()
+func (l *EventLog) Await(tb testing.TB, n int, names ...string) []Event {
+	tb.Helper()
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for {
@@ -47,24 +48,24 @@ func (l *EventLog) Await(t testing.TB, n int, names ...string) []Event {
 		select {
 		case <-changed:
 		case <-timer.C:
-			t.Fatalf("waited %s for %d events %q, seen: %s", patience, n, names, describe(events))
+			tb.Fatalf("waited %s for %d events %q, seen: %s", patience, n, names, describe(events))
 		}
 	}
 }
 
 // Field returns a field of an event whose first argument is an object, or "".
-func (e *Event) Field(t testing.TB, name string) string {
-	t.Helper()
+func (e *Event) Field(tb testing.TB, name string) string {
+	tb.Helper()
 	if len(e.Args) == 0 {
 		return ""
 	}
-	fields := Decode[map[string]Value](t, e.Args[0])
+	fields := Decode[map[string]Value](tb, e.Args[0])
 	value, ok := fields[name]
 	if !ok {
 		return ""
 	}
 	if value[0] == '"' {
-		return Decode[string](t, value)
+		return Decode[string](tb, value)
 	}
 	return string(value)
 }
@@ -85,15 +86,15 @@ func selectEvents(events []Event, names []string) []Event {
 }
 
 func describe(events []Event) string {
-	text := ""
+	var text strings.Builder
 	for _, event := range events {
-		text += "\n\t" + event.Name
+		text.WriteString("\n\t" + event.Name)
 		for _, arg := range event.Args {
-			text += " " + string(arg)
+			text.WriteString(" " + string(arg))
 		}
 	}
-	if text == "" {
+	if text.String() == "" {
 		return "none"
 	}
-	return text
+	return text.String()
 }

@@ -84,7 +84,7 @@ func (l *link) Call(ctx context.Context, request Request) (Value, error) {
 		if m.Error != nil {
 			return nil, m.Error
 		}
-		return Value(m.OK), nil
+		return m.OK, nil
 	case <-l.ended:
 		return nil, errEnded
 	case <-ctx.Done():

@@ -1,5 +1,7 @@
 package node
 
+import "maps"
+
 // Queue is a Queue of BullMQ.
 type Queue struct{ *Object }
 
@@ -12,9 +14,7 @@ func (c *Client) Queue(name string, opts ...Opts) *Queue {
 func merge(all []Opts) Opts {
 	merged := Opts{}
 	for _, opts := range all {
-		for name, value := range opts {
-			merged[name] = value
-		}
+		maps.Copy(merged, opts)
 	}
 	return merged
 }

@@ -53,11 +53,11 @@ type Job struct {
 }
 
 // Decode returns the value as a T.
-func Decode[T any](t testing.TB, value Value) T {
-	t.Helper()
+func Decode[T any](tb testing.TB, value Value) T {
+	tb.Helper()
 	var decoded T
 	if err := json.Unmarshal(value, &decoded); err != nil {
-		t.Fatalf("a value of node: %v: %s", err, value)
+		tb.Fatalf("a value of node: %v: %s", err, value)
 	}
 	return decoded
 }

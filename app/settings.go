@@ -46,6 +46,12 @@ type Settings struct {
 	// BullMQProfile is the BullMQ of Node programs on the same queues; unset it
 	// is what the latest of them left on the queue, else version 5.
 	BullMQProfile config.Profile
+	// RateLimits bound how many jobs of a queue in Redis start in a span,
+	// counted over all workers that have a limit.
+	RateLimits map[string]config.RateLimit
+	// QueueMetrics is for how long BullMQ's counts of finished jobs a minute
+	// are kept in Redis; zero keeps none.
+	QueueMetrics time.Duration
 	// DefaultQueue is the queue of jobs and handlers that name none; default
 	// "default".
 	DefaultQueue string
@@ -107,7 +113,7 @@ func SettingsFrom(c *config.Config) Settings {
 			RetryDelay: c.Jobs.RetryDelay, Timeout: c.Jobs.Timeout, MaxJitter: c.Jobs.MaxRandomDelay,
 		},
 		Backend: c.Queue.Backend, Ledger: c.Queue.Ledger, Redis: connectionFrom(c),
-		QueuePrefix: c.Queue.Prefix, BullMQProfile: profile, DefaultQueue: c.Queue.Default, Queues: c.Queue.Extra,
+		QueuePrefix: c.Queue.Prefix, BullMQProfile: profile, RateLimits: c.Queue.RateLimits, QueueMetrics: c.Queue.Metrics, DefaultQueue: c.Queue.Default, Queues: c.Queue.Extra,
 		StrictQueues: c.Queue.Strict, Concurrency: c.Queue.Concurrency,
 		Unknown: runner.UnknownPolicy(c.Queue.UnknownJobs), MaxPayload: int(c.Queue.MaxPayload),
 		MemoryMaxJobs: c.Queue.MemoryMaxJobs, MemoryMaxBytes: int(c.Queue.MemoryMaxBytes),

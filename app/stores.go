@@ -109,7 +109,16 @@ func openRedis(s Settings, log *slog.Logger) (*redisqueue.Backend, error) {
 	return redisqueue.New(redisqueue.Config{
 		Connection: s.Redis, Prefix: s.QueuePrefix, Namespace: s.Namespace, Profile: redisqueue.Profile(s.BullMQProfile),
 		MaxPayload: s.MaxPayload, Log: log,
+		Limits: redisLimits(s.RateLimits), MetricsMinutes: int((s.QueueMetrics + time.Minute - 1) / time.Minute),
 	})
+}
+
+func redisLimits(limits map[string]config.RateLimit) map[domain.QueueName]redisqueue.RateLimit {
+	all := make(map[domain.QueueName]redisqueue.RateLimit, len(limits))
+	for queue, limit := range limits {
+		all[domain.QueueName(queue)] = redisqueue.RateLimit{Max: limit.Jobs, Per: limit.Per}
+	}
+	return all
 }
 
 // checkRedis reports what no connection could come of, without connecting.

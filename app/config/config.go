@@ -77,6 +77,10 @@ type Queue struct {
 	Prefix string `env:"WORKER_QUEUE_PREFIX"`
 	// Profile is the BullMQ of the Node programs that share the queues.
 	Profile Profile `env:"WORKER_BULLMQ_PROFILE"`
+	// RateLimits bound how many jobs of a queue in Redis start in a span.
+	RateLimits RateLimits `env:"WORKER_QUEUE_RATE_LIMITS"`
+	// Metrics is for how long BullMQ's counts a minute are kept.
+	Metrics time.Duration `env:"WORKER_QUEUE_METRICS"`
 	// Strict makes a scheduled job with a queue target a start error while
 	// queueing is off.
 	Strict bool `env:"WORKER_STRICT_QUEUES"`

@@ -38,6 +38,8 @@ var defaults = map[string]string{
 	"REDIS_SERVER_NAME":           "",
 	"WORKER_QUEUE_PREFIX":         "bull",
 	"WORKER_BULLMQ_PROFILE":       "v5",
+	"WORKER_QUEUE_RATE_LIMITS":    "",
+	"WORKER_QUEUE_METRICS":        "0s",
 	"WORKER_LEDGER":               "memory",
 	"WORKER_DEFAULT_QUEUE":        "worker-default",
 	"WORKER_QUEUES":               "",

@@ -89,5 +89,13 @@ func bullmqVariables(group string) []Variable {
 			rule:        choice(string(ProfileV5), string(ProfileV6)),
 			Description: "BullMQ of the Node programs that share the queues: it decides where the jobs of a paused queue are kept.",
 		},
+		{
+			Name: "WORKER_QUEUE_RATE_LIMITS", Group: group, Example: "mail=10/1s,reports=1/1m", rule: rateLimits(),
+			Description: "How many jobs of a queue in Redis may start in a span, counted over all workers that have a limit; a limit kept with the queue wins.",
+		},
+		{
+			Name: "WORKER_QUEUE_METRICS", Group: group, Default: "0s", Example: "2h", rule: duration(0, 30*day),
+			Description: "For how long BullMQ's counts of finished jobs a minute are kept in Redis; zero keeps none.",
+		},
 	}
 }

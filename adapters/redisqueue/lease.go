@@ -82,22 +82,25 @@ func (r *leaseReader) value() (text string, some bool) {
 	return r.take(n), true
 }
 
+// stampSize is how many digits the timestamp of a plain job has.
+const stampSize = 13
+
 // lease reads the next job: its id, its fields and whether it is plain.
 func (r *leaseReader) lease() (id string, fields leaseFields, plain bool) {
 	r.head = r.next()
 	kind := r.take(1)
-	id, _ = r.value()
 	if kind == "+" {
+		id, _ = r.value()
 		for i := range fields.text {
 			fields.text[i], fields.some[i] = r.value()
 		}
 		return id, fields, false
 	}
-	created, _ := r.value()
+	created := r.take(stampSize)
+	id = r.head
 	switch kind {
 	case ",":
-		r.name, _ = r.value()
-		r.options, _ = r.value()
+		r.name, r.options = r.next(), r.next()
 	case ".":
 	default:
 		r.bad = true

@@ -42,6 +42,8 @@ local function count_started(q, n, own_max, own_duration)
   end
 end
 
+local byte, ZERO, COLON = string.byte, 48, 58
+
 -- pop_ready takes up to n ids off the ready jobs, in the order of their turn,
 -- and returns how many of them have no priority.
 local function pop_ready(q, n)
@@ -54,7 +56,7 @@ local function pop_ready(q, n)
     for i = 1, #waiting do
       local id = waiting[i]
       -- Older versions kept markers among the ids.
-      if string.sub(id, 1, 2) ~= '0:' then
+      if byte(id, 2) ~= COLON or byte(id, 1) ~= ZERO then
         found = found + 1
         ids[found] = id
       end
@@ -72,34 +74,28 @@ local function pop_ready(q, n)
   return ids, found
 end
 
--- Values in the head of a lease have their length before them, as text with a
--- colon; "-" stands where there is none. Lengths are remembered, for most jobs
--- are alike.
-local sizes = setmetatable({}, { __index = function(known, n)
-  known[n] = int_text(n) .. ':'
-  return known[n]
-end })
-
 -- A job that was never started and has neither parent, deduplication key nor
 -- scheduler has these fields: name, data, opts, timestamp, delay and priority.
-local PLAIN_FIELDS = 6
+-- Its timestamp has 13 digits, as all have for centuries.
+local PLAIN_FIELDS, STAMP_SIZE = 6, 13
+local try = redis.pcall
 
 -- plain_fields returns name, data, options and timestamp of a job that has
 -- nothing else to it, and nil for others.
 local function plain_fields(key, largest)
-  if redis.pcall('HLEN', key) ~= PLAIN_FIELDS then
+  if try('HLEN', key) ~= PLAIN_FIELDS then
     return nil
   end
-  local fields = call('HMGET', key, 'name', 'data', 'opts', 'timestamp', 'delay', 'priority')
+  local fields = call('HMGET', key, 'name', 'data', 'opts', 'timestamp')
   local name, data, opts = fields[1], fields[2], fields[3]
-  if name and data and opts and fields[4] and fields[5] and fields[6] and #name <= NAME_MOST and #data + #opts <= largest then
+  if name and data and opts and #(fields[4] or '') == STAMP_SIZE and #name <= NAME_MOST and #data + #opts <= largest then
     return fields
   end
   return nil
 end
 
--- cut shortens a field that has more than so many bytes.
-local function cut(fields, i, most)
+-- shorten cuts a field that has more than so many bytes.
+local function shorten(fields, i, most)
   if fields[i] and #fields[i] > most then
     fields[i] = string.sub(fields[i], 1, most)
   end
@@ -117,23 +113,23 @@ local function all_fields(id, key)
   return fields
 end
 
--- lease_of returns the lease of any job: "+", the id and the fields. Data and
--- options that are too large become "large" in the place of the number of
--- starts.
+-- lease_of returns the lease of any job: "+", the id and the fields, each with
+-- its length and a colon before it, or "-" where there is none. Data and options
+-- that are too large become "large" in the place of the number of starts.
 local function lease_of(id, fields, largest)
   local size = #(fields[2] or '') + #(fields[3] or '')
-  cut(fields, 8, DEFERRED_MOST)
+  shorten(fields, 8, DEFERRED_MOST)
   if fields[13] and #fields[13] > STACKS_MOST then
     fields[13] = false
   end
   if size > largest or (fields[1] and #fields[1] > NAME_MOST) then
-    cut(fields, 1, 64)
+    shorten(fields, 1, 64)
     fields[2], fields[3], fields[6] = false, false, 'large'
   end
-  local parts = { '+', sizes[#id], id }
+  local parts = { '+' .. int_text(#id) .. ':' .. id }
   for i = 1, 13 do
     local value = fields[i]
-    parts[#parts + 1] = value and sizes[#value] .. value or '-'
+    parts[i + 1] = value and int_text(#value) .. ':' .. value or '-'
   end
   return table.concat(parts)
 end
@@ -205,11 +201,11 @@ local function start_other(q, id, key, largest, ends)
 end
 
 -- lease_jobs leases the ids, of which the first so many have no priority, and
--- appends their leases to the reply: that of a plain job is a head with id and
--- timestamp and, as a value of its own, its data. The head begins with "," when
--- name and options follow, and with "." when they are those of the plain job
--- before. It returns how many count for the rate limit: in BullMQ 6 those that
--- are only to be failed do not.
+-- appends their leases to the reply: that of a plain job is "." with timestamp
+-- and id, and its data; name and options stand before the data, and "," in the
+-- place of the dot, unless they are those of the plain job before. Each value
+-- of a reply costs as much as a third of a command. It returns how many count
+-- for the rate limit: in BullMQ 6 those that are only to be failed do not.
 local function lease_jobs(q, ids, unprioritized, now, reply)
   local base, largest = q.base, tonumber(ARGV[8])
   -- Redis turns other forms of the time into this one.
@@ -228,13 +224,13 @@ local function lease_jobs(q, ids, unprioritized, now, reply)
       start_job(q, id, key, '1', ends)
       local name, data, opts, created = fields[1], fields[2], fields[3], fields[4]
       if name == last_name and opts == last_opts then
-        reply[n + 1] = '.' .. sizes[#id] .. id .. sizes[#created] .. created
+        reply[n + 1], reply[n + 2] = '.' .. created .. id, data
+        n = n + 2
       else
         last_name, last_opts = name, opts
-        reply[n + 1] = ',' .. sizes[#id] .. id .. sizes[#created] .. created .. sizes[#name] .. name .. sizes[#opts] .. opts
+        reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = ',' .. created .. id, name, opts, data
+        n = n + 4
       end
-      reply[n + 2] = data
-      n = n + 2
       bytes = bytes + #data
     else
       local decided

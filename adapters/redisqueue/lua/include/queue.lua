@@ -129,11 +129,11 @@ local function waiting_event(q, id, prev)
 end
 
 -- Names of a queue's own keys, which are never jobs (protocol 1.1).
-local RESERVED = {}
-for word in string.gmatch('active wait waiting-children paused id delayed prioritized stalled-check completed failed '
-  .. 'stalled repeat limiter meta events pc marker de delay priority', '%S+') do
-  RESERVED[word] = true
-end
+local RESERVED = {
+  active = true, wait = true, ['waiting-children'] = true, paused = true, id = true, delayed = true, prioritized = true,
+  ['stalled-check'] = true, completed = true, failed = true, stalled = true, ['repeat'] = true, limiter = true, meta = true,
+  events = true, pc = true, marker = true, de = true, delay = true, priority = true,
+}
 
 -- priority_of returns the job's present priority, 0 for none: others may have
 -- left anything under the name of a job.

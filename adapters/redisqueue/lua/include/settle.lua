@@ -15,16 +15,13 @@ local kinds = {}
 
 -- kind_of reads a kind, after which the retention of a finished job stands.
 local function kind_of(text)
-  local kind = kinds[text]
-  if not kind then
-    local letter = string.upper(string.sub(text, 1, 1))
-    kind = { letter = letter, plain = string.sub(text, 1, 1) == 'c', width = WIDTH[letter], finishes = letter == 'C' or letter == 'F' }
-    if kind.finishes then
-      kind.set = letter == 'C' and 'completed' or 'failed'
-      kind.keep = keep_of(string.sub(text, 2))
-    end
-    kinds[text] = kind
+  local letter = string.upper(string.sub(text, 1, 1))
+  local kind = { letter = letter, plain = string.sub(text, 1, 1) == 'c', width = WIDTH[letter], finishes = letter == 'C' or letter == 'F' }
+  if kind.finishes then
+    kind.set = letter == 'C' and 'completed' or 'failed'
+    kind.keep = keep_of(string.sub(text, 2))
   end
+  kinds[text] = kind
   return kind
 end
 
@@ -35,7 +32,7 @@ local function read_batch(q, count)
   local kind_list, at_list, ids, keys, locks, codes = {}, {}, {}, {}, {}, {}
   local at, base = SETTLE_AT, q.base
   for i = 1, count do
-    local kind, id = kind_of(ARGV[at]), ARGV[at + 1]
+    local kind, id = kinds[ARGV[at]] or kind_of(ARGV[at]), ARGV[at + 1]
     local key = base .. id
     kind_list[i], at_list[i], ids[i], keys[i], locks[i], codes[i] = kind, at, id, key, key .. ':lock', OK
     at = at + kind.width
@@ -43,16 +40,26 @@ local function read_batch(q, count)
   return { kinds = kind_list, at = at_list, ids = ids, keys = keys, locks = locks, codes = codes, n = count }
 end
 
--- check_locks gives a code to the settlements whose lease is not held.
+-- check_locks gives a code to the settlements whose lease is not held. Whether
+-- a plain job is gone shows when it is finished.
 local function check_locks(batch)
-  local at, codes, keys = batch.at, batch.codes, batch.keys
+  local at, codes, keys, kind_list = batch.at, batch.codes, batch.keys, batch.kinds
   local held = call('MGET', unpack(batch.locks))
-  local all = call('EXISTS', unpack(keys)) == batch.n
+  local others = {}
   for i = 1, batch.n do
-    if not all and call('EXISTS', keys[i]) == 0 then
-      codes[i] = GONE
-    elseif held[i] ~= ARGV[at[i] + 2] then
+    if held[i] ~= ARGV[at[i] + 2] then
       codes[i] = held[i] and OTHER_LOCK or NO_LOCK
+    end
+    if not kind_list[i].plain or not held[i] then
+      others[#others + 1] = keys[i]
+    end
+  end
+  if #others == 0 or call('EXISTS', unpack(others)) == #others then
+    return
+  end
+  for i = 1, batch.n do
+    if call('EXISTS', keys[i]) == 0 then
+      codes[i] = GONE
     end
   end
 end
@@ -88,20 +95,20 @@ local function check_children(batch)
   end
 end
 
--- take_active removes the ids of the set from the active list and returns
--- those that were there. Jobs end about in the order in which they began, so
--- they are near the tail: as many are popped there, at most twice, and those
--- that go on are put back.
+-- take_active removes from the active list the ids that are true in the set,
+-- count of them, and makes those false that were there. Jobs end about in the
+-- order in which they began, so they are near the tail: as many are popped
+-- there, at most twice, and those that go on are put back.
 local function take_active(q, wanted, count)
-  local found, left = {}, count
+  local left = count
   if count > 3 then
     local kept, n = {}, 0
     for _ = 1, 2 do
       local tail = call('RPOP', q.active, count) or {}
       for i = 1, #tail do
         local id = tail[i]
-        if wanted[id] and not found[id] then
-          found[id] = true
+        if wanted[id] then
+          wanted[id] = false
           left = left - 1
         else
           n = n + 1
@@ -119,27 +126,28 @@ local function take_active(q, wanted, count)
       call('RPUSH', q.active, unpack(kept))
     end
     if left == 0 then
-      return found
+      return
     end
   end
-  for id in pairs(wanted) do
-    if not found[id] and call('LREM', q.active, -1, id) == 1 then
-      found[id] = true
+  for id, missing in pairs(wanted) do
+    if missing and call('LREM', q.active, -1, id) == 1 then
+      wanted[id] = false
     end
   end
-  return found
 end
 
 -- release_leases drops the locks of the settlements that go through and takes
 -- their jobs out of the active list. Jobs that are gone leave nothing behind.
 local function release_leases(q, batch)
   local locks, ids, wanted, count = {}, {}, {}, 0
+  local codes = batch.codes
   for i = 1, batch.n do
-    local code = batch.codes[i]
+    local code = codes[i]
     if code == OK or code == GONE then
+      local id = batch.ids[i]
       count = count + 1
-      locks[count], ids[count] = batch.locks[i], batch.ids[i]
-      wanted[batch.ids[i]] = true
+      locks[count], ids[count] = batch.locks[i], id
+      wanted[id] = true
     end
   end
   if count == 0 then
@@ -147,11 +155,11 @@ local function release_leases(q, batch)
   end
   -- The locks go last: what is of the wrong type stops the call before.
   call('SREM', q.base .. 'stalled', unpack(ids))
-  local found = take_active(q, wanted, count)
+  take_active(q, wanted, count)
   call('DEL', unpack(locks))
   for i = 1, batch.n do
-    if batch.codes[i] == OK and not found[batch.ids[i]] then
-      batch.codes[i] = NOT_ACTIVE
+    if codes[i] == OK and wanted[batch.ids[i]] then
+      codes[i] = NOT_ACTIVE
     end
   end
 end
@@ -180,8 +188,10 @@ end
 
 -- Finished jobs of the batch that are not written yet: members of one set,
 -- under one policy, and keys to delete.
-local function new_finishes(single)
-  return { set = nil, keep = nil, scores = {}, open = {}, dead = {}, completed = 0, failed = 0, at = 1, single = single }
+local function new_finishes(batch)
+  return {
+    set = nil, keep = nil, scores = {}, open = {}, dead = {}, completed = 0, failed = 0, at = 1, single = batch.n == 1, codes = batch.codes,
+  }
 end
 
 -- flush_finished adds the gathered jobs to their set and purges it. Purging
@@ -216,7 +226,12 @@ local STARTED_FIELDS = ARGV[6] == '' and 8 or 9
 local function finish(q, kind, key, at, f, now)
   local id, value, keep = ARGV[at + 1], ARGV[at + 3], kind.keep
   local parent_key, made = nil, 1
-  if not kind.plain or call('HLEN', key) ~= STARTED_FIELDS then
+  local size = kind.plain and call('HLEN', key)
+  if size == 0 then
+    f.codes[f.at] = GONE
+    return
+  end
+  if size ~= STARTED_FIELDS then
     local fields = call('HMGET', key, 'parentKey', 'atm', 'deid')
     parent_key, made = fields[1], (tonumber(fields[2]) or 0) + 1
     if fields[3] then
@@ -433,7 +448,7 @@ local function settle(q, now, count, parked, points)
   check_children(batch)
   prepare(q, batch, now)
   release_leases(q, batch)
-  local f = new_finishes(count == 1)
+  local f = new_finishes(batch)
   write_or_restore(q, batch, f, now, parked)
   local ok, err = pcall(conclude, q, f, now, points)
   if not ok then

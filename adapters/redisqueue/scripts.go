@@ -67,8 +67,11 @@ func loadScripts(files fs.FS) (map[string]*script, error) {
 		}
 		loader := scriptLoader{files: files, done: map[string]bool{}}
 		source, err := loader.resolve(path.Join("lua", entry.Name()), nil)
+		if err == nil {
+			source, err = coolDown(source)
+		}
 		if err != nil {
-			return nil, fmt.Errorf("load scripts: %w", err)
+			return nil, fmt.Errorf("load scripts: lua/%s: %w", entry.Name(), err)
 		}
 		keyCount, _ := strconv.Atoi(match[2])
 		scripts[match[1]] = &script{Script: redis.NewScript(source), name: match[1], keys: keyCount, source: source}

@@ -140,3 +140,36 @@ func TestAStartThatRedisRefusesIsUnavailable(t *testing.T) {
 		t.Errorf("Start() = %v, want %v with the cause", err, ports.ErrUnavailable)
 	}
 }
+
+func TestQueuesAndLedgerInOneRedisDispatchInOneScript(t *testing.T) {
+	for about, c := range map[string]struct {
+		ledger  config.Ledger
+		scripts int
+	}{
+		"ledger in Redis":  {config.LedgerRedis, 1},
+		"ledger in memory": {config.LedgerMemory, 0},
+	} {
+		t.Run(about, func(t *testing.T) {
+			server := redistest.Start(t)
+			settings := app.Settings{Backend: config.BackendRedis, Ledger: c.ledger, Redis: redisqueue.Connection{Addr: server.Addr}}
+			worker, err := app.New(settings, slog.New(slog.DiscardHandler), app.Feature("f", func() app.Contribution {
+				return app.Contribution{Jobs: []app.ScheduledJob{
+					app.Schedule("queued", func(context.Context, app.Run) (any, error) { return 1, nil }, app.ToQueue("")),
+				}}
+			}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := worker.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			defer worker.Stop(context.WithoutCancel(t.Context()))
+			if report, err := worker.Service().TriggerNow(t.Context(), "queued"); err != nil || report.Event != domain.EventFired {
+				t.Fatalf("TriggerNow() = %+v, %v, want fired", report, err)
+			}
+			if got := server.Client().LLen(t.Context(), "bull:default:wait").Val(); got != 1 {
+				t.Errorf("%d jobs wait, want 1", got)
+			}
+		})
+	}
+}

@@ -3,6 +3,7 @@ package redistest
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -159,13 +160,26 @@ func (s *Server) answers(ctx context.Context) bool {
 
 func (s *Server) speaksTLS() bool { return strings.Contains(strings.Join(s.args, " "), "--tls-port") }
 
+// The ports of servers: below those that the system hands out itself, so that
+// nobody's connection takes the port of a server that is killed and comes back.
+const (
+	firstPort = 12000
+	lastPort  = 31999
+)
+
 func freePort(tb testing.TB) int {
 	tb.Helper()
 	var config net.ListenConfig
-	listener, err := config.Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatalf("find a free port: %v", err)
+	const attempts = 100
+	var err error
+	for range attempts {
+		port := firstPort + rand.IntN(lastPort-firstPort+1)
+		var listener net.Listener
+		if listener, err = config.Listen(context.Background(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			_ = listener.Close()
+			return port
+		}
 	}
-	defer listener.Close() //nolint:errcheck // only its number is wanted
-	return listener.Addr().(*net.TCPAddr).Port
+	tb.Fatalf("find a free port: %v", err)
+	return 0
 }

@@ -141,17 +141,11 @@ func TestAStartThatRedisRefusesIsUnavailable(t *testing.T) {
 	}
 }
 
-func TestQueuesAndLedgerInOneRedisDispatchInOneScript(t *testing.T) {
-	for about, c := range map[string]struct {
-		ledger  config.Ledger
-		scripts int
-	}{
-		"ledger in Redis":  {config.LedgerRedis, 1},
-		"ledger in memory": {config.LedgerMemory, 0},
-	} {
-		t.Run(about, func(t *testing.T) {
+func TestRunsReachQueuesInRedisWhereverTheLedgerIs(t *testing.T) {
+	for _, ledger := range []config.Ledger{config.LedgerRedis, config.LedgerMemory} {
+		t.Run(string(ledger), func(t *testing.T) {
 			server := redistest.Start(t)
-			settings := app.Settings{Backend: config.BackendRedis, Ledger: c.ledger, Redis: redisqueue.Connection{Addr: server.Addr}}
+			settings := app.Settings{Backend: config.BackendRedis, Ledger: ledger, Redis: redisqueue.Connection{Addr: server.Addr}}
 			worker, err := app.New(settings, slog.New(slog.DiscardHandler), app.Feature("f", func() app.Contribution {
 				return app.Contribution{Jobs: []app.ScheduledJob{
 					app.Schedule("queued", func(context.Context, app.Run) (any, error) { return 1, nil }, app.ToQueue("")),

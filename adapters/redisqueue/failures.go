@@ -20,7 +20,7 @@ import (
 func passing() []string {
 	return []string{
 		"LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "OOM", "MISCONF", "NOREPLICAS",
-		"NOAUTH", "WRONGPASS", "NOPERM", "ERR max number of clients", "UNBLOCKED",
+		"NOAUTH", "WRONGPASS", "NOPERM", "max number of clients", "UNBLOCKED",
 	}
 }
 
@@ -32,12 +32,26 @@ func passes(err error) bool {
 		// Not the server's: the network's, or the pool's.
 		return !errors.Is(err, redis.ErrClosed)
 	}
+	complaint := complaintOf(reply)
 	for _, prefix := range passing() {
-		if strings.HasPrefix(reply.Error(), prefix) {
+		if strings.HasPrefix(complaint, prefix) {
 			return true
 		}
 	}
 	return false
+}
+
+// complaintOf returns the server's words from their code on. What a command in
+// a script complains of comes with words of Lua's before it from a Redis older
+// than 7, and as a mere ERR from a newer one if the script caught it.
+func complaintOf(reply redis.Error) string {
+	text := strings.TrimPrefix(reply.Error(), "ERR ")
+	if strings.HasPrefix(text, "Error running script") {
+		if _, inner, found := strings.Cut(text, ": -"); found {
+			return inner
+		}
+	}
+	return text
 }
 
 // translate turns an error of the client into one of the ports'. Its text is
@@ -173,7 +187,7 @@ func (f *failures) state() (since time.Time, latest error) {
 // causeOf sorts errors for the log: the server's by their first word.
 func causeOf(err error) string {
 	if reply, ok := errors.AsType[redis.Error](err); ok {
-		word, _, _ := strings.Cut(reply.Error(), " ")
+		word, _, _ := strings.Cut(complaintOf(reply), " ")
 		return word
 	}
 	return "network"

@@ -19,7 +19,8 @@ local tokens = call('MGET', unpack(locks))
 for i = 1, #locks do
   local id, token = ARGV[1 + 2 * i], ARGV[2 + 2 * i]
   if tokens[i] == token then
-    call('SET', locks[i], token, 'PX', length)
+    -- Not a SET: Redis refuses that while its memory is full.
+    call('PEXPIRE', locks[i], length)
     held[#held + 1] = id
   else
     lost[#lost + 1] = i

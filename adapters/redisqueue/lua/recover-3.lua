@@ -79,8 +79,9 @@ local function scan()
   if call('EXISTS', guard) == 1 then
     return answers
   end
+  -- First what needs no memory: the scan goes on while that is full.
+  call('XTRIM', q.events, 'MAXLEN', '~', q.max_events or MAX_EVENTS)
   call('SET', guard, now, 'PX', ARGV[4])
-  call('XTRIM', q.events, 'MAXLEN', '~', max_events(q))
   -- It fails here, before anything is taken, if the list is something else.
   call('LLEN', ready_list(q))
   local ids = call('SMEMBERS', stalled)

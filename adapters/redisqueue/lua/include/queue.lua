@@ -174,6 +174,8 @@ local function promote_due(q, now)
   if #due == 0 then
     return
   end
+  -- A script whose first change needs no memory is carried out while it is full.
+  call('XTRIM', q.events, 'MAXLEN', '~', q.max_events or MAX_EVENTS)
   local count = { ready = 0 }
   local ok, err = pcall(promote_all, q, due, count)
   if count.ready > 0 then

@@ -1,0 +1,69 @@
+package redisqueue_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/taktwork/takt/adapters/redisqueue"
+	"github.com/taktwork/takt/core/domain"
+)
+
+// fillMemory makes the server refuse whatever would need more memory.
+func (r *rawQueue) fillMemory() {
+	r.Helper()
+	r.do("CONFIG SET maxmemory 100kb")
+	if err := r.rdb.Set(r.Context(), "more", "x", 0).Err(); err == nil {
+		r.Fatal("SET under a full memory = no error, want it refused")
+	}
+}
+
+func TestLeasesLastWhileTheMemoryOfRedisIsFull(t *testing.T) {
+	r := newRawQueue(t, nil)
+	c := r.consumer()
+	r.add(domain.JobOptions{})
+	lease := reserve(t, c, 1)[0]
+	r.do("PEXPIRE bull:q:1:lock 10000")
+	r.fillMemory()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	lost, err := c.Extend(ctx, []domain.LeaseRef{lease.Ref()})
+	if err != nil || len(lost) > 0 {
+		t.Fatalf("Extend = %v, %v, want nothing lost", lost, err)
+	}
+	if left := r.rdb.PTTL(t.Context(), "bull:q:1:lock").Val(); left < 20*time.Second {
+		t.Errorf("the lock lasts %s after Extend, want about 30s", left)
+	}
+}
+
+func TestDueJobsAreWorkedWhileTheMemoryOfRedisIsFull(t *testing.T) {
+	r := newRawQueue(t, nil)
+	c := r.consumer()
+	r.add(domain.JobOptions{ID: "plain"})
+	r.add(domain.JobOptions{ID: "due", Delay: time.Millisecond})
+	r.do("ZADD bull:q:delayed 4096 due")
+	r.fillMemory()
+	for range 2 {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		leases, err := c.Reserve(ctx, 1)
+		cancel()
+		if err != nil {
+			t.Fatalf("Reserve = %v, want a job", err)
+		}
+		settle(t, c, leases[0])
+	}
+}
+
+func TestStalledJobsComeBackWhileTheMemoryOfRedisIsFull(t *testing.T) {
+	r := newRawQueue(t, func(c *redisqueue.Config) { c.StalledInterval = time.Millisecond })
+	c := r.consumer()
+	r.add(domain.JobOptions{})
+	reserve(t, c, 1)
+	r.do("DEL bull:q:1:lock", "SADD bull:q:stalled 1")
+	r.fillMemory()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if recovered, err := c.Recover(ctx); err != nil || len(recovered) != 1 {
+		t.Fatalf("Recover = %v, %v, want the job", recovered, err)
+	}
+}

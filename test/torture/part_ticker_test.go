@@ -21,12 +21,17 @@ type dispatcherKind string
 const (
 	// inSteps renews the claim, enqueues and marks the run fired in turn.
 	inSteps dispatcherKind = "in steps"
+	// atOnce does all of it in one script.
+	atOnce dispatcherKind = "at once"
 )
 
 // ports returns what the worker's runner works with, with a trap around it.
 func (p *part) ports(backend *redisqueue.Backend, t *trap) runner.Ports {
 	ledger := trappedLedger{Ledger: backend.Ledger(), trap: t}
-	dispatcher := runner.NewDispatcher(ledger, trappedEnqueuer{Enqueuer: backend, trap: t}, domain.DefaultNamespace, claimTime)
+	dispatcher := backend.Dispatcher()
+	if p.Dispatcher == inSteps {
+		dispatcher = runner.NewDispatcher(ledger, trappedEnqueuer{Enqueuer: backend, trap: t}, domain.DefaultNamespace, claimTime)
+	}
 	return runner.Ports{
 		Ledger: ledger, Dispatcher: trappedDispatcher{Dispatcher: dispatcher, trap: t}, Waker: cron.New(p.log()),
 		OpenConsumer: func(options ports.ConsumerOptions) (ports.Consumer, error) {

@@ -15,7 +15,7 @@ import (
 )
 
 // patience bounds every wait of the tests.
-const patience = 60 * time.Second
+var patience = sized(time.Minute, 5*time.Minute)
 
 // process is a worker or producer.
 type process struct {

@@ -9,13 +9,20 @@ import (
 )
 
 // redriven are the steps between a claim and the settlement at which a worker
-// is killed.
-func redriven() []string {
-	var steps []string
-	for _, call := range []string{"claim", "start", "dispatch", "renew", "enqueue", "finish", "settle"} {
+// is killed. A dispatch at once has fewer.
+func redriven(kind dispatcherKind) []string {
+	calls, steps := []string{"dispatch"}, []string{}
+	if kind == inSteps {
+		calls = []string{"claim", "start", "dispatch", "renew", "enqueue", "finish", "settle"}
+		steps = []string{"payload begins", "payload ends", "after reserve", "handler begins", "handler ends"}
+	}
+	if kind == atOnce && everything() {
+		calls = []string{"claim", "start", "dispatch", "settle"}
+	}
+	for _, call := range calls {
 		steps = append(steps, "before "+call, "after "+call)
 	}
-	return append(steps, "payload begins", "payload ends", "after reserve", "handler begins", "handler ends")
+	return steps
 }
 
 // TestAKillAtAnyStepOfATickLeavesItsJobOnce kills a worker at each step that a
@@ -23,19 +30,21 @@ func redriven() []string {
 // ticks and works as well. Jobs are removed as they complete.
 func TestAKillAtAnyStepOfATickLeavesItsJobOnce(t *testing.T) {
 	t.Parallel()
-	for _, step := range redriven() {
-		t.Run(step, func(t *testing.T) {
-			t.Parallel()
-			for _, after := range sized([]int{3}, []int{1, 2, 3, 5, 8}) {
-				killAtStep(t, step, after)
-			}
-		})
+	for _, kind := range []dispatcherKind{inSteps, atOnce} {
+		for _, step := range redriven(kind) {
+			t.Run(string(kind)+"/"+step, func(t *testing.T) {
+				t.Parallel()
+				for _, after := range sized([]int{3}, []int{1, 2, 3, 5}) {
+					killAtStep(t, kind, step, after)
+				}
+			})
+		}
 	}
 }
 
 const tickTime = 250 * time.Millisecond
 
-func killAtStep(t *testing.T, step string, after int) {
+func killAtStep(t *testing.T, kind dispatcherKind, step string, after int) {
 	t.Helper()
 	server, d := redistest.Start(t), newDesk(t)
 	var jitter time.Duration
@@ -45,7 +54,7 @@ func killAtStep(t *testing.T, step string, after int) {
 	d.watchServer(t, server)
 	worker := part{
 		Role: "worker", Name: "calm", Addr: server.Addr, File: d.effects(), Concurrency: 5, Most: 5 * time.Millisecond,
-		Jobs: 4, Tick: tickTime, Jitter: jitter, Dispatcher: inSteps,
+		Jobs: 4, Tick: tickTime, Jitter: jitter, Dispatcher: kind,
 	}
 	calm := d.launch(t, worker)
 	from := instant()

@@ -25,7 +25,7 @@ func TestEachSecondHasOneHeartbeatWhileReplicasDie(t *testing.T) {
 		started++
 		return d.launch(t, part{
 			Role: "worker", Name: fmt.Sprint("r", started), Addr: server.Addr, File: d.effects(), Concurrency: 5,
-			Jobs: 1, Tick: time.Second, Dispatcher: inSteps,
+			Jobs: 1, Tick: time.Second, Dispatcher: atOnce,
 		})
 	}
 	fleet := []*process{replica(), replica(), replica()}

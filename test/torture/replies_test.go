@@ -95,7 +95,7 @@ func TestLostRepliesLeaveEachTickItsOneJob(t *testing.T) {
 	var replicas []*process
 	for _, name := range []string{"r1", "r2"} {
 		replicas = append(replicas, d.launch(t, part{
-			Role: "worker", Name: name, Addr: p.Addr, File: d.effects(), Concurrency: 10, Jobs: 20, Tick: tickTime, Dispatcher: inSteps,
+			Role: "worker", Name: name, Addr: p.Addr, File: d.effects(), Concurrency: 10, Jobs: 20, Tick: tickTime, Dispatcher: atOnce,
 		}))
 	}
 	rest(sized(8*time.Second, time.Minute))
@@ -136,7 +136,7 @@ func TestEveryReplyMayBeLostOnce(t *testing.T) {
 func TestHalfOpenConnectionsMakeNoDuplicate(t *testing.T) {
 	t.Parallel()
 	p := lossy{
-		jobs: sized(1000, 20_000), batch: 30, lasts: 10 * time.Millisecond, outlasted: true,
+		jobs: sized(1000, 10_000), batch: 30, lasts: 10 * time.Millisecond, outlasted: true,
 		rule: proxy.Every(100, proxy.Verdict{Kind: proxy.Hold}, call),
 	}.run(t)
 	t.Logf("%d connections fell silent", p.Count(proxy.Hold))
@@ -145,7 +145,7 @@ func TestHalfOpenConnectionsMakeNoDuplicate(t *testing.T) {
 func TestLateRepliesMakeNoDuplicate(t *testing.T) {
 	t.Parallel()
 	lossy{
-		jobs: sized(300, 10_000), batch: 30, lasts: 10 * time.Millisecond, outlasted: true,
+		jobs: sized(300, 5_000), batch: 30, lasts: 10 * time.Millisecond, outlasted: true,
 		rule: proxy.Every(sized(20, 100), proxy.Verdict{Delay: leaseTime + 200*time.Millisecond}, call),
 	}.run(t)
 }

@@ -60,7 +60,7 @@ func register(l *lifecycle, settings app.Settings, configured *config.Config) ap
 				app.QueueJobName(StartupEvent)),
 			app.Schedule(HeartbeatJob, l.heartbeat, app.Description("Tells that the worker is alive."),
 				app.Enabled(queueing && configured.Scheduler.HeartbeatEnabled), app.Cron(configured.Scheduler.HeartbeatCron),
-				app.QueueJobName(HeartbeatEvent)),
+				app.Overlap(domain.OverlapAllow), app.QueueJobName(HeartbeatEvent)),
 		},
 		Handlers: []app.Handler{
 			app.Handle("", StartupEvent, l.startup),

@@ -63,7 +63,7 @@ type fleet struct {
 func (f *fleet) startWorker() *process {
 	f.started++
 	return f.desk.launch(f.t, part{
-		Role: "worker", Name: fmt.Sprint("w", f.started), Addr: f.server.Addr, File: f.desk.effects(), Concurrency: f.concurrency,
+		Role: worker, Name: fmt.Sprint("w", f.started), Addr: f.server.Addr, File: f.desk.effects(), Concurrency: f.concurrency,
 	})
 }
 
@@ -74,7 +74,7 @@ func (f *fleet) startProducer() *process {
 	name := fmt.Sprint("p", f.started)
 	kills := f.killWorkers + f.killServer + f.killProducer
 	return f.desk.launch(f.t, part{
-		Role: "producer", Name: name, Addr: f.server.Addr, File: f.desk.acceptedBy(name),
+		Role: producer, Name: name, Addr: f.server.Addr, File: f.desk.acceptedBy(name),
 		Count: f.jobs - f.acceptedSoFar(), Batch: f.batch, OwnIDs: f.started%2 == 0,
 		Every: time.Duration(kills) * f.every * time.Duration(f.batch) / time.Duration(f.jobs),
 		Least: time.Millisecond, Most: 40 * time.Millisecond,

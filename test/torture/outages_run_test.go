@@ -2,6 +2,7 @@ package torture_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,14 +30,32 @@ func TestWorkersSurviveOutages(t *testing.T) {
 	for name, o := range outages() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t, o)
-			s.observe("the first jobs", patience, func() bool { return s.count(ended) >= 30 })
-			s.strike()
-			s.recover()
-			s.finish()
-			s.judge()
+			newScene(t, o, worker).play()
 		})
 	}
+}
+
+// TestTheProgramTellsTheTruthOfItsHealth does so with the worker's own command
+// line, which is asked by worker health.
+func TestTheProgramTellsTheTruthOfItsHealth(t *testing.T) {
+	t.Parallel()
+	for name, o := range outages() {
+		if !everything() && !slices.Contains([]string{"restart", "readonly", "wrong password", "frozen"}, name) {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			newScene(t, o, program).play()
+		})
+	}
+}
+
+func (s *scene) play() {
+	s.observe("the first jobs", patience, func() bool { return s.count(ended) >= 30 })
+	s.strike()
+	s.recover()
+	s.finish()
+	s.judge()
 }
 
 // count returns how many effects of the kind there are.

@@ -3,6 +3,7 @@ package torture_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -160,9 +161,9 @@ type scene struct {
 	begun, healed, back int64
 }
 
-// newScene starts a server, a worker and a producer that goes on for longer
-// than the outage lasts.
-func newScene(t *testing.T, o outage) *scene {
+// newScene starts a server, a worker of the role and a producer that goes on
+// for longer than the outage lasts.
+func newScene(t *testing.T, o outage, r role) *scene {
 	t.Helper()
 	s := &scene{t: t, outage: o, desk: newDesk(t), server: redistest.Start(t,
 		"--appendonly", "yes", "--appendfsync", "always", "--lua-time-limit", "100",
@@ -179,13 +180,17 @@ func newScene(t *testing.T, o outage) *scene {
 	))
 	s.permit()
 	s.proxy = proxy.Start(t, s.server.Addr)
-	s.worker = s.desk.launch(t, part{
-		Role: "worker", Name: "w1", Addr: s.proxy.Addr, User: workerUser, Password: workerPassword,
-		File: s.desk.effects(), Concurrency: 10,
-	})
+	p := part{Role: worker, Name: "w1", Addr: s.proxy.Addr, User: workerUser, Password: workerPassword, File: s.desk.effects(), Concurrency: 10}
+	if r == program {
+		p = s.desk.programPart(t, "w1", workerUser+":"+workerPassword+"@"+s.proxy.Addr, "WORKER_HEARTBEAT_ENABLED=false")
+	}
+	s.worker = s.desk.launch(t, p)
+	if r == program {
+		await(t, "the program to work", patience, func() bool { return strings.Contains(s.worker.text(), "worker ready") })
+	}
 	const pace = 50 * time.Millisecond
 	s.producer = s.desk.launch(t, part{
-		Role: "producer", Name: "p1", Addr: s.proxy.Addr, User: workerUser, Password: workerPassword,
+		Role: producer, Name: "p1", Addr: s.proxy.Addr, User: workerUser, Password: workerPassword,
 		File: s.desk.acceptedBy("p1"), Batch: 5, Every: pace, Most: 30 * time.Millisecond,
 		Count: 5 * int((o.lasts+time.Second)/pace),
 	})

@@ -20,9 +20,21 @@ const (
 	claimTime   = 1500 * time.Millisecond
 )
 
+// role is a kind of process.
+type role string
+
+const (
+	// worker is a runner on queues and ledger in Redis, with short leases.
+	worker role = "worker"
+	// producer adds jobs.
+	producer role = "producer"
+	// program is the worker's own command line.
+	program role = "program"
+)
+
 // part is what a process that a test starts is to do.
 type part struct {
-	Role string
+	Role role
 	// Name is the worker's or the producer's.
 	Name string
 	// Addr is where Redis is, User and Password as whom to connect.
@@ -54,6 +66,9 @@ type part struct {
 	Least, Most time.Duration `json:",omitempty"`
 	// Again is how long a job takes that was begun before.
 	Again time.Duration `json:",omitempty"`
+	// Args are the words of a program's command line, Env its environment.
+	Args []string `json:"-"`
+	Env  []string `json:"-"`
 	// Keep is how many finished jobs stay; zero keeps all.
 	Keep int `json:",omitempty"`
 }
@@ -73,10 +88,12 @@ func play(text string) int {
 	err := json.Unmarshal([]byte(text), &p)
 	if err == nil {
 		switch p.Role {
-		case "worker":
+		case worker:
 			err = p.work()
-		case "producer":
+		case producer:
 			err = p.produce()
+		case program:
+			return p.command()
 		default:
 			err = fmt.Errorf("no part %q", p.Role)
 		}

@@ -47,12 +47,12 @@ func (p paused) round(t *testing.T) {
 	server, d := redistest.Start(t), newDesk(t)
 	d.watchServer(t, server)
 	client := server.Client()
-	worker := func(name string) *process {
-		return d.launch(t, part{Role: "worker", Name: name, Addr: server.Addr, File: d.effects(), Concurrency: pausedSlots})
+	another := func(name string) *process {
+		return d.launch(t, part{Role: worker, Name: name, Addr: server.Addr, File: d.effects(), Concurrency: pausedSlots})
 	}
-	first := worker("w1")
+	first := another("w1")
 	d.launch(t, part{
-		Role: "producer", Name: "p1", Addr: server.Addr, File: d.acceptedBy("p1"), Count: pausedSlots, Batch: pausedSlots,
+		Role: producer, Name: "p1", Addr: server.Addr, File: d.acceptedBy("p1"), Count: pausedSlots, Batch: pausedSlots,
 		Least: p.lasts, Again: 5 * time.Millisecond,
 	}).wait()
 	await(t, "all jobs to begin", patience, func() bool { return len(d.of(t, began)) == pausedSlots })
@@ -66,7 +66,7 @@ func (p paused) round(t *testing.T) {
 			return err == nil && len(locks) == 0
 		})
 	} else {
-		workers = append(workers, worker("w2"))
+		workers = append(workers, another("w2"))
 		awaitEnd(t, server)
 	}
 	first.signal(syscall.SIGCONT)

@@ -39,8 +39,8 @@ func (d desk) launch(t testing.TB, p part) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(os.Args[0]) //nolint:noctx // ended by kill or stop
-	cmd.Env = append(os.Environ(), partVariable+"="+string(text))
+	cmd := exec.Command(os.Args[0], p.Args...) //nolint:noctx // ended by kill or stop
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), partVariable + "=" + string(text)}, p.Env...)
 	run := &process{part: p, t: t, cmd: cmd, log: filepath.Join(d.dir, "log-"+p.Name), done: make(chan struct{})}
 	log, err := os.OpenFile(run.log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -103,6 +103,9 @@ func (p *process) signal(s syscall.Signal) {
 // stop tells a worker to stop and waits for its end.
 func (p *process) stop() {
 	p.t.Helper()
+	if p.Role == program {
+		p.signal(syscall.SIGTERM)
+	}
 	_, _ = io.WriteString(p.stdin, "stop\n")
 	p.wait()
 }
@@ -136,6 +139,9 @@ func (p *process) running() bool {
 // health asks a worker how it does.
 func (p *process) health() health {
 	p.t.Helper()
+	if p.Role == program {
+		return p.askProgram()
+	}
 	if _, err := io.WriteString(p.stdin, "health\n"); err != nil {
 		p.t.Fatalf("ask %s: %v", p.Name, err)
 	}

@@ -52,14 +52,14 @@ func killAtStep(t *testing.T, kind dispatcherKind, step string, after int) {
 		jitter = 50 * time.Millisecond
 	}
 	d.watchServer(t, server)
-	worker := part{
-		Role: "worker", Name: "calm", Addr: server.Addr, File: d.effects(), Concurrency: 5, Most: 5 * time.Millisecond,
+	ticker := part{
+		Role: worker, Name: "calm", Addr: server.Addr, File: d.effects(), Concurrency: 5, Most: 5 * time.Millisecond,
 		Jobs: 4, Tick: tickTime, Jitter: jitter, Dispatcher: kind,
 	}
-	calm := d.launch(t, worker)
+	calm := d.launch(t, ticker)
 	from := instant()
-	worker.Name, worker.TrapStep, worker.TrapAfter = "trapped", step, after
-	trapped := d.launch(t, worker)
+	ticker.Name, ticker.TrapStep, ticker.TrapAfter = "trapped", step, after
+	trapped := d.launch(t, ticker)
 	select {
 	case <-trapped.done:
 	case <-time.After(patience):
@@ -70,7 +70,7 @@ func killAtStep(t *testing.T, kind dispatcherKind, step string, after int) {
 	// jobs when their lease does and two scans have not met it.
 	rest(leaseTime + 2*stalledTime + time.Second)
 	// The last ticks of a worker that stops are for others to work.
-	last := d.launch(t, part{Role: "worker", Name: "last", Addr: server.Addr, File: d.effects(), Concurrency: 5})
+	last := d.launch(t, part{Role: worker, Name: "last", Addr: server.Addr, File: d.effects(), Concurrency: 5})
 	calm.stop()
 	awaitEnd(t, server)
 	last.stop()

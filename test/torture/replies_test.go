@@ -33,19 +33,19 @@ func (l lossy) run(t *testing.T) *proxy.Proxy {
 	p.Set(l.rule)
 	var workers []*process
 	for _, name := range []string{"w1", "w2"} {
-		workers = append(workers, d.launch(t, part{Role: "worker", Name: name, Addr: p.Addr, File: d.effects(), Concurrency: 10}))
+		workers = append(workers, d.launch(t, part{Role: worker, Name: name, Addr: p.Addr, File: d.effects(), Concurrency: 10}))
 	}
-	producer := d.launch(t, part{
-		Role: "producer", Name: "p1", Addr: p.Addr, File: d.acceptedBy("p1"), Count: l.jobs, Batch: l.batch, Most: l.lasts,
+	feeder := d.launch(t, part{
+		Role: producer, Name: "p1", Addr: p.Addr, File: d.acceptedBy("p1"), Count: l.jobs, Batch: l.batch, Most: l.lasts,
 	})
-	producer.wait()
+	feeder.wait()
 	awaitEnd(t, server)
 	p.Set(nil)
 	for _, w := range workers {
 		w.stop()
 		report(t, chatter(readLog(w.text())))
 	}
-	report(t, chatter(readLog(producer.text())))
+	report(t, chatter(readLog(feeder.text())))
 	e, sum := judged(t, d, server, rules{concurrency: 10, workers: 2, batch: l.batch, crashes: 2})
 	if sum.completed != l.jobs {
 		t.Errorf("%d jobs completed, want %d", sum.completed, l.jobs)
@@ -95,11 +95,11 @@ func TestLostRepliesLeaveEachTickItsOneJob(t *testing.T) {
 	var replicas []*process
 	for _, name := range []string{"r1", "r2"} {
 		replicas = append(replicas, d.launch(t, part{
-			Role: "worker", Name: name, Addr: p.Addr, File: d.effects(), Concurrency: 10, Jobs: 20, Tick: tickTime, Dispatcher: atOnce,
+			Role: worker, Name: name, Addr: p.Addr, File: d.effects(), Concurrency: 10, Jobs: 20, Tick: tickTime, Dispatcher: atOnce,
 		}))
 	}
 	rest(sized(8*time.Second, time.Minute))
-	last := d.launch(t, part{Role: "worker", Name: "last", Addr: server.Addr, File: d.effects(), Concurrency: 10})
+	last := d.launch(t, part{Role: worker, Name: "last", Addr: server.Addr, File: d.effects(), Concurrency: 10})
 	for _, r := range replicas {
 		r.stop()
 		report(t, chatter(readLog(r.text())))

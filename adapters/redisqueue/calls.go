@@ -38,7 +38,7 @@ func (b *Backend) repeat(ctx context.Context, op string, ask func() error) error
 		err := ask()
 		b.failures.done(place)
 		if err == nil {
-			b.failures.answered(ctx)
+			b.failures.answered(ctx, op)
 			return nil
 		}
 		if ctx.Err() != nil {

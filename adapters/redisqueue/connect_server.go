@@ -36,7 +36,7 @@ func (b *Backend) Await(ctx context.Context) error {
 		server, err := b.ask(ctx)
 		switch {
 		case err == nil:
-			b.failures.answered(ctx)
+			b.failures.answered(ctx, "connect")
 			return b.judge(ctx, server)
 		case b.isClosed():
 			return fmt.Errorf("connect: %w", ports.ErrClosed)

@@ -75,9 +75,11 @@ type failures struct {
 	now func() time.Time
 
 	mu sync.Mutex
-	// since is when the calls began to fail, zero if the latest did not.
-	since  time.Time
-	latest error
+	// since is when calls of all kinds began to fail, zero if the latest did
+	// not.
+	since   time.Time
+	latest  error
+	refused refusals
 	// told is since when the log says that the server does not answer, zero if
 	// it does not say so; failedAt is the latest failure.
 	told, failedAt time.Time
@@ -87,7 +89,7 @@ type failures struct {
 }
 
 func newFailures(log *slog.Logger, now func() time.Time) *failures {
-	return &failures{log: log, now: now, reported: map[string]time.Time{}}
+	return &failures{log: log, now: now, reported: map[string]time.Time{}, refused: refusals{}}
 }
 
 const (
@@ -131,9 +133,14 @@ func (f *failures) failed(ctx context.Context, op string, err error) {
 	cause := causeOf(err)
 	f.mu.Lock()
 	now := f.now()
-	f.failedAt, f.latest = now, err
-	if f.since.IsZero() {
-		f.since = now
+	f.failedAt = now
+	if refuses(err) {
+		f.refused.add(op, err, now)
+	} else {
+		f.latest = err
+		if f.since.IsZero() {
+			f.since = now
+		}
 	}
 	report := now.Sub(f.reported[cause]) >= time.Second
 	if report {
@@ -154,10 +161,11 @@ func (f *failures) failed(ctx context.Context, op string, err error) {
 }
 
 // answered takes note of a call that got its answer.
-func (f *failures) answered(ctx context.Context) {
+func (f *failures) answered(ctx context.Context, op string) {
 	f.mu.Lock()
 	f.since, f.latest = time.Time{}, nil
-	if f.told.IsZero() || f.now().Sub(f.failedAt) < calm {
+	delete(f.refused, op)
+	if f.told.IsZero() || f.stormy() {
 		f.mu.Unlock()
 		return
 	}
@@ -167,12 +175,26 @@ func (f *failures) answered(ctx context.Context) {
 	f.log.InfoContext(ctx, "redis answers again", "away_ms", away.Milliseconds())
 }
 
+// stormy tells whether calls fail, or did a moment ago; it is called with mu
+// held.
+func (f *failures) stormy() bool {
+	now := f.now()
+	if now.Sub(f.failedAt) < calm {
+		return true
+	}
+	since, _ := f.refused.oldest(now)
+	return !since.IsZero()
+}
+
 // state returns since when the server has not answered, and why.
 func (f *failures) state() (since time.Time, latest error) {
 	now := f.now()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	since, latest = f.since, f.latest
+	if refused, err := f.refused.oldest(now); since.IsZero() {
+		since, latest = refused, err
+	}
 	for _, sent := range f.waiting {
 		if !sent.IsZero() && now.Sub(sent) >= suspicious && (since.IsZero() || sent.Before(since)) {
 			since = sent

@@ -10,6 +10,7 @@ import (
 
 	"github.com/taktwork/takt/adapters/redisqueue"
 	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/core/ports"
 	"github.com/taktwork/takt/test/redistest"
 	"github.com/taktwork/takt/test/torture/proxy"
 )
@@ -157,5 +158,49 @@ func TestRightsMayComeBack(t *testing.T) {
 	setUser("+evalsha", "+eval")
 	if err := <-answered; err != nil {
 		t.Errorf("Enqueue = %v once the right is there, want no error", err)
+	}
+}
+
+// TestHealthKnowsAServerThatRefusesWrites has a call that only reads succeed
+// all the while.
+func TestHealthKnowsAServerThatRefusesWrites(t *testing.T) {
+	server := redistest.Start(t)
+	backend := open(t, server, nil)
+	enqueueOne(t, backend)
+	c, err := backend.OpenConsumer(ports.ConsumerOptions{Queue: "mail", Worker: "w", Lease: time.Minute})
+	if err != nil {
+		t.Fatalf("OpenConsumer = %v, want a consumer", err)
+	}
+	admin := server.Client()
+	refuse := func(replicas int) {
+		t.Helper()
+		if err := admin.Do(t.Context(), "config", "set", "min-replicas-to-write", replicas).Err(); err != nil {
+			t.Fatalf("CONFIG SET = %v, want no error", err)
+		}
+	}
+	refuse(1)
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		enqueueOne(t, backend)
+	}()
+	noticed := false
+	for began := time.Now(); time.Since(began) < 2*time.Second; {
+		if _, err := c.Extend(t.Context(), []domain.LeaseRef{{ID: "gone", Token: "t"}}); err != nil {
+			t.Fatalf("Extend = %v, want an answer", err)
+		}
+		since, _ := backend.Health()
+		if noticed && since.IsZero() {
+			t.Fatalf("Health says that all is well %s after the server began to refuse writes", time.Since(began))
+		}
+		noticed = noticed || !since.IsZero()
+	}
+	if !noticed {
+		t.Error("Health says nothing of a server that refuses writes")
+	}
+	refuse(0)
+	<-answered
+	if since, reason := backend.Health(); !since.IsZero() {
+		t.Errorf("Health = %v, %v once it takes them again, want no outage", since, reason)
 	}
 }

@@ -178,6 +178,15 @@ func (c *consumer) Extend(ctx context.Context, leases []domain.LeaseRef) ([]doma
 	if err := ctx.Err(); err != nil || len(leases) == 0 {
 		return nil, err
 	}
+	lost, err := c.extend(ctx, leases)
+	if err == nil {
+		c.forgetOthers(leases)
+	}
+	return lost, err
+}
+
+// extend is Extend for some of the leases that the worker holds.
+func (c *consumer) extend(ctx context.Context, leases []domain.LeaseRef) ([]domain.LeaseRef, error) {
 	args := make([]any, 0, 2+2*len(leases))
 	args = append(args, c.base, c.lease.Milliseconds())
 	for _, ref := range leases {
@@ -188,7 +197,6 @@ func (c *consumer) Extend(ctx context.Context, leases []domain.LeaseRef) ([]doma
 		return nil, ended(ctx, err)
 	}
 	positions, _ := reply.([]any)
-	c.forgetOthers(leases)
 	return c.lose(leases, positions), nil
 }
 
@@ -234,8 +242,8 @@ func (c *consumer) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closePatience)
 	defer cancel()
 	for _, m := range movers {
-		if m.unresolved {
-			c.resolve(ctx, m)
+		if err := c.resolve(ctx, m); err != nil {
+			c.notReturned(ctx, err)
 		}
 		c.backend.sessions.put(m.session)
 	}

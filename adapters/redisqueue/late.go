@@ -23,7 +23,7 @@ func (c *consumer) trust(ctx context.Context, leases []domain.Lease, asked time.
 			return leases
 		}
 		asked = now()
-		lost, err := c.Extend(ctx, refsOf(leases))
+		lost, err := c.extend(ctx, refsOf(leases))
 		if err != nil {
 			// They run out by themselves.
 			c.forget(leases)

@@ -35,6 +35,12 @@ func lateReply(t *testing.T, d time.Duration) (*redistest.Server, ports.Consumer
 	}
 	settle(t, c, leases[0])
 	enqueueOne(t, backend)
+	delayScript(p, d)
+	return server, c
+}
+
+// delayScript keeps the reply to the next script call back for d.
+func delayScript(p *proxy.Proxy, d time.Duration) {
 	late := false
 	p.Set(func(e proxy.Exchange) proxy.Verdict {
 		if late || !bytes.Contains(e.Request[:min(len(e.Request), 64)], []byte("eval")) {
@@ -43,7 +49,6 @@ func lateReply(t *testing.T, d time.Duration) (*redistest.Server, ports.Consumer
 		late = true
 		return proxy.Verdict{Delay: d}
 	})
-	return server, c
 }
 
 func settle(t *testing.T, c ports.Consumer, lease domain.Lease) {
@@ -91,4 +96,32 @@ func TestAJobWhoseLeaseRanOutOnTheWayIsNotHandedOut(t *testing.T) {
 		t.Fatalf("Reserve = %v, %v, want the job after one crash", leases, err)
 	}
 	settle(t, c, leases[0])
+}
+
+func TestALateAnswerForgetsNothingOfOtherJobs(t *testing.T) {
+	server := redistest.Start(t)
+	p := proxy.Start(t, server.Addr)
+	backend := open(t, server, func(c *redisqueue.Config) { c.Connection.Addr = p.Addr })
+	job := domain.NewJob{Queue: "mail", Name: "send", Options: domain.JobOptions{KeepCompleted: domain.KeepNone()}}
+	if _, err := backend.Enqueue(t.Context(), job, job); err != nil {
+		t.Fatalf("Enqueue = %v, want no error", err)
+	}
+	c, err := backend.OpenConsumer(ports.ConsumerOptions{Queue: "mail", Worker: "w", Lease: lateLease})
+	if err != nil {
+		t.Fatalf("OpenConsumer = %v, want a consumer", err)
+	}
+	first := reserve(t, c, 1)
+	if err := server.Client().PExpire(t.Context(), "bull:mail:1:lock", time.Minute).Err(); err != nil {
+		t.Fatalf("PEXPIRE = %v, want no error", err)
+	}
+	delayScript(p, lateLease+100*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*lateLease)
+	defer cancel()
+	if leases, err := c.Reserve(ctx, 1); len(leases) > 0 {
+		t.Fatalf("Reserve = %d leases, %v, want none that lasts", len(leases), err)
+	}
+	settle(t, c, first[0])
+	if n := server.Client().Exists(t.Context(), "bull:mail:1").Val(); n != 0 {
+		t.Error("the job is kept once completed, want its own retention: none")
+	}
 }

@@ -49,9 +49,14 @@ type mover struct {
 	// limit is how many leases the latest call asked for.
 	limit int
 	// unresolved tells that the latest call may have leased jobs that nobody
-	// got, because its context ended before the answer came.
+	// got, because its context ended before the answer came. back are such jobs
+	// that are not given back yet.
 	unresolved bool
+	back       []domain.Settlement
 }
+
+// owes tells whether the mover must be resolved before its next call.
+func (m *mover) owes() bool { return m.unresolved || len(m.back) > 0 }
 
 func (c *consumer) newMover() *mover {
 	config := &c.backend.config
@@ -72,19 +77,23 @@ func (c *consumer) newMover() *mover {
 	return m
 }
 
-func (c *consumer) takeMover(ctx context.Context) *mover {
+// takeMover returns a mover that no other call uses, first of all one that has
+// to be resolved: jobs wait for that.
+func (c *consumer) takeMover() *mover {
 	c.mu.Lock()
-	if last := len(c.idle) - 1; last >= 0 {
-		m := c.idle[last]
-		c.idle = c.idle[:last]
+	last := len(c.idle) - 1
+	if last < 0 {
 		c.mu.Unlock()
-		if m.unresolved {
-			c.resolve(ctx, m)
-		}
-		return m
+		return c.newMover()
 	}
-	c.mu.Unlock()
-	return c.newMover()
+	defer c.mu.Unlock()
+	i := slices.IndexFunc(c.idle, (*mover).owes)
+	if i < 0 {
+		i = last
+	}
+	m := c.idle[i]
+	c.idle = slices.Delete(c.idle, i, i+1)
+	return m
 }
 
 func (c *consumer) putMover(m *mover) {
@@ -113,8 +122,11 @@ type moved struct {
 
 // move settles up to maxMoved leases and takes up to limit new ones.
 func (c *consumer) move(ctx context.Context, settlements []domain.Settlement, limit int) (moved, error) {
-	m := c.takeMover(ctx)
+	m := c.takeMover()
 	defer c.putMover(m)
+	if err := c.resolve(ctx, m); err != nil {
+		return moved{}, err
+	}
 	places := c.fill(m, settlements, min(limit, maxMoved))
 	asked := c.backend.config.Now()
 	reply, err := c.backend.call(ctx, scriptNamed("move"), m.keys[:], m.args[:len(m.texts)])
@@ -254,20 +266,56 @@ func (c *consumer) conclude(settlements []domain.Settlement, places []int, out m
 
 // resolve gives back the jobs that the mover's latest call may have leased
 // although nobody got the answer. Repeating its number tells which they are, or
-// makes sure that the call is never carried out.
-func (c *consumer) resolve(ctx context.Context, m *mover) {
-	m.texts[argLimit], m.texts[argSettlements] = "0", "0"
-	token := domain.LeaseToken(m.texts[argToken])
-	reply, err := c.backend.call(ctx, scriptNamed("move"), m.keys[:], m.args[:moveArgs])
-	if err != nil {
-		return
+// makes sure that the call is never carried out. An error says that the mover
+// must not make another call yet.
+func (c *consumer) resolve(ctx context.Context, m *mover) error {
+	for m.owes() {
+		err := c.resolveStep(ctx, m)
+		if err == nil {
+			continue
+		}
+		if ctx.Err() != nil || errors.Is(err, ports.ErrClosed) {
+			return err
+		}
+		c.notReturned(ctx, err)
+		m.unresolved, m.back = false, nil
 	}
-	m.unresolved = false
+	return nil
+}
+
+func (c *consumer) notReturned(ctx context.Context, err error) {
+	c.backend.config.Log.WarnContext(ctx, "jobs not returned: their leases run out by themselves", "queue", c.queue, "err", err)
+}
+
+// resolveStep makes one of the calls that resolve a mover.
+func (c *consumer) resolveStep(ctx context.Context, m *mover) error {
+	if m.unresolved {
+		m.texts[argLimit], m.texts[argSettlements] = "0", "0"
+		reply, err := c.backend.call(ctx, scriptNamed("move"), m.keys[:], m.args[:moveArgs])
+		if err == nil {
+			m.unresolved, m.back = false, c.unclaimed(reply, domain.LeaseToken(m.texts[argToken]))
+		}
+		return err
+	}
+	some := m.back[:min(len(m.back), maxMoved)]
+	c.fill(m, some, 0)
+	defer func() { m.texts = m.texts[:moveArgs] }()
+	_, err := c.backend.call(ctx, scriptNamed("move"), m.keys[:], m.args[:len(m.texts)])
+	if err == nil {
+		m.back = m.back[len(some):]
+	}
+	return err
+}
+
+// unclaimed returns how the leases of a reply are given back: each goes to the
+// front, so that the first must go last.
+func (c *consumer) unclaimed(reply any, token domain.LeaseToken) (back []domain.Settlement) {
 	r := leaseReader{}
 	r.rest, _ = reply.([]any)
 	r.next()
 	r.next()
-	var back []domain.Settlement
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for len(r.rest) > 0 {
 		lease, _ := c.readLease(&r, token)
 		if r.bad {
@@ -275,14 +323,6 @@ func (c *consumer) resolve(ctx context.Context, m *mover) {
 		}
 		back = append(back, domain.Settlement{Lease: lease.Ref(), Outcome: domain.Outcome{Kind: domain.Returned}})
 	}
-	// Each goes back to the front, so that the first must go last.
 	slices.Reverse(back)
-	for some := range slices.Chunk(back, maxMoved) {
-		c.fill(m, some, 0)
-		if _, err := c.backend.call(ctx, scriptNamed("move"), m.keys[:], m.args[:len(m.texts)]); err != nil {
-			c.backend.config.Log.WarnContext(ctx, "jobs not returned: their leases run out by themselves", "queue", c.queue, "count", len(back), "err", err)
-			return
-		}
-		m.texts = m.texts[:moveArgs]
-	}
+	return back
 }

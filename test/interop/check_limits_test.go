@@ -15,6 +15,7 @@ import (
 	"github.com/taktwork/takt/adapters/redisqueue"
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/test/interop/node"
+	"github.com/taktwork/takt/test/redistest"
 )
 
 func TestCheck52_WhileTheQueueIsPausedTaktFetchesNothing(t *testing.T) {
@@ -92,7 +93,7 @@ func (r *records) working(d time.Duration) func(context.Context, *domain.Job) ([
 		if err := r.write(job, "start"); err != nil {
 			return nil, err
 		}
-		time.Sleep(d)
+		redistest.Pass(d)
 		return nil, r.write(job, "end")
 	}
 }
@@ -157,7 +158,7 @@ func TestCheck53_AWorkerLeavesTheSlotsThatTheOtherOneHolds(t *testing.T) {
 		worker.Await(t, 2, "active")
 		l.work(work{concurrency: 5, handlers: handlers{"hold": order.note}})
 		queue.AddBulk(node.BulkJob{Name: "hold"}, node.BulkJob{Name: "hold"})
-		time.Sleep(200 * time.Millisecond)
+		redistest.Pass(200 * time.Millisecond)
 		if got := order.ids(); len(got) > 0 {
 			t.Errorf("takt started %v, want none while node holds both slots", got)
 		}
@@ -174,7 +175,7 @@ func TestCheck53_NodeLeavesTheSlotsThatTaktHolds(t *testing.T) {
 		queue.AddBulk(node.BulkJob{Name: "hold"}, node.BulkJob{Name: "hold"}, node.BulkJob{Name: "hold"})
 		await(t, "takt to hold both slots", func() bool { return len(l.list("active")) == 2 })
 		worker := l.Worker("mail", node.Steps{}, node.Opts{"concurrency": 5, "drainDelay": 0.05})
-		time.Sleep(200 * time.Millisecond)
+		redistest.Pass(200 * time.Millisecond)
 		if n := len(worker.All("active")); n > 0 {
 			t.Errorf("node started %d jobs, want none while takt holds both slots", n)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/runner"
 	"github.com/taktwork/takt/test/interop/node"
+	"github.com/taktwork/takt/test/redistest"
 )
 
 // Leases and scans short enough to watch them end.
@@ -47,7 +48,7 @@ func TestCheck37_ALockIsRenewedWhileTaktRunsTheJob(t *testing.T) {
 			if now := l.redis.Get(t.Context(), key(id+":lock")).Val(); now != token {
 				t.Fatalf("lock = %q, want %q for as long as the job runs", now, token)
 			}
-			time.Sleep(5 * time.Millisecond)
+			redistest.Pass(5 * time.Millisecond)
 		}
 		close(release)
 		l.awaitIn("completed", id)

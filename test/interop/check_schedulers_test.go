@@ -9,6 +9,7 @@ import (
 
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/test/interop/node"
+	"github.com/taktwork/takt/test/redistest"
 )
 
 // planned returns the times, in ms, that the ids of a scheduler's jobs name.
@@ -70,9 +71,9 @@ func TestCheck67_TaktKeepsAnIntervalOfNodesGoing(t *testing.T) {
 		}
 
 		queue.Call("removeJobScheduler", "beat")
-		time.Sleep(50 * time.Millisecond) // a run that had begun ends
+		redistest.Pass(50 * time.Millisecond) // a run that had begun ends
 		before := len(order.ids())
-		time.Sleep(500 * time.Millisecond)
+		redistest.Pass(500 * time.Millisecond)
 		if after := len(order.ids()); after != before {
 			t.Errorf("%d runs after the removal, want none", after-before)
 		}
@@ -128,7 +129,7 @@ func TestCheck68_TaktStopsAPatternAtItsLimit(t *testing.T) {
 			node.Opts{"name": "tick"})
 		runs := planned(t, "each-second", order.awaitRuns(t, 2))
 		wantSteps(t, runs, 1000)
-		time.Sleep(1500 * time.Millisecond)
+		redistest.Pass(1500 * time.Millisecond)
 		if got := order.ids(); len(got) != 2 {
 			t.Errorf("runs = %v, want exactly two", got)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/test/interop/keydump"
 	"github.com/taktwork/takt/test/interop/node"
+	"github.com/taktwork/takt/test/redistest"
 )
 
 func TestCheck72_NodeListsEachTaktWorkerOnce(t *testing.T) {
@@ -124,7 +125,7 @@ func TestCheck74_NodesOperationsTreatTaktsJobsAsTheirOwn(t *testing.T) {
 				for _, s := range sides() {
 					l := newLab(t, l.Version)
 					everyState(l, s)
-					time.Sleep(2 * time.Millisecond) // clean looks for what is older than now
+					redistest.Pass(2 * time.Millisecond) // clean looks for what is older than now
 					operate(l.Queue("mail"))
 					dumps[s.name] = l.dump().Without(":marker", ":stalled-check")
 				}

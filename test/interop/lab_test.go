@@ -85,7 +85,7 @@ func await(t *testing.T, what string, holds func() bool) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited %s for: %s", patience, what)
 		}
-		time.Sleep(2 * time.Millisecond)
+		redistest.Pass(2 * time.Millisecond)
 	}
 }
 

@@ -3,6 +3,7 @@ package redisqueue_test
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/taktwork/takt/adapters/redisqueue"
 	"github.com/taktwork/takt/core/ports"
 	"github.com/taktwork/takt/test/redistest"
 )
@@ -134,5 +136,24 @@ func TestARetriedJobOfASchedulerDoesNotForkTheChain(t *testing.T) {
 	leaseNext(t, server)
 	if n := client.ZCard(t.Context(), "bull:mail:delayed").Val(); n != 1 {
 		t.Errorf("%d jobs are delayed, want 1", n)
+	}
+}
+
+func TestASchedulerThatHasNothingToAddIsNoError(t *testing.T) {
+	server, said := redistest.Start(t), &journal{}
+	id := schedule(t, server.Client(), time.Now().UnixMilli(), map[string]any{"every": 3600000, "count": 1}, "every", 3600000)
+	if err := server.Client().Del(t.Context(), "bull:mail:repeat").Err(); err != nil {
+		t.Fatalf("DEL = %v, want no error", err)
+	}
+	backend := open(t, server, func(c *redisqueue.Config) { c.Log = slog.New(slog.NewTextHandler(said, nil)) })
+	c, err := backend.OpenConsumer(ports.ConsumerOptions{Queue: "mail", Worker: "w", Lease: time.Minute})
+	if err != nil {
+		t.Fatalf("OpenConsumer = %v, want a consumer", err)
+	}
+	if leases := reserve(t, c, 1); string(leases[0].Job.ID) != id {
+		t.Errorf("Reserve = job %s, want %s", leases[0].Job.ID, id)
+	}
+	if n := said.count("schedule not continued"); n != 0 {
+		t.Errorf("%d errors in the log about a scheduler that was removed, want none", n)
 	}
 }

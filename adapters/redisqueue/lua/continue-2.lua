@@ -13,7 +13,7 @@
 --       7 options of the next job as JSON, up to its id: {…,
 --       8 data of the job that was leased, for schedulers that keep none
 --       9 priority of the next job
--- Reply  the id of the next job, or nothing
+-- Reply  the id of the next job, empty if none was added
 -- @include clock
 -- @include add
 
@@ -60,13 +60,13 @@ end
 local function add_next(previous)
   local moment = next_moment(previous)
   if not moment then
-    return false
+    return ''
   end
   local text = string.format('%.0f', moment)
   local id = 'repeat:' .. scheduler .. ':' .. text
   if call('EXISTS', q.base .. id) == 1 then
     call('XADD', q.events, 'MAXLEN', '~', max_events(q), '*', 'event', 'duplicated', 'jobId', id)
-    return false
+    return ''
   end
   call('ZADD', KEYS[2], text, scheduler)
   call('HINCRBY', hash, 'ic', 1)
@@ -88,6 +88,6 @@ end
 
 local score = call('ZSCORE', KEYS[2], scheduler)
 if not score or 'repeat:' .. scheduler .. ':' .. string.format('%.0f', tonumber(score)) ~= leased then
-  return false
+  return ''
 end
 return add_next(tonumber(score))

@@ -74,15 +74,23 @@ local function dispatch(d)
 end
 
 local answers = {}
-for i, d in ipairs(dispatches) do
-  answers[2 * i - 1], answers[2 * i] = dispatch(d)
+local function dispatch_all()
+  for i, d in ipairs(dispatches) do
+    answers[2 * i - 1], answers[2 * i] = dispatch(d)
+  end
 end
+
+-- Jobs that were stored before one that cannot be must not wait nowhere.
+local ok, err = pcall(dispatch_all)
 for _, q in pairs(queues) do
   sign_queue(q)
   flush_pushes(q)
   call('XTRIM', q.events, 'MAXLEN', '~', max_events(q))
 end
 flush_claims()
+if not ok then
+  error(err, 0)
+end
 
 reply = cmsgpack.pack(answers)
 session_record(KEYS[1], ARGV[1], reply)

@@ -36,19 +36,27 @@ for base, n in pairs(wanted) do
 end
 
 local answers = {}
-for i = 0, count - 1 do
-  local at = 5 + i * STRIDE
-  local base = ARGV[at]
-  local q = queue_of(base, ARGV[3])
-  counters[base] = counters[base] + 1
-  local status, id = add_job(q, counters[base], read_job(at + 1, now), ARGV[2])
-  answers[2 * i + 1], answers[2 * i + 2] = status, id
-  queues[base] = q
+local function add_all()
+  for i = 0, count - 1 do
+    local at = 5 + i * STRIDE
+    local base = ARGV[at]
+    local q = queue_of(base, ARGV[3])
+    counters[base] = counters[base] + 1
+    queues[base] = q
+    local status, id = add_job(q, counters[base], read_job(at + 1, now), ARGV[2])
+    answers[2 * i + 1], answers[2 * i + 2] = status, id
+  end
 end
+
+-- Jobs that were stored before one that cannot be must not wait nowhere.
+local ok, err = pcall(add_all)
 for _, q in pairs(queues) do
   sign_queue(q)
   flush_pushes(q)
   call('XTRIM', q.events, 'MAXLEN', '~', max_events(q))
+end
+if not ok then
+  error(err, 0)
 end
 
 reply = cmsgpack.pack(answers)

@@ -64,7 +64,13 @@ if settlements > 0 then
   codes = settle(q, now, settlements, KEYS[3], tonumber(ARGV[11]))
 end
 local reply = { codes, 'n' }
-fetch(q, now, reply)
+if settlements == 0 then
+  fetch(q, now, reply)
+elseif not pcall(fetch, q, now, reply) then
+  -- The outcomes are written; what is wrong with the queue, the next call for
+  -- jobs alone will say.
+  reply = { codes, 'n' }
+end
 if q.new_delayed then
   -- Not before: the fetch takes those that are due.
   pcall(delay_marker, q)

@@ -79,7 +79,8 @@ local function remove(ids, found)
   for i, id in ipairs(ids) do
     local fields = found[i]
     if fields[2] then
-      unlink_child(q, q.base .. id, fields[2], now, true)
+      -- What is wrong with a parent must not keep its child.
+      pcall(unlink_child, q, q.base .. id, fields[2], now, true)
     end
     drop_dedup(q, id, fields[3])
     if owns_keys(q, id, fields.foreign) then

@@ -39,6 +39,7 @@ local function chosen(ids)
 end
 
 local function revive_all(ids, fields)
+  check_queue(q)
   for i, id in ipairs(ids) do
     revive(q, id, fields[i])
   end

@@ -34,7 +34,7 @@ local function lives_on_schedule(key)
   if not scheduler then
     return false
   end
-  return call('EXISTS', q.base .. 'repeat:' .. scheduler) == 1 or call('ZSCORE', q.base .. 'repeat', scheduler) ~= false
+  return call('EXISTS', q.base .. 'repeat:' .. scheduler) == 1 or type(redis.pcall('ZSCORE', q.base .. 'repeat', scheduler)) == 'string'
 end
 
 -- crashed counts a crash. Whoever wrote something else there has lost count.

@@ -58,16 +58,6 @@ local function sign_queue(q)
   end
 end
 
--- check_queue stops the call before anything is written if a key of the queue
--- is something else: a job that is stored but waits nowhere would refuse its
--- own repetition.
-local function check_queue(q)
-  call('LLEN', ready_list(q))
-  call('ZCARD', q.prioritized)
-  call('ZCARD', q.delayed)
-  call('XLEN', q.events)
-end
-
 -- flush_pushes ends a batch of placed jobs: ready ones join their list, and
 -- workers are woken.
 local function flush_pushes(q)

@@ -37,7 +37,13 @@ local function count_started(q, n, own_max, own_duration)
     return
   end
   local key = q.base .. 'limiter'
-  if call('INCRBY', key, n) == n then
+  local started = redis.pcall('INCRBY', key, n)
+  if type(started) ~= 'number' then
+    -- It was no number, and the jobs are leased already.
+    call('SET', key, n)
+    started = n
+  end
+  if started == n then
     call('PEXPIRE', key, own_max > 0 and own_duration or q.duration or 1000)
   end
 end

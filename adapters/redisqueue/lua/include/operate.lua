@@ -44,7 +44,7 @@ end
 
 -- drop_dedup lets go of the deduplication key that a removed job holds.
 local function drop_dedup(q, id, dedup)
-  if dedup and call('GET', q.base .. 'de:' .. dedup) == id then
+  if dedup and redis.pcall('GET', q.base .. 'de:' .. dedup) == id then
     call('DEL', q.base .. 'de:' .. dedup, q.base .. 'dn:' .. dedup)
   end
 end

@@ -74,6 +74,16 @@ local function ready_list(q)
   return q.profile == 'v6' and q.wait or paused
 end
 
+-- check_queue stops the call before anything is written if a key of the queue
+-- is something else: a job that is stored but waits nowhere would refuse its
+-- own repetition.
+local function check_queue(q)
+  call('LLEN', ready_list(q))
+  call('ZCARD', q.prioritized)
+  call('ZCARD', q.delayed)
+  call('XLEN', q.events)
+end
+
 -- base_marker wakes a worker that waits for a job. Markers are hints: when
 -- something else has taken their place, jobs go on without them.
 local function base_marker(q)

@@ -412,7 +412,8 @@ end
 -- restore gives back the leases whose outcomes could not be written.
 local function restore(q, batch, f)
   local lost = f.open
-  for i = f.at, batch.n do
+  -- A job that is settled alone is among them already.
+  for i = lost[#lost] == f.at and f.at + 1 or f.at, batch.n do
     lost[#lost + 1] = i
   end
   for _, i in ipairs(lost) do

@@ -14,6 +14,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+//go:generate go test . -run TestTheRightsFileNamesWhatIsUsed -update
+
 //go:embed lua
 var luaFiles embed.FS
 

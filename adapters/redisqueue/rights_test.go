@@ -1,0 +1,141 @@
+package redisqueue_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/taktwork/takt/adapters/redisqueue"
+	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/core/ports"
+	"github.com/taktwork/takt/core/ports/porttest"
+	"github.com/taktwork/takt/test/redistest"
+)
+
+// startGuarded starts a server whose redis.conf includes deploy/redis-acl.conf,
+// with the prefix in the place of bull. Its default user is the test's own.
+func startGuarded(t *testing.T, prefix string) (*redistest.Server, redisqueue.Connection) {
+	t.Helper()
+	text, err := os.ReadFile(rightsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash := sha256.Sum256([]byte(canary))
+	mine := strings.NewReplacer(passwordHash, "#"+hex.EncodeToString(hash[:]), "~bull:*", "~"+prefix+":*", "{bull}", "{"+prefix+"}").Replace(string(text))
+	file := filepath.Join(t.TempDir(), "redis-acl.conf")
+	if err := os.WriteFile(file, []byte(mine), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	server := redistest.Start(t, "--include", file)
+	return server, redisqueue.Connection{Addr: server.Addr, Username: "takt", Password: domain.NewSecret(canary)}
+}
+
+// wantNoRefusals checks in the end that the server never refused the user a
+// thing.
+func wantNoRefusals(t *testing.T, server *redistest.Server) {
+	t.Helper()
+	client, ctx := server.Client(), context.WithoutCancel(t.Context())
+	t.Cleanup(func() {
+		if log, err := client.Do(ctx, "ACL", "LOG").Slice(); err != nil || len(log) != 0 {
+			t.Errorf("ACL LOG = %v, %v, want nothing refused", log, err)
+		}
+	})
+}
+
+func TestAWorkerOfTheRightsFileDoesAllThatQueuesDo(t *testing.T) {
+	t.Parallel()
+	server, connection := startGuarded(t, "bull")
+	wantNoRefusals(t, server)
+	guarded := harness(server)
+	guarded.Open = func(t testing.TB, limits porttest.QueueLimits) porttest.QueueBackend {
+		t.Helper()
+		if err := server.Client().FlushDB(t.Context()).Err(); err != nil {
+			t.Fatalf("FLUSHDB = %v, want no error", err)
+		}
+		backend := open(t, server, func(c *redisqueue.Config) { c.Connection, c.MaxPayload = connection, limits.MaxPayload })
+		if err := backend.Await(t.Context()); err != nil {
+			t.Fatalf("Await = %v, want no error", err)
+		}
+		return porttest.QueueBackend{Enqueuer: backend, OpenConsumer: backend.OpenConsumer, Inspector: backend}
+	}
+	porttest.Queue(t, guarded)
+	porttest.Inspector(t, guarded)
+}
+
+func TestAWorkerOfTheRightsFileDoesAllThatLedgersDo(t *testing.T) {
+	t.Parallel()
+	server, connection := startGuarded(t, "TestAWorker*")
+	wantNoRefusals(t, server)
+	openGuarded := func(t testing.TB, namespace string) *redisqueue.Backend {
+		t.Helper()
+		return open(t, server, func(c *redisqueue.Config) {
+			c.Connection, c.Prefix, c.Namespace = connection, ownPrefix(t), namespace
+		})
+	}
+	features := porttest.LedgerFeatures{Scope: domain.ScopeFleet, Lease: claimLease, ReplicaLease: replicaLease, Steps: 50}
+	porttest.Ledger(t, features, func(t *testing.T, test func(*testing.T, porttest.LedgerHarness)) {
+		t.Parallel()
+		test(t, porttest.LedgerHarness{
+			Advance: func(d time.Duration) { <-time.After(d) },
+			Open: func(t *testing.T, namespace string) (ports.Ledger, ports.ScheduleSwitch) {
+				ledger := openGuarded(t, namespace).Ledger().WithReplicaLease(replicaLease)
+				return ledger, ledger
+			},
+		})
+	})
+}
+
+func TestAWorkerOfTheRightsFileDoesNothingElse(t *testing.T) {
+	server, connection := startGuarded(t, "bull")
+	client := redisqueue.NewClient(connection)
+	defer client.Close() //nolint:errcheck // the test is over
+	for _, command := range []string{
+		"KEYS *", "SCAN 0", "RANDOMKEY", "DBSIZE", "FLUSHALL", "FLUSHDB", "SWAPDB 0 1", "CONFIG GET *", "CONFIG SET maxmemory 1", "DEBUG SLEEP 0",
+		"SCRIPT FLUSH", "SCRIPT LOAD x", "FUNCTION FLUSH", "ACL WHOAMI", "ACL LIST", "MONITOR", "CLIENT LIST", "CLIENT KILL ID 1", "CLIENT PAUSE 1",
+		"REPLICAOF NO ONE", "SHUTDOWN NOSAVE", "SAVE", "BGREWRITEAOF", "MIGRATE h 1 k 0 1", "MODULE LIST", "CLUSTER INFO", "SUBSCRIBE x", "PUBLISH x y",
+		"RESTORE bull:x 0 y", "DUMP bull:x", "OBJECT ENCODING bull:x", "SLOWLOG GET", "LATENCY RESET",
+		"GET other:x", "HGETALL bullet:q:1", "GET takt:{other}:default:x",
+	} {
+		var args []any
+		for word := range strings.FieldsSeq(command) {
+			args = append(args, word)
+		}
+		if err := client.Do(t.Context(), args...).Err(); err == nil || !strings.HasPrefix(err.Error(), "NOPERM") {
+			t.Errorf("%s = %v, want NOPERM", command, err)
+		}
+	}
+	// Scripts have no more rights than their caller.
+	for _, script := range []string{"return redis.call('KEYS', '*')", "return redis.call('GET', 'other:x')", "return redis.call('FLUSHALL')"} {
+		if err := client.Eval(t.Context(), script, nil).Err(); err == nil || !strings.Contains(err.Error(), "user executing the script can't") {
+			t.Errorf("EVAL %q = %v, want it refused", script, err)
+		}
+	}
+	if info, err := server.Client().Info(t.Context(), "commandstats").Result(); err != nil || !strings.Contains(info, "cmdstat_flushall:calls=0,") {
+		t.Errorf("INFO commandstats = %s, %v, want FLUSHALL never run", info, err)
+	}
+}
+
+func TestTheRightsFileAsItIsOpensNothing(t *testing.T) {
+	text, err := os.ReadFile(rightsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var words []any
+	for line := range strings.Lines(string(text)) {
+		if rest, is := strings.CutPrefix(line, "user "); is {
+			words = append(words, "ACL", "SETUSER")
+			for word := range strings.FieldsSeq(rest) {
+				words = append(words, word)
+			}
+		}
+	}
+	err = redistest.Start(t).Client().Do(t.Context(), words...).Err()
+	if err == nil || !strings.Contains(err.Error(), "hash") {
+		t.Errorf("ACL SETUSER with the placeholder = %v, want its hash refused", err)
+	}
+}

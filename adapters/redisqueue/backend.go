@@ -173,10 +173,13 @@ func (b *Backend) Close() error {
 	b.closed = true
 	consumers := b.consumers
 	b.mu.Unlock()
-	errs := make([]error, 0, len(consumers)+1)
-	for _, c := range consumers {
-		errs = append(errs, c.close())
+	errs := make([]error, len(consumers), len(consumers)+1)
+	var closing sync.WaitGroup
+	for i, c := range consumers {
+		// Each may wait for a server that is away; together they wait once.
+		closing.Go(func() { errs[i] = c.close() })
 	}
+	closing.Wait()
 	b.sessions.forget()
 	return errors.Join(append(errs, b.client.Close())...)
 }

@@ -27,11 +27,24 @@ func (b *Backend) call(ctx context.Context, s *script, keys []string, args []any
 	return reply, err
 }
 
-// repeat asks the server until it answers or ctx ends.
+// lastCall is call for what is left to do while the backend closes.
+func (b *Backend) lastCall(ctx context.Context, s *script, keys []string, args []any) (reply any, err error) {
+	err = b.repeatUnless(ctx, func() bool { return false }, s.name, func() error {
+		reply, err = s.Run(ctx, b.client, keys, args...).Result()
+		return err
+	})
+	return reply, err
+}
+
+// repeat asks the server until it answers, ctx ends or the backend closes.
 func (b *Backend) repeat(ctx context.Context, op string, ask func() error) error {
+	return b.repeatUnless(ctx, b.isClosed, op, ask)
+}
+
+func (b *Backend) repeatUnless(ctx context.Context, closed func() bool, op string, ask func() error) error {
 	wait := repeatFirst
 	for {
-		if b.isClosed() {
+		if closed() {
 			return fmt.Errorf("%s: %w", op, ports.ErrClosed)
 		}
 		place := b.failures.sending()

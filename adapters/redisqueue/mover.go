@@ -291,7 +291,7 @@ func (c *consumer) notReturned(ctx context.Context, err error) {
 func (c *consumer) resolveStep(ctx context.Context, m *mover) error {
 	if m.unresolved {
 		m.texts[argLimit], m.texts[argSettlements] = "0", "0"
-		reply, err := c.backend.call(ctx, scriptNamed("move"), m.keys[:], m.args[:moveArgs])
+		reply, err := c.backend.lastCall(ctx, scriptNamed("move"), m.keys[:], m.args[:moveArgs])
 		if err == nil {
 			m.unresolved, m.back = false, c.unclaimed(reply, domain.LeaseToken(m.texts[argToken]))
 		}
@@ -300,7 +300,7 @@ func (c *consumer) resolveStep(ctx context.Context, m *mover) error {
 	some := m.back[:min(len(m.back), maxMoved)]
 	c.fill(m, some, 0)
 	defer func() { m.texts = m.texts[:moveArgs] }()
-	_, err := c.backend.call(ctx, scriptNamed("move"), m.keys[:], m.args[:len(m.texts)])
+	_, err := c.backend.lastCall(ctx, scriptNamed("move"), m.keys[:], m.args[:len(m.texts)])
 	if err == nil {
 		m.back = m.back[len(some):]
 	}

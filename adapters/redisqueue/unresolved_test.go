@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/taktwork/takt/adapters/redisqueue"
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/ports"
 	"github.com/taktwork/takt/test/torture/proxy"
@@ -94,4 +95,54 @@ func TestJobsThatNobodyGotComeBackBesideOtherCalls(t *testing.T) {
 			seen[key] = true
 		}
 	}
+}
+
+func TestClosingIsQuickHoweverManyQueuesOweJobs(t *testing.T) {
+	backend, p, _ := unsteady(t)
+	for _, queue := range []domain.QueueName{"a", "b", "c", "d", "e"} {
+		c, err := backend.OpenConsumer(ports.ConsumerOptions{Queue: queue, Worker: "w", Lease: time.Minute})
+		if err != nil {
+			t.Fatalf("OpenConsumer = %v, want a consumer", err)
+		}
+		reserveInVain(t, c, p, 1)
+	}
+	p.Set(proxy.All(proxy.Verdict{Kind: proxy.DropReply}))
+	began := time.Now()
+	if err := backend.Close(); err != nil {
+		t.Errorf("Close = %v, want no error", err)
+	}
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("Close took %s while the server did not answer, want about a second", took)
+	}
+}
+
+func TestClosingGivesBackTheJobsThatNobodyGot(t *testing.T) {
+	backend, p, said := unsteady(t)
+	enqueueOne(t, backend)
+	c, err := backend.OpenConsumer(ports.ConsumerOptions{Queue: "mail", Worker: "w", Lease: time.Minute})
+	if err != nil {
+		t.Fatalf("OpenConsumer = %v, want a consumer", err)
+	}
+	lease := reserve(t, c, 1)[0]
+	settle(t, c, lease)
+	enqueueOne(t, backend)
+	reserveInVain(t, c, p, 1)
+	if err := backend.Close(); err != nil {
+		t.Errorf("Close = %v, want no error", err)
+	}
+	after := openAt(t, p.Addr)
+	counts, err := after.Counts(t.Context(), "mail")
+	if err != nil || counts[0].Jobs[domain.StateActive] != 0 || counts[0].Jobs[domain.StateWait] != 1 {
+		t.Errorf("Counts = %v, %v, want one job that waits; log: %s", counts, err, said.text.String())
+	}
+}
+
+func openAt(t *testing.T, addr string) *redisqueue.Backend {
+	t.Helper()
+	backend, err := redisqueue.New(redisqueue.Config{Connection: redisqueue.Connection{Addr: addr}})
+	if err != nil {
+		t.Fatalf("New = %v, want a backend", err)
+	}
+	t.Cleanup(func() { _ = backend.Close() })
+	return backend
 }

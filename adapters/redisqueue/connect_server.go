@@ -33,7 +33,9 @@ var errReplica = errors.New("is a replica of another server and takes no writes"
 func (b *Backend) Await(ctx context.Context) error {
 	wait := repeatFirst
 	for {
+		place := b.failures.sending()
 		server, err := b.ask(ctx)
+		b.failures.done(place)
 		switch {
 		case err == nil:
 			b.failures.answered(ctx, "connect")

@@ -38,7 +38,7 @@ func (b *Backend) Await(ctx context.Context) error {
 		b.failures.done(place)
 		switch {
 		case err == nil:
-			b.failures.answered(ctx, "connect")
+			b.failures.answered(ctx, opConnect)
 			return b.judge(ctx, server)
 		case b.isClosed():
 			return fmt.Errorf("connect: %w", ports.ErrClosed)
@@ -47,7 +47,7 @@ func (b *Backend) Await(ctx context.Context) error {
 		case !errors.Is(err, errReplica) && !passes(err):
 			return translate("connect", err)
 		}
-		b.failures.failed(ctx, "connect", err)
+		b.failures.failed(ctx, opConnect, err)
 		pause(ctx, wait)
 		wait = min(2*wait, repeatMost)
 	}

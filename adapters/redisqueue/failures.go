@@ -160,12 +160,15 @@ func (f *failures) failed(ctx context.Context, op string, err error) {
 	}
 }
 
+// opConnect is the call that a start waits for: its answer is told at once.
+const opConnect = "connect"
+
 // answered takes note of a call that got its answer.
 func (f *failures) answered(ctx context.Context, op string) {
 	f.mu.Lock()
 	f.since, f.latest = time.Time{}, nil
 	delete(f.refused, op)
-	if f.told.IsZero() || f.stormy() {
+	if f.told.IsZero() || op != opConnect && f.stormy() {
 		f.mu.Unlock()
 		return
 	}

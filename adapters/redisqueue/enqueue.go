@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/taktwork/takt/core/domain"
@@ -15,9 +14,6 @@ const (
 	maxEnqueued      = 200
 	maxEnqueuedBytes = 256 << 10
 )
-
-// jobArgs is how many arguments enqueue.lua takes for one job.
-const jobArgs = 11
 
 // Enqueue implements [ports.Enqueuer]. Up to 200 jobs or 256 KiB are added in
 // one step; more are carried in several, and when ctx ends in between the
@@ -80,74 +76,4 @@ func callful(jobs []domain.NewJob) int {
 		}
 	}
 	return len(jobs)
-}
-
-func (b *Backend) enqueueSome(ctx context.Context, jobs []domain.NewJob) ([]domain.EnqueueResult, error) {
-	texts := make([]string, 0, 4+jobArgs*len(jobs))
-	texts = append(texts, "", b.keys.receipts(), string(b.config.Profile), strconv.Itoa(len(jobs)))
-	var last encodedOptions
-	for i := range jobs {
-		job := &jobs[i]
-		texts = append(texts, b.keys.queue(job.Queue))
-		texts = appendJob(texts, job, &last)
-	}
-	args := make([]any, len(texts))
-	for i := range texts {
-		args[i] = &texts[i]
-	}
-	reply, err := b.numbered(ctx, scriptNamed("enqueue"), []string{"", b.keys.queue(jobs[0].Queue) + "meta"}, args)
-	if err != nil {
-		return nil, err
-	}
-	return readEnqueued(reply, len(jobs))
-}
-
-// encodedOptions remembers how options read as JSON: in a call most jobs have
-// the same.
-type encodedOptions struct {
-	options domain.JobOptions
-	text    string
-}
-
-func (e *encodedOptions) of(options *domain.JobOptions) string {
-	if e.text == "" || e.options != *options {
-		e.options, e.text = *options, encodeOptions(options)
-	}
-	return e.text
-}
-
-// appendJob appends the arguments of read_job (lua/include/add.lua).
-func appendJob(texts []string, job *domain.NewJob, last *encodedOptions) []string {
-	o := &job.Options
-	data := string(job.Data)
-	if data == "" {
-		data = "{}"
-	}
-	lifo := "0"
-	if o.LIFO {
-		lifo = "1"
-	}
-	return append(texts, string(o.ID), job.Name, data, last.of(o), delayText(o.Delay), strconv.Itoa(o.Priority),
-		lifo, o.Deduplication.Key, strconv.FormatInt(o.Deduplication.TTL.Milliseconds(), 10), job.Receipt)
-}
-
-// Statuses of jobs, as enqueue.lua numbers them.
-var enqueueStatuses = [...]domain.EnqueueStatus{0, domain.Accepted, domain.DuplicateID, domain.ReceiptKnown, domain.Deduplicated} //nolint:gochecknoglobals // a table
-
-func readEnqueued(reply any, count int) ([]domain.EnqueueResult, error) {
-	packed, _ := reply.(string)
-	u := unpacker{rest: packed}
-	if u.list() != 2*count {
-		return nil, errReply
-	}
-	results := make([]domain.EnqueueResult, count)
-	for i := range results {
-		status := u.number()
-		id, _ := u.text()
-		if u.err != nil || status < 1 || status >= len(enqueueStatuses) {
-			return nil, errReply
-		}
-		results[i] = domain.EnqueueResult{Status: enqueueStatuses[status], ID: domain.JobID(id)}
-	}
-	return results, nil
 }

@@ -10,6 +10,12 @@ local RECEIPT_LIFE = 86400000
 -- What became of a job, and the id that goes with it.
 local ACCEPTED, DUPLICATE, RECEIPT_KNOWN, DEDUPLICATED = 1, 2, 3, 4
 
+-- store_plain writes the hash of a job with nothing else to it, and says so.
+local function store_plain(q, id, name, data, opts, created, delay, priority)
+  call('HSET', q.base .. id, 'name', name, 'data', data, 'opts', opts, 'timestamp', created, 'delay', delay, 'priority', priority)
+  call('XADD', q.events, '*', 'event', 'added', 'jobId', id, 'name', name)
+end
+
 -- store_job writes the job's hash and says so.
 local function store_job(q, id, job)
   local fields = {

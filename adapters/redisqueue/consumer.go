@@ -159,7 +159,13 @@ func (c *consumer) settleSome(ctx context.Context, settlements []domain.Settleme
 	}
 	second, err := c.move(ctx, again, 0)
 	if err != nil {
-		return domain.SettleReply{}, err
+		// The first call is done, and its leases are the caller's. The jobs
+		// that are left count as lost, and come back when their leases run out.
+		c.backend.config.Log.WarnContext(ctx, "outcomes of parents not written", "queue", c.queue, "count", len(again), "err", err)
+		for _, place := range places {
+			reply.Statuses[place] = domain.LeaseLost
+		}
+		return reply, nil
 	}
 	for i, place := range places {
 		reply.Statuses[place] = second.statuses[i]

@@ -8,7 +8,7 @@ import (
 
 // Redis runs a script from its first line each time, and every function that a
 // call makes costs as much as a small command. A script therefore names the
-// functions that most of its calls need, in lines "-- @hot NAME NAME ...", and
+// functions that most of its calls need, in lines "-- @hot FIRST SECOND ...", and
 // its others are made together when the first of them is called.
 
 var (

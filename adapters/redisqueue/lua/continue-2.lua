@@ -18,6 +18,7 @@
 -- @include add
 
 local q = queue_of(ARGV[1], ARGV[2])
+check_queue(q)
 local now = clock_ms()
 local scheduler, leased = ARGV[3], ARGV[4]
 local hash = q.base .. 'repeat:' .. scheduler

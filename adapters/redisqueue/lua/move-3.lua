@@ -36,7 +36,7 @@
 --        "b" while the queue is blocked, "n" for nothing known, "r" when more is
 --        ready), and then the new leases (lease_jobs and lease_of in
 --        include/fetch.lua)
--- @hot int_text clock_ms session_reply session_record queue_of max_events promote_due
+-- @hot int_text clock_ms session_reply session_record whole queue_of max_events promote_due
 -- @hot kind_of keep_of read_batch check_locks check_children take_active release_leases new_finishes prepare
 -- @hot finish gather_finished flush_finished delete_keys write_outcomes write_or_restore conclude settle drained_event
 -- @hot limit_left allowed pop_ready plain_fields start_job lease_jobs lease_or_leave count_started fetch

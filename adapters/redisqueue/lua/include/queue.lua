@@ -16,6 +16,13 @@ local PROMOTE_MOST = 1000
 
 local open_queues = {}
 
+-- whole reads a number that others have written, without its fraction: half a
+-- job cannot be handed out.
+local function whole(text)
+  local number = tonumber(text)
+  return number and math.floor(number)
+end
+
 -- queue_of returns the queue whose keys begin with base, "bull:mail:".
 -- The profile, "v5", "v6" or "" for what meta.version says, decides where jobs
 -- go while the queue is paused and neither list exists.
@@ -28,7 +35,7 @@ local function queue_of(base, profile)
   q = {
     base = base, wait = base .. 'wait', active = base .. 'active', delayed = base .. 'delayed',
     prioritized = base .. 'prioritized', marker = base .. 'marker', events = base .. 'events',
-    paused = meta[1] and true or false, concurrency = tonumber(meta[2]), max = tonumber(meta[3]),
+    paused = meta[1] and true or false, concurrency = whole(meta[2]), max = whole(meta[3]),
     duration = tonumber(meta[4]), max_events = tonumber(meta[5]), profile = profile, version = meta[6],
   }
   if profile == '' then

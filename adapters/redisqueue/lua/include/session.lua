@@ -5,9 +5,9 @@
 -- Globals cost more to reach than locals.
 local ARGV, KEYS, unpack, tonumber = ARGV, KEYS, unpack, tonumber
 
--- How long a record outlives its call, in ms: longer than any request may be
--- under way.
-local SESSION_LIFE = 3600000
+-- How long a record outlives its call, in ms: longer than any outage through
+-- which a call is repeated.
+local SESSION_LIFE = 86400000
 
 -- session_reply returns the reply to the call of the number if it was carried
 -- out before, nil if it was not, and an error reply if a later one was.

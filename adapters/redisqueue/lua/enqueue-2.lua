@@ -60,6 +60,14 @@ local function add_group(answers, q, counter, at, now)
   return n
 end
 
+-- add_all adds the groups that begin at the starts.
+local function add_all(answers, counters, starts, now)
+  for _, at in ipairs(starts) do
+    local base = ARGV[at + 1]
+    counters[base] = counters[base] + add_group(answers, queue_of(base, ARGV[3]), counters[base], at, now)
+  end
+end
+
 local reply, overtaken = session_reply(KEYS[1], ARGV[1])
 if reply or overtaken then
   return reply or overtaken
@@ -76,15 +84,8 @@ for base, n in pairs(wanted) do
   counters[base] = call('INCRBY', base .. 'id', n) - n + 1
 end
 
-local function add_all()
-  for _, at in ipairs(starts) do
-    local base = ARGV[at + 1]
-    counters[base] = counters[base] + add_group(answers, queue_of(base, ARGV[3]), counters[base], at, now)
-  end
-end
-
 -- Jobs that were stored before one that cannot be must not wait nowhere.
-local ok, err = pcall(add_all)
+local ok, err = pcall(add_all, answers, counters, starts, now)
 for base in pairs(wanted) do
   local q = queue_of(base, ARGV[3])
   sign_queue(q)

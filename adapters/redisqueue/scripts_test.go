@@ -141,3 +141,22 @@ func TestScriptsThatCannotBePutTogetherAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// Functions that are made on demand can be reached after the last function of
+// their script, so none may come after the code that uses them has begun.
+func TestNoFunctionComesAfterTheCodeThatBeginsACall(t *testing.T) {
+	files, err := fs.Glob(redisqueue.LuaFiles(), "lua/*.lua")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("scripts = %v, %v, want some", files, err)
+	}
+	code := regexp.MustCompile(`(?m)^(?:if|while|return)\b`)
+	for _, file := range files {
+		text, err := fs.ReadFile(redisqueue.LuaFiles(), file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if begin := code.FindIndex(text); strings.Contains(string(text), "-- @hot") && begin != nil && strings.Contains(string(text[begin[0]:]), "\nlocal function") {
+			t.Errorf("%s has a function after its code begins", file)
+		}
+	}
+}

@@ -28,6 +28,7 @@ func takeDump(ctx context.Context, client *redis.Client, n normaliser) (dump, er
 	if err != nil {
 		return nil, fmt.Errorf("dump: %w", err)
 	}
+	slices.Sort(keys)
 	entries := make([]entry, len(keys))
 	pipe := client.Pipeline()
 	for i, key := range keys {
@@ -44,9 +45,19 @@ func takeDump(ctx context.Context, client *redis.Client, n normaliser) (dump, er
 	}
 	out := dump{}
 	for i := range entries {
-		out[n.text(keys[i])] = n.lines(&entries[i])
+		out[freshName(out, n.text(keys[i]))] = n.lines(&entries[i])
 	}
 	return out, nil
+}
+
+// freshName numbers the keys that differ in their times alone, runs of one
+// scheduler in one hour, in the order of these times.
+func freshName(taken dump, name string) string {
+	fresh := name
+	for i := 2; taken[fresh] != nil; i++ {
+		fresh = fmt.Sprintf("%s (%d)", name, i)
+	}
+	return fresh
 }
 
 func readKey(ctx context.Context, pipe redis.Pipeliner, kind, key string) redis.Cmder {

@@ -32,4 +32,20 @@
 //   - A job that its children do not let complete: ours takes the next job
 //     before it writes the failure, Node after (protocol 9, F4). Node does here
 //     what ours does; steps that end several jobs have no such job.
+//   - The lock and the active entry of a job whose hash was gone when its worker
+//     ended it: ours clears them away (protocol 3.4).
+//
+// And these things are kept out of sequences, for ours does them differently
+// by intention:
+//
+//   - A job with a deduplication key whose owner is gone: BullMQ 5 refuses it
+//     for ever, ours as BullMQ 6 does not (protocol 2.17).
+//   - Ids in lists without a job, which Node works (protocol T11, T45).
+//   - A rate limit by hand without any other, which Node's workers do not
+//     honour (protocol 3.7).
+//   - Progress, data and log lines of a job whose lock is gone: Node does not
+//     look at it.
+//   - A back-off that only a function of the worker knows (protocol 3.6).
+//   - Taking several jobs at once under a rate limit of BullMQ 6, whose jobs
+//     that are only to be failed do not count.
 package differential

@@ -88,7 +88,7 @@ func (g *generator) addWith(opts map[string]any) (step, bool) {
 	maybe(25, "removeOnFail", g.anyKeep())
 	maybe(10, "backoff", pick(g, 0, 1, hour))
 	maybe(5, "custom", map[string]any{"some": []int{1, 2}})
-	maybe(20, "deduplication", g.anyDedup())
+	maybe(25, "deduplication", g.anyDedup())
 	return step{Do: "queue", Queue: g.queue(), Method: "add", Args: []any{g.name(), g.data(), opts}}, true
 }
 
@@ -103,7 +103,7 @@ func (g *generator) anyDedup() any {
 		dedup["ttl"] = hour * (1 + g.Int64N(3))
 	}
 	for _, mode := range []string{"extend", "replace", "keepLastIfActive"} {
-		if g.chance(30) {
+		if g.chance(35) {
 			dedup[mode] = true
 		}
 	}

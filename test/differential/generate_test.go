@@ -12,6 +12,8 @@ type generator struct {
 
 	w     *world
 	flows int
+	// story are steps that are to come next.
+	story []step
 }
 
 const (
@@ -84,11 +86,18 @@ func (g *generator) kinds() []kind {
 		{8, g.touch},
 		{12, g.operate},
 		{10, g.operateJob},
+		{4, g.crash},
+		{1, g.renewal},
 		{5, g.control},
 	}
 }
 
 func (g *generator) step() step {
+	if len(g.story) > 0 {
+		s := g.story[0]
+		g.story = g.story[1:]
+		return s
+	}
 	kinds := g.kinds()
 	total := 0
 	for _, k := range kinds {

@@ -95,7 +95,7 @@ func (g *generator) note() (step, bool) {
 	if g.chance(40) {
 		s.Data = g.data()
 	}
-	if g.chance(50) {
+	if g.chance(50) || s.Data == nil {
 		s.Progress = json.RawMessage(pick(g, `50`, `{"p":1}`, `"half"`, `true`))
 	}
 	for range g.IntN(4) {
@@ -109,13 +109,24 @@ func (g *generator) recover() (step, bool) { return step{Do: "recover", Queue: g
 func (g *generator) touch() (step, bool) {
 	s := step{
 		Do: "touch", Queue: g.queue(), Amount: pick(g, 1, 2, 3, 9),
-		Method: pick(g, "end guard", "end guard", "end guard", "end limit", "end deduplication", "age completed", "age failed", "age metrics"),
+		Method: pick(g, "end guard", "end guard", "end limit", "end deduplication", "end deduplication",
+			"age completed", "age completed", "age failed", "age failed", "age schedule", "age metrics"),
 	}
-	if s.Method == "end deduplication" {
+	if g.w.metrics && g.chance(30) {
+		s.Method = "age metrics"
+	}
+	switch s.Method {
+	case "end deduplication":
 		s.ID = pick(g, "x", "y")
+	case "age schedule":
+		ids := g.w.schedulers[s.Queue]
+		if len(ids) == 0 {
+			return s, false
+		}
+		s.ID = pick(g, ids...)
 	}
-	if g.chance(45) {
-		s.Method = pick(g, "drop lock", "drop lock", "steal lock", "age lock")
+	if g.chance(30) {
+		s.Method = pick(g, "drop lock", "steal lock", "age lock")
 		if held := g.held(s.Queue, true); len(held) > 0 {
 			s.Slot = pick(g, held...)
 			return s, true
@@ -123,4 +134,39 @@ func (g *generator) touch() (step, bool) {
 		return s, false
 	}
 	return s, true
+}
+
+// crash is the story of a worker that dies, until its jobs are recovered and
+// one of them is taken again.
+func (g *generator) crash() (step, bool) {
+	first, ok := g.slotStep("touch")
+	if !ok {
+		return first, false
+	}
+	first.Method = "drop lock"
+	scan := []step{{Do: "touch", Queue: first.Queue, Method: "end guard"}, {Do: "recover", Queue: first.Queue}}
+	g.story = append(append(g.story, scan...), scan...)
+	if free := g.held(first.Queue, false); len(free) > 0 && g.chance(70) {
+		g.story = append(g.story, step{Do: "fetch", Queue: first.Queue, Next: free[:1]})
+		if g.chance(60) {
+			// It dies again.
+			again := first
+			again.Slot = free[0]
+			g.story = append(append(append(g.story, again), scan...), scan...)
+			g.story = append(g.story, step{Do: "settle", Queue: first.Queue, Endings: []ending{g.ending(first.Slot)}, Next: []int{first.Slot}})
+		}
+	}
+	return first, true
+}
+
+// renewal is the story of a lock that is renewed between two scans, and lost.
+func (g *generator) renewal() (step, bool) {
+	extend, ok := g.slotStep("extend")
+	if !ok {
+		return extend, false
+	}
+	scan := []step{{Do: "touch", Queue: extend.Queue, Method: "end guard"}, {Do: "recover", Queue: extend.Queue}}
+	g.story = append(g.story, scan[1], extend, step{Do: "touch", Queue: extend.Queue, Method: "drop lock", Slot: extend.Slot})
+	g.story = append(g.story, scan...)
+	return scan[0], true
 }

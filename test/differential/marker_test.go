@@ -3,6 +3,7 @@ package differential_test
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -78,7 +79,7 @@ func (w *world) firstDue(ctx context.Context, queue string) (string, error) {
 	if err != nil || len(first) == 0 {
 		return "", err
 	}
-	return " 1 at " + w.normal.score("delayed", first[0].Score), nil
+	return " 1 at " + w.normal.time(math.Floor(first[0].Score/4096)), nil
 }
 
 // jobsAreReady tells whether a worker could take a job of the queue.

@@ -80,7 +80,8 @@ func (n normaliser) lines(e *entry) []string {
 // score writes a score: those of delayed jobs count in 4096th of a ms.
 func (n normaliser) score(set string, score float64) string {
 	if set == "delayed" {
-		return n.time(math.Floor(score / 4096))
+		// Jobs of one step with one delay are told apart by these bits.
+		return fmt.Sprintf("%s no. %d", n.time(math.Floor(score/4096)), int64(math.Mod(score, 4096)))
 	}
 	return n.text(strconv.FormatFloat(score, 'f', -1, 64))
 }

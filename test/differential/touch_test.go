@@ -2,8 +2,10 @@ package differential_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -39,17 +41,13 @@ func touches() map[string]func(context.Context, *redis.Client, *step, string) er
 		"age failed": func(ctx context.Context, c *redis.Client, s *step, _ string) error {
 			return ageFinished(ctx, c, keyOf(s, "failed"), s.Amount)
 		},
-		// Amount minutes pass for the metrics.
+		// Metrics were last written Amount minutes and a half ago.
 		"age metrics": func(ctx context.Context, c *redis.Client, s *step, _ string) error {
-			for _, set := range []string{"completed", "failed"} {
-				key := keyOf(s, "metrics:"+set)
-				if prev, err := c.HGet(ctx, key, "prevTS").Int64(); err == nil {
-					if err := c.HSet(ctx, key, "prevTS", prev-60_000*int64(s.Amount)).Err(); err != nil {
-						return err
-					}
-				}
-			}
-			return nil
+			return ageMetrics(ctx, c, s)
+		},
+		// Amount hours pass for the scheduler and the job it waits for.
+		"age schedule": func(ctx context.Context, c *redis.Client, s *step, _ string) error {
+			return ageSchedule(ctx, c, s)
 		},
 	}
 }
@@ -99,4 +97,44 @@ func (w *world) touch(ctx context.Context, s *step) ([]result, error) {
 		held.broken = true
 	}
 	return make([]result, 2), nil
+}
+
+// ageMetrics sets the same time on both sides: which minute it is in counts.
+func ageMetrics(ctx context.Context, c *redis.Client, s *step) error {
+	at := time.Now().Truncate(time.Minute).Add(-time.Duration(s.Amount)*time.Minute - 30*time.Second).UnixMilli()
+	for _, set := range []string{"completed", "failed"} {
+		key := keyOf(s, "metrics:"+set)
+		if exists, err := c.Exists(ctx, key).Result(); err != nil || exists == 0 {
+			continue
+		}
+		if err := c.HSet(ctx, key, "prevTS", at).Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ageSchedule moves a delayed run, which has its time in its id.
+func ageSchedule(ctx context.Context, c *redis.Client, s *step) error {
+	score, err := c.ZScore(ctx, keyOf(s, "repeat"), s.ID).Result()
+	if errors.Is(err, redis.Nil) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	moved := int64(score) - int64(s.Amount)*hour
+	before, after := fmt.Sprintf("repeat:%s:%d", s.ID, int64(score)), fmt.Sprintf("repeat:%s:%d", s.ID, moved)
+	due, err := c.ZScore(ctx, keyOf(s, "delayed"), before).Result()
+	if err != nil {
+		// It is not delayed any more, or there is none.
+		return nil //nolint:nilerr // nothing to do
+	}
+	pipe := c.TxPipeline()
+	pipe.Rename(ctx, keyOf(s, before), keyOf(s, after))
+	pipe.ZRem(ctx, keyOf(s, "delayed"), before)
+	pipe.ZAdd(ctx, keyOf(s, "delayed"), redis.Z{Score: due - float64(int64(s.Amount)*hour*4096), Member: after})
+	pipe.ZAdd(ctx, keyOf(s, "repeat"), redis.Z{Score: float64(moved), Member: s.ID})
+	_, err = pipe.Exec(ctx)
+	return err
 }

@@ -134,14 +134,7 @@ func (w *world) perform(ctx context.Context, s *step) (string, error) {
 	if !w.possible(s) {
 		return "", nil
 	}
-	if w.version[0] == '6' && len(s.Next) > 1 {
-		// Jobs that are only to be failed do not count for the rate limit, so
-		// that Node may go beyond what was left of it before.
-		if limit, err := w.rateLimited(ctx, s.Queue); err != nil || limit {
-			return "", err
-		}
-	}
-	if refused, err := w.refusals(ctx, s); err != nil || refused {
+	if excluded, err := w.excluded(ctx, s); err != nil || excluded {
 		return "", err
 	}
 	w.awaitMinute()
@@ -157,18 +150,15 @@ func (w *world) perform(ctx context.Context, s *step) (string, error) {
 		held, err := w.compareDumps(ctx)
 		return fmt.Sprintf("node answers %s\nours answers %s\n%s", node, ours, held), err
 	}
+	if err := w.clearGone(ctx, s, results[0]); err != nil {
+		return "", err
+	}
 	w.learn(s, results)
 	what, err := w.compareMarkers(ctx)
 	if err != nil || what != "" || !w.everyStep {
 		return what, err
 	}
 	return w.compareDumps(ctx)
-}
-
-// rateLimited tells whether the queue has a rate limit.
-func (w *world) rateLimited(ctx context.Context, queue string) (bool, error) {
-	global, err := w.redis[0].HExists(ctx, "bull:"+queue+":meta", "max").Result()
-	return w.limited || global, err
 }
 
 // both carries out the step on both sides.

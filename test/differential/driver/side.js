@@ -78,7 +78,7 @@ class Side {
       const ended = await worker.end(job, token, ending, wantsNext);
       statuses.push(ended.status);
       refused ||= ended.refused;
-      if (ended.next) taken.push({ job: ended.next, token });
+      if (ended.next) taken.push({ job: ended.next, token: ended.next.token });
     }
     return { statuses, jobs: await this.fetch(queue, refused ? next.slice(0, taken.length) : next, taken) };
   }

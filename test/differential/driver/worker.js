@@ -92,7 +92,8 @@ function makeHandWorker(bullmq, queue, opts) {
       }
       this.refused = true;
       // One call of ours tells the refusal and brings the next job, a second one writes the failure.
-      const next = await this.take(token);
+      // Under a token of its own, as ours: the job taken may be this one, had others put it back.
+      const next = await this.take(`${token} next`);
       await clock.next();
       await super.handleFailed(error, job, token, () => false, span).catch((again) => this.errors.push(again.message));
       return next;

@@ -1,0 +1,140 @@
+package differential_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// excluded tells whether the sides would have to differ in the step as things
+// are now.
+func (w *world) excluded(ctx context.Context, s *step) (bool, error) {
+	for _, reason := range []func(context.Context, *step) (bool, error){w.refusals, w.overLimit, w.staleKeys, w.strayNotes, w.anyOrder} {
+		if excluded, err := reason(ctx, s); err != nil || excluded {
+			return excluded, err
+		}
+	}
+	return false, nil
+}
+
+// overLimit tells whether a step that takes several jobs meets a rate limit of
+// BullMQ 6. Jobs that are only to be failed do not count for it, so that Node
+// may go beyond what was left of it before.
+func (w *world) overLimit(ctx context.Context, s *step) (bool, error) {
+	if w.version[0] != '6' || len(s.Next) < 2 {
+		return false, nil
+	}
+	global, err := w.redis[0].HExists(ctx, keyOf(s, "meta"), "max").Result()
+	return w.limited || global, err
+}
+
+// strayNotes tells whether the step writes about a job whose lock is gone: Node
+// does not look at it, ours does.
+func (w *world) strayNotes(ctx context.Context, s *step) (bool, error) {
+	if s.Do != "note" {
+		return false, nil
+	}
+	locked, err := w.redis[0].Exists(ctx, keyOf(s, w.slots[slotKey{s.Queue, s.Slot}].ids[0]+":lock")).Result()
+	return locked == 0, err
+}
+
+// anyOrder tells whether a scan may recover jobs in an order that depends on
+// the times in the ids of runs: it takes them out of a set.
+func (w *world) anyOrder(ctx context.Context, s *step) (bool, error) {
+	if s.Do != "recover" {
+		return false, nil
+	}
+	ids, err := w.redis[0].SMembers(ctx, keyOf(s, "stalled")).Result()
+	return len(ids) > 1 && slices.ContainsFunc(ids, isRun), err
+}
+
+// refusals tells whether a step that ends several jobs completes one whose
+// children do not let it. Ours writes the failure after it has taken other
+// jobs, which the sides would have to differ in.
+func (w *world) refusals(ctx context.Context, s *step) (bool, error) {
+	if len(s.Endings) < 2 {
+		return false, nil
+	}
+	var completed []string
+	for _, e := range s.Endings {
+		if e.Kind != "complete" {
+			continue
+		}
+		job := keyOf(s, w.slots[slotKey{s.Queue, e.Slot}].ids[0])
+		failed, err := w.redis[0].ZCard(ctx, job+":unsuccessful").Result()
+		if err != nil {
+			return false, fmt.Errorf("read children: %w", err)
+		}
+		pending, err := w.redis[0].SMembers(ctx, job+":dependencies").Result()
+		if err != nil {
+			return false, fmt.Errorf("read children: %w", err)
+		}
+		for _, child := range pending {
+			if !slices.Contains(completed, child) {
+				return true, nil
+			}
+		}
+		if failed > 0 {
+			return true, nil
+		}
+		completed = append(completed, job)
+	}
+	return false, nil
+}
+
+// staleKeys tells whether the step adds a job with a deduplication key whose
+// owner is gone: BullMQ 5 refuses such jobs for ever, BullMQ 6 and ours do not
+// (protocol 2.17).
+func (w *world) staleKeys(ctx context.Context, s *step) (bool, error) {
+	if w.version[0] != '5' || s.Do != "enqueue" {
+		return false, nil
+	}
+	for _, job := range s.Jobs {
+		if job.Dedup == "" {
+			continue
+		}
+		owner, err := w.redis[0].Get(ctx, keyOf(s, "de:"+job.Dedup)).Result()
+		if errors.Is(err, redis.Nil) {
+			continue
+		}
+		if err != nil {
+			return false, fmt.Errorf("read owner: %w", err)
+		}
+		exists, err := w.redis[0].Exists(ctx, keyOf(s, owner)).Result()
+		if err != nil || exists == 0 {
+			return exists == 0, err
+		}
+	}
+	return false, nil
+}
+
+// clearGone clears away on Node's side what is left of jobs whose hash was gone
+// when the worker ended them. Ours does it by itself (protocol 3.4).
+func (w *world) clearGone(ctx context.Context, s *step, r result) error {
+	var answer taken
+	if s.Do != "settle" || json.Unmarshal(r.OK, &answer) != nil {
+		return nil
+	}
+	for i, status := range answer.Statuses {
+		id := w.slots[slotKey{s.Queue, s.Endings[i].Slot}].ids[0]
+		exists, err := w.redis[0].Exists(ctx, keyOf(s, id)).Result()
+		if err != nil {
+			return fmt.Errorf("clear away: %w", err)
+		}
+		if exists == 1 || status != "lost" {
+			continue
+		}
+		pipe := w.redis[0].Pipeline()
+		pipe.Del(ctx, keyOf(s, id+":lock"))
+		pipe.LRem(ctx, keyOf(s, "active"), -1, id)
+		pipe.SRem(ctx, keyOf(s, "stalled"), id)
+		if _, err := pipe.Exec(ctx); err != nil {
+			return fmt.Errorf("clear away: %w", err)
+		}
+	}
+	return nil
+}

@@ -52,6 +52,9 @@ func (b *Backend) repeatUnless(ctx context.Context, closed func() bool, op strin
 		b.failures.done(place)
 		if err == nil {
 			b.failures.answered(ctx, op)
+			if b.failures.doubtful() {
+				b.probe(ctx)
+			}
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -63,6 +66,17 @@ func (b *Backend) repeatUnless(ctx context.Context, closed func() bool, op strin
 		b.failures.failed(ctx, op, err)
 		pause(ctx, wait)
 		wait = min(2*wait, repeatMost)
+	}
+}
+
+// probe asks whether the server takes writes again that it refused before.
+func (b *Backend) probe(ctx context.Context) {
+	err := scriptNamed("probe").Run(ctx, b.client, []string{b.keys.probe()}).Err()
+	switch {
+	case err == nil:
+		b.failures.writable()
+	case denialOf(err) == deniesWrites:
+		b.failures.failed(ctx, "probe", err)
 	}
 }
 

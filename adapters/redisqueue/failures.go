@@ -77,9 +77,9 @@ type failures struct {
 	mu sync.Mutex
 	// since is when calls of all kinds began to fail, zero if the latest did
 	// not.
-	since   time.Time
-	latest  error
-	refused refusals
+	since  time.Time
+	latest error
+	denied denials
 	// told is since when the log says that the server does not answer, zero if
 	// it does not say so; failedAt is the latest failure.
 	told, failedAt time.Time
@@ -89,7 +89,7 @@ type failures struct {
 }
 
 func newFailures(log *slog.Logger, now func() time.Time) *failures {
-	return &failures{log: log, now: now, reported: map[string]time.Time{}, refused: refusals{}}
+	return &failures{log: log, now: now, reported: map[string]time.Time{}, denied: denials{rights: map[string]denial{}}}
 }
 
 const (
@@ -134,8 +134,8 @@ func (f *failures) failed(ctx context.Context, op string, err error) {
 	f.mu.Lock()
 	now := f.now()
 	f.failedAt = now
-	if refuses(err) {
-		f.refused.add(op, err, now)
+	if denialOf(err) != deniesNothing {
+		f.denied.add(op, err, now)
 	} else {
 		f.latest = err
 		if f.since.IsZero() {
@@ -167,7 +167,7 @@ const opConnect = "connect"
 func (f *failures) answered(ctx context.Context, op string) {
 	f.mu.Lock()
 	f.since, f.latest = time.Time{}, nil
-	delete(f.refused, op)
+	delete(f.denied.rights, op)
 	if f.told.IsZero() || op != opConnect && f.stormy() {
 		f.mu.Unlock()
 		return
@@ -178,6 +178,20 @@ func (f *failures) answered(ctx context.Context, op string) {
 	f.log.InfoContext(ctx, "redis answers again", "away_ms", away.Milliseconds())
 }
 
+// doubtful reports whether an answer leaves open that the server takes writes.
+func (f *failures) doubtful() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.denied.doubtful(f.now())
+}
+
+// writable takes note that the server takes writes.
+func (f *failures) writable() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.denied.writes = denial{}
+}
+
 // stormy tells whether calls fail, or did a moment ago; it is called with mu
 // held.
 func (f *failures) stormy() bool {
@@ -185,7 +199,7 @@ func (f *failures) stormy() bool {
 	if now.Sub(f.failedAt) < calm {
 		return true
 	}
-	since, _ := f.refused.oldest(now)
+	since, _ := f.denied.oldest(now)
 	return !since.IsZero()
 }
 
@@ -195,8 +209,8 @@ func (f *failures) state() (since time.Time, latest error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	since, latest = f.since, f.latest
-	if refused, err := f.refused.oldest(now); since.IsZero() {
-		since, latest = refused, err
+	if denied, err := f.denied.oldest(now); since.IsZero() {
+		since, latest = denied, err
 	}
 	for _, sent := range f.waiting {
 		if !sent.IsZero() && now.Sub(sent) >= suspicious && (since.IsZero() || sent.Before(since)) {

@@ -25,6 +25,9 @@ func (k keys) queue(name domain.QueueName) string { return k.prefix + ":" + stri
 // session returns the key that holds the reply to the session's latest call.
 func (k keys) session(id string) string { return k.own + "session:" + id }
 
+// probe returns a key to write to for the sake of it.
+func (k keys) probe() string { return k.own + "probe" }
+
 // receipts returns what the names of receipts begin with.
 func (k keys) receipts() string { return k.own + "receipt:" }
 

@@ -31,7 +31,7 @@ func readLog(text string) []logLine {
 	return lines
 }
 
-var serverError = regexp.MustCompile(`\b[A-Z]{4,}\b`)
+var serverError = regexp.MustCompile(`\b[A-Z]{3,}\b`)
 
 // cause is what lines are counted by: the message, and what the server says.
 func (l *logLine) cause() string { return l.Message + " " + serverError.FindString(l.Err) }

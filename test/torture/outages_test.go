@@ -96,8 +96,9 @@ func outages() map[string]outage {
 		"half open":      {lasts: long, begin: through(proxy.All(proxy.Verdict{Kind: proxy.Hold})), heal: through(nil), noticed: noticedSilent},
 		"connection cut": {lasts: short, begin: through(proxy.All(proxy.Verdict{Kind: proxy.Reset})), heal: through(nil), noticed: noticedRefused},
 		"readonly":       {begin: inTurn([]any{"replicaof", "127.0.0.1", 1}), heal: inTurn([]any{"replicaof", "no", "one"}), noticed: noticedRefused},
-		"out of memory":  {begin: inTurn([]any{"config", "set", "maxmemory", "1mb"}), heal: inTurn([]any{"config", "set", "maxmemory", 0}), noticed: noticedRefused},
-		"no replicas":    {begin: inTurn([]any{"config", "set", "min-replicas-to-write", 1}), heal: inTurn([]any{"config", "set", "min-replicas-to-write", 0}), noticed: noticedRefused},
+		// A worker that has nothing to write notices it with the next scan.
+		"out of memory": {lasts: long, begin: inTurn([]any{"config", "set", "maxmemory", "1mb"}), heal: inTurn([]any{"config", "set", "maxmemory", 0}), noticed: noticedSilent},
+		"no replicas":   {begin: inTurn([]any{"config", "set", "min-replicas-to-write", 1}), heal: inTurn([]any{"config", "set", "min-replicas-to-write", 0}), noticed: noticedRefused},
 		"wrong password": {
 			begin:   inTurn([]any{"acl", "setuser", workerUser, "resetpass", ">another"}, []any{"client", "kill", "user", workerUser}),
 			heal:    inTurn([]any{"acl", "setuser", workerUser, "resetpass", ">" + workerPassword}),

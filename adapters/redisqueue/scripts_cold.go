@@ -28,12 +28,7 @@ type luaPart struct {
 // coolDown moves the functions that are not hot to where they are made on
 // demand. A script without hot functions stays as it is.
 func coolDown(source string) (string, error) {
-	hot := map[string]bool{}
-	for _, line := range hotLine.FindAllStringSubmatch(source, -1) {
-		for name := range strings.FieldsSeq(line[1]) {
-			hot[name] = true
-		}
-	}
+	hot := hotFunctions(source)
 	if len(hot) == 0 {
 		return source, nil
 	}
@@ -67,6 +62,17 @@ func coolDown(source string) (string, error) {
 		}
 	}
 	return outside.String() + "return (function()\nlocal cold\n" + warm.String() + "end)()\n", nil
+}
+
+// hotFunctions returns the functions that a script names as hot.
+func hotFunctions(source string) map[string]bool {
+	hot := map[string]bool{}
+	for _, line := range hotLine.FindAllStringSubmatch(source, -1) {
+		for name := range strings.FieldsSeq(line[1]) {
+			hot[name] = true
+		}
+	}
+	return hot
 }
 
 // constantLine is a line at the top level that needs nothing but literals and

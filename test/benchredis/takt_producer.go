@@ -18,7 +18,9 @@ func add(ctx context.Context, what spec, t *talk) (err error) {
 	defer func() { err = errors.Join(err, backend.Close()) }()
 	if what.Rate == 0 && what.Warm > 0 {
 		// Scripts are loaded and compiled by then.
-		if err := addBulk(ctx, backend, what, what.Queue+"-warm", what.Warm); err != nil {
+		warming := what
+		warming.Queue, warming.Jobs = what.Queue+"-warm", what.Warm
+		if err := addBulk(ctx, backend, warming); err != nil {
 			return err
 		}
 	}
@@ -29,7 +31,7 @@ func add(ctx context.Context, what spec, t *talk) (err error) {
 	if what.Rate > 0 {
 		err = addPaced(ctx, backend, what)
 	} else {
-		err = addBulk(ctx, backend, what, what.Queue, what.Jobs)
+		err = addBulk(ctx, backend, what)
 	}
 	if err != nil {
 		return err
@@ -41,13 +43,13 @@ func add(ctx context.Context, what spec, t *talk) (err error) {
 	})
 }
 
-func addBulk(ctx context.Context, to ports.Enqueuer, what spec, queue string, jobs int) error {
+func addBulk(ctx context.Context, to ports.Enqueuer, what spec) error {
 	batch := make([]domain.NewJob, what.Chunk)
-	for left := jobs; left > 0; left -= what.Chunk {
+	for left := what.Jobs; left > 0; left -= what.Chunk {
 		batch = batch[:min(left, what.Chunk)]
 		data := newPayload(what.Bytes, 0)
 		for i := range batch {
-			batch[i] = domain.NewJob{Queue: domain.QueueName(queue), Name: what.Name, Data: data}
+			batch[i] = domain.NewJob{Queue: domain.QueueName(what.Queue), Name: what.Name, Data: data}
 		}
 		if _, err := to.Enqueue(ctx, batch...); err != nil {
 			return err

@@ -17,7 +17,9 @@ import (
 )
 
 // stopBudget is the binary's.
-var stopBudget = runner.StopBudget{Drain: 20 * time.Second, Cancel: 2 * time.Second, Release: 2 * time.Second}
+func stopBudget() runner.StopBudget {
+	return runner.StopBudget{Drain: 20 * time.Second, Cancel: 2 * time.Second, Release: 2 * time.Second}
+}
 
 // work works the queue as the binary does: a runner on a backend in Redis.
 func work(ctx context.Context, what spec, t *talk) (err error) {
@@ -49,7 +51,7 @@ func work(ctx context.Context, what spec, t *talk) (err error) {
 	case <-t.enough:
 	case <-ctx.Done():
 	}
-	r.Stop(context.WithoutCancel(ctx), stopBudget)
+	r.Stop(context.WithoutCancel(ctx), stopBudget())
 	if err = errors.Join(err, ctx.Err()); err != nil {
 		return err
 	}

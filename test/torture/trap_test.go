@@ -36,9 +36,9 @@ func (t *trap) at(step string) {
 }
 
 // around makes a call between two steps.
-func around[T any](t *trap, call string, make func() (T, error)) (T, error) {
+func around[T any](t *trap, call string, do func() (T, error)) (T, error) {
 	t.at("before " + call)
-	reply, err := make()
+	reply, err := do()
 	t.at("after " + call)
 	return reply, err
 }

@@ -13,11 +13,15 @@ func faultless() evidence {
 	return evidence{
 		accepted: []accepted{{"1", "a"}, {"2", "b"}, {"3", "c"}},
 		effects: []effect{
-			{began, 10, "1", "a", 1, 100}, {ended, 10, "1", "a", 1, 110},
+			{began, 10, "1", "a", 1, 100},
+			{ended, 10, "1", "a", 1, 110},
 			{began, 10, "2", "b", 1, 120},
-			{began, 11, "2", "b", 2, 220}, {ended, 11, "2", "b", 2, 230},
+			{began, 11, "2", "b", 2, 220},
+			{ended, 11, "2", "b", 2, 230},
 			{began, 12, "3", "c", 1, 300},
-			{began, 11, "3", "c", 2, 400}, {ended, 11, "3", "c", 2, 410}, {cancelled, 12, "3", "c", 1, 450},
+			{began, 11, "3", "c", 2, 400},
+			{ended, 11, "3", "c", 2, 410},
+			{cancelled, 12, "3", "c", 1, 450},
 		},
 		blows: []blow{{killedWorker, 10, 130, 135}, {pausedWorker, 12, 310, 440}},
 		contents: contents{

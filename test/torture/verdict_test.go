@@ -37,7 +37,7 @@ func (t tally) String() string {
 }
 
 // judge returns what was wrong with a run that came to rest.
-func (e evidence) judge(r rules) (tally, []string) {
+func (e *evidence) judge(r rules) (tally, []string) {
 	j := &judge{
 		evidence: e, rules: r, starts: map[string][]stretch{}, accepted: map[string]bool{}, blowsOf: map[int][]blow{},
 	}
@@ -127,7 +127,7 @@ func (j *judge) judgeAccepted() {
 			j.violation("job %s: accepted twice", a.ID)
 		}
 		j.accepted[a.ID] = true
-		if len(j.contents.places[a.ID]) == 0 && !(j.rules.removes && j.ended(a.ID)) {
+		if len(j.contents.places[a.ID]) == 0 && (!j.rules.removes || !j.ended(a.ID)) {
 			j.violation("job %s: lost", a.ID)
 		}
 		if other := ids[a.Key]; other != "" {

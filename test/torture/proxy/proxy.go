@@ -65,19 +65,19 @@ type Proxy struct {
 
 // Start returns a proxy to the server at target, which lets everything
 // through until a rule is set. It ends with the test.
-func Start(t testing.TB, target string) *Proxy {
-	t.Helper()
+func Start(tb testing.TB, target string) *Proxy {
+	tb.Helper()
 	var config net.ListenConfig
 	listener, err := config.Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatalf("start proxy: %v", err)
+		tb.Fatalf("start proxy: %v", err)
 	}
 	p := &Proxy{
 		Addr: listener.Addr().String(), target: target, listener: listener,
 		counts: map[Kind]int{}, links: map[*link]bool{},
 	}
 	p.loops.Go(p.accept)
-	t.Cleanup(p.close)
+	tb.Cleanup(p.close)
 	return p
 }
 

@@ -29,7 +29,7 @@ local function would_remove(id)
   if find_set(q.base, id) then
     return true, 1
   end
-  local list, looked = find_list(q.base, id)
+  local list, looked = in_lists(q.base, id, find_listed)
   return list ~= nil, looked
 end
 

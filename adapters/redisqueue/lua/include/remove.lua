@@ -18,17 +18,26 @@ local function find_set(base, id)
   return nil
 end
 
--- find_list returns the name of the list that has the job, and how many
+-- in_lists looks for the job in the lists, with one command for each, and
+-- returns the name of the first in which it finds something, and how many
 -- entries were looked through at most.
-local function find_list(base, id)
+local function in_lists(base, id, find)
   local looked = 0
   for _, list in ipairs({ 'active', 'wait', 'paused' }) do
     looked = looked + call('LLEN', base .. list)
-    if call('LPOS', base .. list, id, 'RANK', -1) then
+    if find(base .. list, id) then
       return list, looked
     end
   end
   return nil, looked
+end
+
+local function take_listed_one(key, id)
+  return call('LREM', key, -1, id) > 0
+end
+
+local function find_listed(key, id)
+  return call('LPOS', key, id, 'RANK', -1)
 end
 
 -- take_anywhere takes the job out of where it is, and returns the name of the
@@ -39,11 +48,7 @@ local function take_anywhere(base, id)
     call('ZREM', base .. set, id)
     return set, 1
   end
-  local list, looked = find_list(base, id)
-  if list then
-    call('LREM', base .. list, -1, id)
-  end
-  return list, 2 * looked
+  return in_lists(base, id, take_listed_one)
 end
 
 -- append_all appends the values of a list to another.

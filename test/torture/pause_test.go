@@ -20,7 +20,12 @@ type paused struct {
 	alone bool
 }
 
-const pausedSlots = 10
+const (
+	pausedSlots = 10
+	// endsLate is how long jobs take that are to be over when the pause is,
+	// and not when it begins.
+	endsLate = 4 * time.Second
+)
 
 // TestAWorkerThatWasPausedForTooLongCannotWrite stops workers past their
 // leases. When they go on, their handlers are told so, and nothing that they
@@ -29,9 +34,9 @@ func TestAWorkerThatWasPausedForTooLongCannotWrite(t *testing.T) {
 	t.Parallel()
 	for name, p := range map[string]paused{
 		"handlers go on":           {lasts: time.Minute},
-		"handlers end at once":     {lasts: 700 * time.Millisecond},
+		"handlers end at once":     {lasts: endsLate},
 		"the same worker goes on":  {lasts: time.Minute, alone: true},
-		"the same worker is ready": {lasts: 700 * time.Millisecond, alone: true},
+		"the same worker is ready": {lasts: endsLate, alone: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -68,6 +73,9 @@ func (p paused) round(t *testing.T) {
 	} else {
 		workers = append(workers, another("w2"))
 		awaitEnd(t, server)
+	}
+	if p.lasts == endsLate {
+		await(t, "the handlers' time to be over", patience, func() bool { return instant()-b.From > p.lasts.Nanoseconds() })
 	}
 	first.signal(syscall.SIGCONT)
 	b.Until = instant()

@@ -33,7 +33,7 @@ func parseTick(id string) (tick, error) {
 // expectTicks takes for accepted the job of each tick between the first and
 // the last that was worked, of each scheduled job; and what lies off the grid
 // of the interval for wrong.
-func (e evidence) expectTicks(interval time.Duration) (wrong []string) {
+func (e *evidence) expectTicks(interval time.Duration) (wrong []string) {
 	first, last := map[string]int64{}, map[string]int64{}
 	for _, seen := range e.effects {
 		t, err := parseTick(seen.ID)

@@ -34,7 +34,8 @@ func faultless() evidence {
 func ordinary() rules { return rules{concurrency: 2, workers: 3, batch: 1, crashes: 2} }
 
 func TestARunWithoutFaultIsAcquitted(t *testing.T) {
-	tally, wrong := faultless().judge(ordinary())
+	e := faultless()
+	tally, wrong := e.judge(ordinary())
 	if len(wrong) > 0 {
 		t.Errorf("judge = %q, want nothing wrong", wrong)
 	}

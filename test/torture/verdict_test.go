@@ -37,9 +37,9 @@ func (t tally) String() string {
 }
 
 // judge returns what was wrong with a run that came to rest.
-func (e evidence) judge(r rules) (tally, []string) {
+func (e *evidence) judge(r rules) (tally, []string) {
 	j := &judge{
-		evidence: e, rules: r, starts: map[string][]stretch{}, accepted: map[string]bool{}, blowsOf: map[int][]blow{},
+		evidence: *e, rules: r, starts: map[string][]stretch{}, accepted: map[string]bool{}, blowsOf: map[int][]blow{},
 	}
 	j.readBlows()
 	j.readEffects()

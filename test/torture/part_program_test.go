@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +27,9 @@ func (p *part) command() int {
 		return 1
 	}
 	defer effects.Close() //nolint:errcheck // each line is written at once
+	if slices.Contains(os.Args, "run") {
+		go exitWithParent()
+	}
 	l := laborer{effects: effects, trap: &trap{}}
 	return cli.Main(cli.Build{Version: "torture"}, lifecycle.Module(), app.Feature("torture", func() app.Contribution {
 		return app.Contribution{

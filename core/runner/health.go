@@ -65,7 +65,7 @@ func (h *Health) problem(format string, args ...any) {
 func (w *worker) health() QueueHealth {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	health := QueueHealth{Queue: w.queue.Name, Active: len(w.active), Unsettled: len(w.finished) + len(w.settling)}
+	health := QueueHealth{Queue: w.queue.Name, Active: len(w.active), Unsettled: w.unsettled()}
 	for _, a := range w.active {
 		if a.stuck {
 			health.Stuck++

@@ -16,7 +16,7 @@ import (
 const maxSettlements = 50
 
 // worker works one queue: a reserver waits for jobs, each job runs on a
-// goroutine of its own, and a settler writes outcomes in batches and brings
+// goroutine of its own, and settlers write outcomes in batches and bring
 // the next jobs back with the same call. While a batch is being written the
 // jobs that finish gather for the next.
 type worker struct {
@@ -36,9 +36,11 @@ type worker struct {
 	// active are the attempts under way; each knows its index.
 	active []*jobAttempt
 	// finished are the attempts whose outcome waits to be written, settling
-	// those whose outcome is being written.
+	// those whose outcome is being written, by settler.
 	finished []*jobAttempt
-	settling []*jobAttempt
+	settling [settlers][]*jobAttempt
+	// distant tells that the latest batch took a while to be written.
+	distant bool
 	// reserving tells that a Reserve is under way or its leases have not
 	// begun yet.
 	reserving bool
@@ -81,7 +83,9 @@ func newWorker(queue Queue, consumer ports.Consumer, r *Runner) *worker {
 // writes outcomes until living ends.
 func (w *worker) Start(reserving, living context.Context) {
 	w.loops.Go(func() { w.reserveLoop(reserving) })
-	w.loops.Go(func() { w.settleLoop(living) })
+	for settler := range settlers {
+		w.loops.Go(func() { w.settleLoop(living, settler) })
+	}
 	w.loops.Go(func() { w.keepLoop(living) })
 }
 
@@ -94,9 +98,19 @@ func (w *worker) Quiesce() {
 	w.checkDrained()
 }
 
+// unsettled counts the attempts whose outcome is not written yet; it is called
+// with mu held.
+func (w *worker) unsettled() int {
+	count := len(w.finished)
+	for _, batch := range w.settling {
+		count += len(batch)
+	}
+	return count
+}
+
 // checkDrained is called with mu held.
 func (w *worker) checkDrained() {
-	if !w.quiet || w.reserving || len(w.active)+len(w.finished)+len(w.settling) > 0 {
+	if !w.quiet || w.reserving || len(w.active)+w.unsettled() > 0 {
 		return
 	}
 	select {

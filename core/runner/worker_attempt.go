@@ -66,6 +66,7 @@ func (w *worker) finish(a *jobAttempt, end attemptEnd) (more bool) {
 	if more {
 		w.idle++
 	}
+	wanted := w.settlerWanted()
 	w.checkDrained()
 	w.mu.Unlock()
 
@@ -74,7 +75,7 @@ func (w *worker) finish(a *jobAttempt, end attemptEnd) (more bool) {
 	}
 	if discarded {
 		signal(w.freed)
-	} else {
+	} else if wanted {
 		signal(w.settle)
 	}
 	return more

@@ -106,7 +106,7 @@ func (k *keeper) failed(ctx context.Context, call string, err error) {
 func (w *worker) held() []*jobAttempt {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.Concat(w.active, w.finished, w.settling)
+	return slices.Concat(append(w.settling[:], w.active, w.finished)...)
 }
 
 // judgeLeases takes in the answer to a renewal: what is not lost can be

@@ -5,22 +5,36 @@ import (
 	"errors"
 	"runtime"
 	"slices"
+	"time"
 
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/ports"
 )
 
+const (
+	// settlers is how many batches may be under way at a time: while a store
+	// works on one, the jobs of the other are worked and their outcomes sent,
+	// so that a distant store never waits for this worker.
+	settlers = 2
+	// secondFrom is how many outcomes must have gathered for a batch to be
+	// written beside another one: small batches cost a store more. Nothing is
+	// to be gained where the latest batch was written within nearby.
+	secondFrom = maxSettlements * 4 / 5
+	nearby     = 100 * time.Microsecond
+)
+
 // settleRoom is what one batch after the other is put together in. It keeps
 // alive what the latest batch held, not more.
 type settleRoom struct {
+	settler     int
 	batch       [maxSettlements]*jobAttempt
 	settlements [maxSettlements]domain.Settlement
 	records     [maxSettlements]domain.Record
 }
 
 // settleLoop writes outcomes until ctx ends.
-func (w *worker) settleLoop(ctx context.Context) {
-	room := new(settleRoom)
+func (w *worker) settleLoop(ctx context.Context, settler int) {
+	room := &settleRoom{settler: settler}
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
@@ -42,14 +56,17 @@ func (w *worker) settleBatch(ctx context.Context, room *settleRoom) bool {
 	if len(batch) == 0 {
 		return false
 	}
+	began := w.now()
 	reply, _ := w.write(ctx, batch, room, limit)
+	took := w.now().Sub(began)
 	w.begin(reply.Leases)
 
 	w.mu.Lock()
+	w.distant = took > nearby
 	for _, a := range batch {
 		a.letGo()
 	}
-	w.settling = nil
+	w.settling[room.settler] = nil
 	w.free += len(batch) - len(reply.Leases)
 	w.checkDrained()
 	w.mu.Unlock()
@@ -58,21 +75,32 @@ func (w *worker) settleBatch(ctx context.Context, room *settleRoom) bool {
 }
 
 // takeFinished takes the next batch and says how many jobs may be leased in
-// the slots that it frees.
+// the slots that it frees. Few outcomes are left to the settler that is
+// writing: it takes the next batch as soon as it is back.
 func (w *worker) takeFinished(room *settleRoom) (batch []*jobAttempt, limit int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if !w.settlerWanted() {
+		return nil, 0
+	}
 	n := copy(room.batch[:], w.finished)
 	batch = room.batch[:n]
 	w.finished = slices.Delete(w.finished, 0, n)
 	for _, a := range batch {
 		a.state = attemptSettling
 	}
-	w.settling = batch
+	w.settling[room.settler] = batch
 	if w.quiet {
 		return batch, 0
 	}
 	return batch, n
+}
+
+// settlerWanted tells whether there are outcomes for a settler that is not
+// writing; it is called with mu held.
+func (w *worker) settlerWanted() bool {
+	n := len(w.finished)
+	return w.distant && n >= secondFrom || n > 0 && w.unsettled() == n
 }
 
 // write writes the outcomes of a batch, leases up to limit further jobs and

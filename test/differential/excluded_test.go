@@ -115,9 +115,12 @@ func (w *world) staleKeys(ctx context.Context, s *step) (bool, error) {
 // clearGone clears away on Node's side what is left of jobs whose hash was gone
 // when the worker ended them. Ours does it by itself (protocol 3.4).
 func (w *world) clearGone(ctx context.Context, s *step, r result) error {
-	var answer taken
-	if s.Do != "settle" || json.Unmarshal(r.OK, &answer) != nil {
+	if s.Do != "settle" || len(r.OK) == 0 {
 		return nil
+	}
+	var answer taken
+	if err := json.Unmarshal(r.OK, &answer); err != nil {
+		return fmt.Errorf("read what was taken: %w", err)
 	}
 	for i, status := range answer.Statuses {
 		id := w.slots[slotKey{s.Queue, s.Endings[i].Slot}].ids[0]

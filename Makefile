@@ -41,8 +41,9 @@ run: build ## build the worker and run it in the foreground (LOG_LEVEL=debug unl
 	@LOG_LEVEL=$${LOG_LEVEL:-debug} exec .ci/foreground ./bin/worker run --log text
 
 .PHONY: test
-test: cgo redis node ## run every test of every module, with the race detector, in random order
-	@for module in $(MODULES); do (set -x; cd $$module && CGO_ENABLED=1 go test -race -shuffle=on ./...); done
+test: cgo redis node ## run every test of every module, with the race detector, in random order; the fault tests last and alone
+	@for module in $(MODULES); do (set -x; cd $$module && CGO_ENABLED=1 go test -race -shuffle=on $$(go list ./... | grep -v /test/torture)); done
+	go test -shuffle=on -p 1 ./test/torture/...
 
 .PHONY: unit
 unit: redis ## run the tests without the race detector: the fast path

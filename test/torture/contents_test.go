@@ -41,19 +41,23 @@ func readContents(ctx context.Context, client *redis.Client) (contents, error) {
 		places: map[string][]string{}, hashes: map[string]bool{},
 		reasons: map[string]string{}, results: map[string]string{}, crashes: map[string]string{},
 	}
-	for _, list := range lists() {
-		ids, err := client.LRange(ctx, queueBase+list, 0, -1).Result()
-		if err != nil {
-			return c, err
+	// In one step: a job that moves meanwhile would be in two places, or none.
+	places := append(lists(), sets()...)
+	read := make([]*redis.StringSliceCmd, 0, len(places))
+	_, err := client.TxPipelined(ctx, func(step redis.Pipeliner) error {
+		for _, list := range lists() {
+			read = append(read, step.LRange(ctx, queueBase+list, 0, -1))
 		}
-		c.add(list, ids)
+		for _, set := range sets() {
+			read = append(read, step.ZRange(ctx, queueBase+set, 0, -1))
+		}
+		return nil
+	})
+	if err != nil {
+		return c, err
 	}
-	for _, set := range sets() {
-		ids, err := client.ZRange(ctx, queueBase+set, 0, -1).Result()
-		if err != nil {
-			return c, err
-		}
-		c.add(set, ids)
+	for i, ids := range read {
+		c.add(places[i], ids.Val())
 	}
 	return c, c.readHashes(ctx, client)
 }

@@ -21,6 +21,9 @@ func (d desk) beating(t *testing.T, name, addr string) part {
 	return d.programPart(t, name, addr, "WORKER_DEFAULT_QUEUE="+queueName, "WORKER_HEARTBEAT_CRON=* * * * * *")
 }
 
+// claimLasts is the lease of claims in the worker's own timing.
+const claimLasts = 15 * time.Second
+
 // TestThreeReplicasLeaveOneHeartbeatJobForEachSecond runs three replicas of the
 // worker itself, with its own heartbeat and its own timing, and kills one of
 // them every five seconds. Two live at any time.
@@ -45,6 +48,8 @@ func TestThreeReplicasLeaveOneHeartbeatJobForEachSecond(t *testing.T) {
 		d.strike(t, killedWorker, fleet[i])
 		fleet[i] = replica()
 	}
+	// What a replica had claimed as it was killed comes when its claim ends.
+	await(t, "a heartbeat for each second", claimLasts+patience, func() bool { return len(missingBeats(heartbeats(t, server))) == 0 })
 	for _, r := range fleet {
 		r.stop()
 	}

@@ -78,7 +78,7 @@ func (w *worker) sendToRest() {
 // is not written yet.
 func (k *keeper) extend(ctx context.Context) {
 	asked := k.now()
-	held := k.held()
+	held, trusted := k.held()
 	if len(held) == 0 {
 		return
 	}
@@ -86,7 +86,8 @@ func (k *keeper) extend(ctx context.Context) {
 	for i, a := range held {
 		refs[i] = a.lease.Ref()
 	}
-	call, cancel := context.WithTimeout(ctx, k.renew)
+	// A store that comes back in time must find the call still waiting.
+	call, cancel := context.WithTimeout(ctx, max(trusted.Sub(asked)-k.renew/2, k.renew/2))
 	defer cancel()
 	lost, err := k.consumer.Extend(call, refs)
 	if err != nil {
@@ -103,10 +104,19 @@ func (k *keeper) failed(ctx context.Context, call string, err error) {
 	}
 }
 
-func (w *worker) held() []*jobAttempt {
+// held returns the attempts whose leases are to be renewed, and until when
+// all of those that are not lost can be trusted.
+func (w *worker) held() ([]*jobAttempt, time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.Concat(append(w.settling[:], w.active, w.finished)...)
+	held := slices.Concat(append(w.settling[:], w.active, w.finished)...)
+	var trusted time.Time
+	for _, a := range held {
+		if !a.lost && (trusted.IsZero() || a.trusted.Before(trusted)) {
+			trusted = a.trusted
+		}
+	}
+	return held, trusted
 }
 
 // judgeLeases takes in the answer to a renewal: what is not lost can be

@@ -26,7 +26,7 @@ func leaseOf(options domain.JobOptions) domain.Lease {
 
 // mocked opens a runner on a consumer that hands out the lease once, and
 // then no job.
-func mocked(t *testing.T, lease domain.Lease, handler runner.Route) (*portmock.MockConsumer, *desk) {
+func mocked(t *testing.T, lease domain.Lease, handler runner.Route, changes ...func(*desk)) (*portmock.MockConsumer, *desk) {
 	t.Helper()
 	consumer := portmock.NewMockConsumer(gomock.NewController(t))
 	first := consumer.EXPECT().Reserve(gomock.Any(), 4).Return([]domain.Lease{lease}, nil)
@@ -38,6 +38,9 @@ func mocked(t *testing.T, lease domain.Lease, handler runner.Route) (*portmock.M
 	consumer.EXPECT().Recover(gomock.Any()).Return(nil, nil).AnyTimes()
 	d := prepare(t, handlers{"send": handler}, func(d *desk) {
 		d.ports.OpenConsumer = func(ports.ConsumerOptions) (ports.Consumer, error) { return consumer, nil }
+		for _, change := range changes {
+			change(d)
+		}
 	})
 	return consumer, d
 }
@@ -222,6 +225,54 @@ func TestLeaseThatCannotBeRenewedInTimeIsNotTrusted(t *testing.T) {
 		}
 		pass(time.Minute)
 		d.wantCounts(map[domain.Event]int{domain.EventLost: 1})
+	})
+}
+
+// seldom lets the keeper look at the leases only when they are to be renewed.
+func seldom(d *desk) { d.config.Timing.Stuck = time.Hour }
+
+// awayUntil returns a renewal that the store answers from a moment on.
+func awayUntil(back time.Time) func(context.Context, []domain.LeaseRef) ([]domain.LeaseRef, error) {
+	return func(ctx context.Context, _ []domain.LeaseRef) ([]domain.LeaseRef, error) {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(time.Until(back)):
+			return nil, nil
+		}
+	}
+}
+
+func TestLeasesOutliveAStoreThatIsAwayForMostOfThem(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		causes := make(chan error, 1)
+		consumer, d := mocked(t, leaseOf(domain.JobOptions{}), until(causes), seldom)
+		consumer.EXPECT().Extend(gomock.Any(), gomock.Any()).MinTimes(2).DoAndReturn(awayUntil(time.Now().Add(leaseTime * 8 / 10)))
+		consumer.EXPECT().Settle(gomock.Any(), gomock.Any(), gomock.Any()).Return(settled, nil).AnyTimes()
+		d.start()
+		pass(3 * leaseTime)
+		if len(causes) > 0 {
+			t.Errorf("the handler was ended by %v, want its lease renewed", <-causes)
+		}
+	})
+}
+
+func TestAStoreThatStaysAwayEndsHandlersBeforeTheirLeases(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		causes := make(chan error, 1)
+		consumer, d := mocked(t, leaseOf(domain.JobOptions{}), until(causes), seldom)
+		consumer.EXPECT().Extend(gomock.Any(), gomock.Any()).DoAndReturn(awayUntil(began.Add(time.Hour))).AnyTimes()
+		d.start()
+		if err := <-causes; !errors.Is(err, domain.ErrLeaseLost) {
+			t.Errorf("cause = %v, want ErrLeaseLost", err)
+		}
+		if after := time.Since(began); after >= leaseTime || after < leaseTime*2/3 {
+			t.Errorf("the context ended after %s, want it shortly before %s", after, leaseTime)
+		}
+		pass(time.Minute)
 	})
 }
 

@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"time"
 
@@ -111,6 +112,9 @@ func (w *worker) begin(leases []domain.Lease) {
 	if unsettled {
 		signal(w.settle)
 	}
+	// The handlers have waited for long enough: what the caller does next has
+	// time.
+	runtime.Gosched()
 }
 
 // beginOne is called with mu held.

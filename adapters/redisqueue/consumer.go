@@ -30,6 +30,10 @@ type consumer struct {
 	// idle are movers that no call uses.
 	idle    []*mover
 	options optionsCache
+	// dry is what the latest call said that left nothing ready, dryAt when it
+	// was asked.
+	dry   waitFor
+	dryAt time.Time
 }
 
 // OpenConsumer implements [ports.OpenConsumer]. It does not wait for the
@@ -70,6 +74,9 @@ func (c *consumer) Reserve(ctx context.Context, limit int) ([]domain.Lease, erro
 	if limit < 1 {
 		return nil, domain.Invalidf("reserve: limit %d is not positive", limit)
 	}
+	if wait, dry := c.takeDry(); dry {
+		c.await(ctx, wait)
+	}
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -91,23 +98,6 @@ func ended(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 	return err
-}
-
-// maxLimited is how long a rate limit is slept through at most: delayed jobs
-// are to become ready meanwhile.
-const maxLimited = 5 * time.Second
-
-// await sleeps until something may be ready.
-func (c *consumer) await(ctx context.Context, wait waitFor) {
-	if wait.limited {
-		pause(ctx, min(wait.d, maxLimited))
-		return
-	}
-	d := maxBlock
-	if wait.d > 0 {
-		d = min(d, wait.d)
-	}
-	c.ear.listen(ctx, d)
 }
 
 // maxMoved is how many settlements or leases one call carries.
@@ -177,64 +167,6 @@ func (c *consumer) heldLease(ref domain.LeaseRef) *leased {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.held[ref]
-}
-
-// Extend implements [ports.Consumer].
-func (c *consumer) Extend(ctx context.Context, leases []domain.LeaseRef) ([]domain.LeaseRef, error) {
-	if err := ctx.Err(); err != nil || len(leases) == 0 {
-		return nil, err
-	}
-	lost, err := c.extend(ctx, leases)
-	if err == nil {
-		c.forgetOthers(leases)
-	}
-	return lost, err
-}
-
-// extend is Extend for some of the leases that the worker holds.
-func (c *consumer) extend(ctx context.Context, leases []domain.LeaseRef) ([]domain.LeaseRef, error) {
-	args := make([]any, 0, 2+2*len(leases))
-	args = append(args, c.base, c.lease.Milliseconds())
-	for _, ref := range leases {
-		args = append(args, string(ref.ID), string(ref.Token))
-	}
-	reply, err := c.backend.call(ctx, scriptNamed("extend"), []string{c.meta}, args)
-	if err != nil {
-		return nil, ended(ctx, err)
-	}
-	positions, _ := reply.([]any)
-	return c.lose(leases, positions), nil
-}
-
-// forgetOthers forgets the leases that the worker has given up: it extends
-// all that it holds.
-func (c *consumer) forgetOthers(leases []domain.LeaseRef) {
-	kept := make(map[domain.LeaseRef]bool, len(leases))
-	for _, ref := range leases {
-		kept[ref] = true
-	}
-	now := c.backend.config.Now()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for ref, held := range c.held {
-		if !kept[ref] && now.Sub(held.since) > c.lease {
-			delete(c.held, ref)
-		}
-	}
-}
-
-// lose forgets the leases at the positions, counted from one, and returns them.
-func (c *consumer) lose(leases []domain.LeaseRef, positions []any) []domain.LeaseRef {
-	var lost []domain.LeaseRef
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, position := range positions {
-		if n, ok := position.(int64); ok && n >= 1 && int(n) <= len(leases) {
-			lost = append(lost, leases[n-1])
-			delete(c.held, leases[n-1])
-		}
-	}
-	return lost
 }
 
 // closePatience bounds what a consumer still asks of the server as it closes.

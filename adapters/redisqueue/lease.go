@@ -33,15 +33,16 @@ type leased struct {
 	attempt, attemptsLeft int
 }
 
-// leaseReader reads the leases in a reply of move.lua (lua/include/fetch.lua).
+// leaseReader reads the leases in a reply of move.lua (lua/include/lease.lua).
 // The first mistake sticks; what is read after it is empty.
 type leaseReader struct {
 	rest []any
-	// head is what is left of a lease's head: values with their length before
-	// them.
+	// head is what is left of the lease of a job that is not plain: values with
+	// their length before them.
 	head string
 	bad  bool
-	// name and options are those of the latest plain job.
+	// alike is how many plain jobs follow that have the name and options.
+	alike         int
 	name, options string
 }
 
@@ -82,30 +83,25 @@ func (r *leaseReader) value() (text string, some bool) {
 	return r.take(n), true
 }
 
-// stampSize is how many digits the timestamp of a plain job has.
-const stampSize = 13
-
 // lease reads the next job: its id, its fields and whether it is plain.
 func (r *leaseReader) lease() (id string, fields leaseFields, plain bool) {
-	r.head = r.next()
-	kind := r.take(1)
-	if kind == "+" {
-		id, _ = r.value()
-		for i := range fields.text {
-			fields.text[i], fields.some[i] = r.value()
+	if r.alike == 0 {
+		r.head = r.next()
+		if r.take(1) == "+" {
+			id, _ = r.value()
+			for i := range fields.text {
+				fields.text[i], fields.some[i] = r.value()
+			}
+			return id, fields, false
 		}
-		return id, fields, false
-	}
-	created := r.take(stampSize)
-	id = r.head
-	switch kind {
-	case ",":
+		n, err := strconv.Atoi(r.head)
+		r.alike, r.bad = n, r.bad || err != nil || n < 1
 		r.name, r.options = r.next(), r.next()
-	case ".":
-	default:
-		r.bad = true
 	}
-	fields.text = [fieldCount]string{fieldName: r.name, fieldData: r.next(), fieldOptions: r.options, fieldTimestamp: created}
+	r.alike--
+	id = r.next()
+	created, data := r.next(), r.next()
+	fields.text = [fieldCount]string{fieldName: r.name, fieldData: data, fieldOptions: r.options, fieldTimestamp: created}
 	fields.some = [fieldCount]bool{fieldName: true, fieldData: true, fieldOptions: true, fieldTimestamp: true}
 	return id, fields, true
 }

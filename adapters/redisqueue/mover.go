@@ -3,22 +3,11 @@ package redisqueue
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
-	"strings"
-	"time"
 
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/ports"
-)
-
-// Codes of settlements, as move.lua and the protocol number them (appendix A).
-const (
-	codeSettled        = 0
-	codeGone           = -1
-	codePending        = -4
-	codeFailedChildren = -9
 )
 
 // Where the arguments of move.lua are.
@@ -35,6 +24,7 @@ const (
 	argLimitPer
 	argMetrics
 	argSettlements
+	argPlain
 	moveArgs
 )
 
@@ -105,21 +95,6 @@ func (c *consumer) putMover(m *mover) {
 	c.idle = append(c.idle, m)
 }
 
-// waitFor says what to wait for when nothing was leased: for d, or as long as
-// one likes if d is zero.
-type waitFor struct {
-	limited bool
-	d       time.Duration
-}
-
-// moved is the answer to one call.
-type moved struct {
-	codes    []int
-	statuses []domain.SettleStatus
-	leases   []domain.Lease
-	wait     waitFor
-}
-
 // move settles up to maxMoved leases and takes up to limit new ones.
 func (c *consumer) move(ctx context.Context, settlements []domain.Settlement, limit int) (moved, error) {
 	m := c.takeMover()
@@ -138,191 +113,62 @@ func (c *consumer) move(ctx context.Context, settlements []domain.Settlement, li
 	if err != nil {
 		return moved{}, err
 	}
+	c.noteDry(m.limit, out.wait, asked)
 	out.leases = c.trust(ctx, out.leases, asked)
 	return c.conclude(settlements, places, out)
 }
 
 // fill writes the arguments of a call, and returns which of the settlements
-// it carries: those of a kind that this queue knows, one for each lease.
+// it carries, in order: those of a kind that this queue knows, one for each
+// lease.
 func (c *consumer) fill(m *mover, settlements []domain.Settlement, limit int) []int {
 	m.texts[argNumber] = m.session.next()
 	m.texts[argToken] = string(leaseToken(m, m.texts[argNumber]))
 	m.texts[argLimit], m.limit = strconv.Itoa(limit), limit
-	places := make([]int, 0, len(settlements))
-	seen := make(map[domain.LeaseRef]bool, len(settlements))
+	places := firstOfLeases(settlements)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i := range settlements {
-		if seen[settlements[i].Lease] {
-			continue
-		}
-		seen[settlements[i].Lease] = true
-		before := len(m.texts)
-		m.texts = c.appendSettlement(m.texts, &settlements[i], c.held[settlements[i].Lease])
+	plain := c.plainLast(settlements, places)
+	carried := places[:0]
+	for _, place := range places {
+		before, s := len(m.texts), &settlements[place]
+		m.texts = c.appendSettlement(m.texts, s, c.held[s.Lease])
 		if len(m.texts) > before {
+			carried = append(carried, place)
+		}
+	}
+	m.texts[argSettlements], m.texts[argPlain] = strconv.Itoa(len(carried)), strconv.Itoa(plain)
+	return carried
+}
+
+// firstOfLeases returns the places of the settlements but for those of a lease
+// that has one before.
+func firstOfLeases(settlements []domain.Settlement) []int {
+	places := make([]int, 0, len(settlements))
+	seen := make(map[domain.LeaseRef]bool, len(settlements))
+	for i := range settlements {
+		if ref := settlements[i].Lease; !seen[ref] {
+			seen[ref] = true
 			places = append(places, i)
 		}
 	}
-	m.texts[argSettlements] = strconv.Itoa(len(places))
 	return places
 }
 
-// read takes the reply of move.lua apart and remembers the new leases.
-func (c *consumer) read(ctx context.Context, reply any, m *mover) (moved, error) {
-	r := leaseReader{}
-	r.rest, _ = reply.([]any)
-	codes, wait := r.next(), r.next()
-	out := moved{wait: readWait(wait)}
-	if codes != "" {
-		for code := range strings.SplitSeq(codes, ",") {
-			n, err := strconv.Atoi(code)
-			r.bad = r.bad || err != nil
-			out.codes = append(out.codes, n)
+// plainLast puts those of the places last that complete plain jobs, and returns
+// how many they are; mu is held. They may be parents of others, but not their
+// children.
+func (c *consumer) plainLast(settlements []domain.Settlement, places []int) int {
+	plain := make([]int, 0, len(places))
+	others := places[:0]
+	for _, place := range places {
+		s := &settlements[place]
+		if held := c.held[s.Lease]; held != nil && held.plain && s.Outcome.Kind == domain.Completed {
+			plain = append(plain, place)
+		} else {
+			others = append(others, place)
 		}
 	}
-	scheduled := c.remember(&r, m, &out)
-	if r.bad {
-		return moved{}, fmt.Errorf("move: %w", errReply)
-	}
-	for _, next := range scheduled {
-		c.continueSchedule(ctx, next)
-	}
-	return out, nil
-}
-
-// remember reads the leases and returns those whose job a job scheduler made.
-func (c *consumer) remember(r *leaseReader, m *mover, out *moved) []*domain.Lease {
-	if len(r.rest) == 0 {
-		return nil
-	}
-	token := domain.LeaseToken(m.texts[argToken])
-	out.leases = make([]domain.Lease, 0, m.limit)
-	var scheduled []*domain.Lease
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for len(r.rest) > 0 && !r.bad {
-		lease, held := c.readLease(r, token)
-		out.leases = append(out.leases, lease)
-		c.held[lease.Ref()] = held
-		if held.scheduler != "" {
-			scheduled = append(scheduled, &out.leases[len(out.leases)-1])
-		}
-	}
-	return scheduled
-}
-
-func readWait(text string) waitFor {
-	if len(text) < 2 {
-		return waitFor{}
-	}
-	ms, err := strconv.ParseInt(text[1:], 10, 64)
-	if err != nil || ms <= 0 {
-		return waitFor{}
-	}
-	d := time.Duration(min(ms, int64(time.Hour/time.Millisecond))) * time.Millisecond
-	return waitFor{limited: text[0] == 'l', d: d}
-}
-
-// conclude turns codes into statuses and forgets the leases that are over.
-func (c *consumer) conclude(settlements []domain.Settlement, places []int, out moved) (moved, error) {
-	if len(out.codes) == 0 {
-		// All went well.
-		out.codes = make([]int, len(places))
-	}
-	if len(out.codes) != len(places) {
-		return moved{}, fmt.Errorf("settle: %w", errReply)
-	}
-	out.statuses = make([]domain.SettleStatus, len(settlements))
-	for i := range out.statuses {
-		out.statuses[i] = domain.Unsupported
-		if settlements[i].Outcome.Kind >= domain.Completed && settlements[i].Outcome.Kind <= domain.Failed {
-			// A lease that the call settles by another entry.
-			out.statuses[i] = domain.LeaseLost
-		}
-	}
-	codes := make([]int, len(settlements))
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for n, place := range places {
-		ref, code := settlements[place].Lease, out.codes[n]
-		codes[place] = code
-		switch code {
-		case codeSettled:
-			out.statuses[place] = domain.Settled
-		case codePending, codeFailedChildren:
-			continue
-		default:
-			out.statuses[place] = domain.LeaseLost
-			if held := c.held[ref]; held != nil && held.refused && code == codeGone {
-				// There was nothing to write to, and nothing is left.
-				out.statuses[place] = domain.Settled
-			}
-		}
-		delete(c.held, ref)
-	}
-	out.codes = codes
-	return out, nil
-}
-
-// resolve gives back the jobs that the mover's latest call may have leased
-// although nobody got the answer. Repeating its number tells which they are, or
-// makes sure that the call is never carried out. An error says that the mover
-// must not make another call yet.
-func (c *consumer) resolve(ctx context.Context, m *mover) error {
-	for m.owes() {
-		err := c.resolveStep(ctx, m)
-		if err == nil {
-			continue
-		}
-		if ctx.Err() != nil || errors.Is(err, ports.ErrClosed) {
-			return err
-		}
-		c.notReturned(ctx, err)
-		m.unresolved, m.back = false, nil
-	}
-	return nil
-}
-
-func (c *consumer) notReturned(ctx context.Context, err error) {
-	c.backend.config.Log.WarnContext(ctx, "jobs not returned: their leases run out by themselves", "queue", c.queue, "err", err)
-}
-
-// resolveStep makes one of the calls that resolve a mover.
-func (c *consumer) resolveStep(ctx context.Context, m *mover) error {
-	if m.unresolved {
-		m.texts[argLimit], m.texts[argSettlements] = "0", "0"
-		reply, err := c.backend.lastCall(ctx, scriptNamed("move"), m.keys[:], m.args[:moveArgs])
-		if err == nil {
-			m.unresolved, m.back = false, c.unclaimed(reply, domain.LeaseToken(m.texts[argToken]))
-		}
-		return err
-	}
-	some := m.back[:min(len(m.back), maxMoved)]
-	c.fill(m, some, 0)
-	defer func() { m.texts = m.texts[:moveArgs] }()
-	_, err := c.backend.lastCall(ctx, scriptNamed("move"), m.keys[:], m.args[:len(m.texts)])
-	if err == nil {
-		m.back = m.back[len(some):]
-	}
-	return err
-}
-
-// unclaimed returns how the leases of a reply are given back: each goes to the
-// front, so that the first must go last.
-func (c *consumer) unclaimed(reply any, token domain.LeaseToken) (back []domain.Settlement) {
-	r := leaseReader{}
-	r.rest, _ = reply.([]any)
-	r.next()
-	r.next()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for len(r.rest) > 0 {
-		lease, _ := c.readLease(&r, token)
-		if r.bad {
-			break
-		}
-		back = append(back, domain.Settlement{Lease: lease.Ref(), Outcome: domain.Outcome{Kind: domain.Returned}})
-	}
-	slices.Reverse(back)
-	return back
+	copy(places[len(others):], plain)
+	return len(plain)
 }

@@ -2,6 +2,7 @@ package redisqueue_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 // plainQueue is a queue with one waiting job, "1", that has nothing to it.
 type plainQueue struct {
 	client   *redis.Client
+	enqueuer ports.Enqueuer
 	consumer ports.Consumer
 }
 
@@ -29,7 +31,7 @@ func newPlainQueue(t *testing.T) plainQueue {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return plainQueue{client: server.Client(), consumer: consumer}
+	return plainQueue{client: server.Client(), enqueuer: backend, consumer: consumer}
 }
 
 // lease reserves the job.
@@ -137,5 +139,90 @@ func TestAPlainJobThatIsGoneLeavesNothingBehind(t *testing.T) {
 		if n, err := q.client.Exists(t.Context(), key).Result(); err != nil || n != 0 {
 			t.Errorf("key %s is there: %d, %v", key, n, err)
 		}
+	}
+}
+
+func TestAPlainJobThatGotChildrenMeanwhileDoesNotComplete(t *testing.T) {
+	q := newPlainQueue(t)
+	lease := q.lease(t)
+	q.client.SAdd(t.Context(), "bull:mail:1:dependencies", "bull:mail:child")
+	q.complete(t, lease)
+	if got, want := q.field(t, "failedReason"), "Job 1 has pending dependencies. moveToFinished"; got != want {
+		t.Errorf("the job failed for %q, want %q", got, want)
+	}
+}
+
+func TestALockOfTheWrongTypeDoesNotKeepAJobBack(t *testing.T) {
+	q := newPlainQueue(t)
+	q.client.RPush(t.Context(), "bull:mail:1:lock", "x")
+	lease := q.lease(t)
+	if lock, err := q.client.Get(t.Context(), "bull:mail:1:lock").Result(); err != nil || lock != string(lease.Token) {
+		t.Errorf("the lock is %q, %v, want the token %q", lock, err, lease.Token)
+	}
+}
+
+func TestOfManyPlainJobsThoseThatAreNotActiveAreLost(t *testing.T) {
+	q := newPlainQueue(t)
+	for _, state := range []string{"stalled", "active"} {
+		jobs := make([]domain.NewJob, 5)
+		for i := range jobs {
+			jobs[i] = domain.NewJob{Queue: "mail", Name: "send"}
+		}
+		if _, err := q.enqueuer.Enqueue(t.Context(), jobs...); err != nil {
+			t.Fatal(err)
+		}
+		leases, err := q.consumer.Reserve(t.Context(), 5)
+		if err != nil || len(leases) != 5 {
+			t.Fatalf("Reserve() = %d leases, %v, want 5", len(leases), err)
+		}
+		settlements := make([]domain.Settlement, len(leases))
+		for i := range leases {
+			settlements[i] = domain.Settlement{Lease: leases[i].Ref(), Outcome: domain.Outcome{Kind: domain.Completed}}
+		}
+		lost := string(leases[2].Job.ID)
+		q.client.SAdd(t.Context(), "bull:mail:stalled", lost)
+		if state == "active" {
+			q.client.LRem(t.Context(), "bull:mail:active", 1, lost)
+		}
+		reply, err := q.consumer.Settle(t.Context(), settlements, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, status := range reply.Statuses {
+			want := domain.Settled
+			if i == 2 && state == "active" {
+				want = domain.LeaseLost
+			}
+			if status != want {
+				t.Errorf("%s: status of job %s = %v, want %v", state, leases[i].Job.ID, status, want)
+			}
+		}
+		if n := q.client.Exists(t.Context(), "bull:mail:stalled", "bull:mail:active").Val(); n != 0 {
+			t.Errorf("%s: %d of the lists stalled and active are left, want none", state, n)
+		}
+	}
+}
+
+func TestAQueueThatWasFoundDryIsNotAskedAgain(t *testing.T) {
+	q := newPlainQueue(t)
+	if leases, err := q.consumer.Reserve(t.Context(), 10); err != nil || len(leases) != 1 {
+		t.Fatalf("Reserve() = %d leases, %v, want one", len(leases), err)
+	}
+	q.client.Del(t.Context(), "bull:mail:marker")
+	q.client.ConfigResetStat(t.Context())
+	got := make(chan int)
+	go func() {
+		leases, _ := q.consumer.Reserve(t.Context(), 10)
+		got <- len(leases)
+	}()
+	time.Sleep(100 * time.Millisecond)
+	if calls := q.client.Info(t.Context(), "commandstats").Val(); strings.Contains(calls, "cmdstat_evalsha") {
+		t.Errorf("a queue that was just found dry was asked again:\n%s", calls)
+	}
+	if _, err := q.enqueuer.Enqueue(t.Context(), domain.NewJob{Queue: "mail", Name: "send"}); err != nil {
+		t.Fatal(err)
+	}
+	if n := <-got; n != 1 {
+		t.Errorf("Reserve() = %d leases, want the job that came", n)
 	}
 }

@@ -17,18 +17,16 @@ const settlementFields = 6
 // The kinds of settlements that move.lua knows. Those of finished jobs are
 // followed by their retention.
 const (
-	kindCompleted = "C"
-	// kindCompletedPlain is a plain job: there is less to look up.
-	kindCompletedPlain = "c"
-	kindFailed         = "F"
-	kindRetryNow       = "R"
-	kindRetryLater     = "D"
-	kindSnoozed        = "S"
-	kindParked         = "P"
-	kindReturned       = "B"
-	kindRateLimited    = "L"
-	kindChildren       = "W"
-	kindDropped        = "X"
+	kindCompleted   = "C"
+	kindFailed      = "F"
+	kindRetryNow    = "R"
+	kindRetryLater  = "D"
+	kindSnoozed     = "S"
+	kindParked      = "P"
+	kindReturned    = "B"
+	kindRateLimited = "L"
+	kindChildren    = "W"
+	kindDropped     = "X"
 )
 
 // appendSettlement appends the arguments that move.lua takes for the outcome,
@@ -46,11 +44,7 @@ func (c *consumer) appendSettlement(texts []string, s *domain.Settlement, held *
 	}
 	switch outcome := &s.Outcome; outcome.Kind {
 	case domain.Completed:
-		kind := kindCompleted
-		if held.plain {
-			kind = kindCompletedPlain
-		}
-		return append(head(kind+c.keepCompleted(held)), resultText(outcome.Result))
+		return append(head(kindCompleted+c.keepCompleted(held)), resultText(outcome.Result))
 	case domain.Failed:
 		return c.appendFailure(head, outcome, held)
 	case domain.Retry:

@@ -16,11 +16,11 @@
 --      10 ... in so many ms
 --      11 minutes of metrics to keep, 0 for none
 --      12 how many settlements
+--      13 how many of them, which come last, complete jobs that were plain
+--      when they were leased (lease_jobs in include/lease.lua)
 --      then for each settlement its kind, id, token, and:
 --
---      C completed      result; the kind is followed by the retention. A small c
---                       says that this is the first attempt of a job without
---                       a deduplication key
+--      C completed      result; the kind is followed by the retention
 --      F failed         reason, attempts, stack traces; likewise
 --      R retry now      reason, "l" for LIFO, stack traces
 --      D retry later    reason, delay in ms, stack traces
@@ -33,18 +33,18 @@
 --
 -- Reply  a list: a string of "code,code,...", empty when all are 0, what to wait for ("l" and ms for
 --        a rate limit, "d" and the ms until the first delayed job is due,
---        "b" while the queue is blocked, "n" for nothing known, "r" when more is
---        ready), and then the new leases (lease_jobs and lease_of in
---        include/fetch.lua)
--- @hot int_text clock_ms session_reply session_record whole queue_of max_events promote_due
--- @hot kind_of keep_of read_batch check_locks check_children take_active release_leases new_finishes prepare
--- @hot finish gather_finished flush_finished delete_keys write_outcomes write_or_restore conclude settle drained_event
--- @hot limit_left allowed pop_ready plain_fields start_job lease_jobs lease_or_leave count_started fetch
+--        "e" when there is none and no more is ready, "r" when more is ready,
+--        "b" while the queue is blocked, "n" for nothing known), and then the
+--        new leases (lease_jobs and lease_of in include/lease.lua)
+-- @hot int_text clock_ms session_reply session_record whole queue_of max_events next_due promote_due
+-- @hot kind_of keep_of take_active delete_keys job_keys
+-- @hot read_plain are_plain release_plain flush_plain write_plain settle_plain settle drained_event
+-- @hot limit_left allowed pop_ready whole_size lock_job start_job close_run lease_jobs lease_or_leave count_started fetch
 -- @include session
 -- @include retention
 -- @include dedup
 -- @include metrics
--- @include settle
+-- @include plain
 -- @include fetch
 
 local q_base, session_number = ARGV[2], ARGV[1]
@@ -61,7 +61,7 @@ local now = clock_ms()
 local codes = ''
 local settlements = tonumber(ARGV[12])
 if settlements > 0 then
-  codes = settle(q, now, settlements, KEYS[3], tonumber(ARGV[11]))
+  codes = settle(q, now, settlements, tonumber(ARGV[13]), KEYS[3], tonumber(ARGV[11]))
 end
 local reply = { codes, 'n' }
 if settlements == 0 then
@@ -75,8 +75,8 @@ if q.new_delayed then
   -- Not before: the fetch takes those that are due.
   pcall(delay_marker, q)
 end
-if settlements > 0 and #reply == 2 and reply[2] == 'n' then
+if settlements > 0 and #reply == 2 and (reply[2] == 'n' or reply[2] == 'e') then
   drained_event(q)
 end
-session_record(KEYS[1], session_number, codes .. '\n' .. reply[2])
+session_record(KEYS[1], session_number, codes)
 return reply

@@ -46,7 +46,7 @@ local function recover(id, answers)
   local key = q.base .. id
   local name = redis.pcall('HGET', key, 'name')
   local n = #answers
-  if type(name) == 'table' or RESERVED[id] or (not name and call('EXISTS', key) == 0) then
+  if type(name) == 'table' or is_reserved(id) or (not name and call('EXISTS', key) == 0) then
     answers[n + 1], answers[n + 2], answers[n + 3], answers[n + 4] = id, '', 0, 'missing'
     return
   end

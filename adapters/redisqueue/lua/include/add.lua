@@ -5,7 +5,7 @@
 local VERSIONS = { v5 = 'bullmq:5.81.5', v6 = 'bullmq:6.7.0' }
 
 -- How long a receipt refuses a second enqueue, in ms.
-local RECEIPT_LIFE = 86400000
+local RECEIPT_LIFE = '86400000'
 
 -- What became of a job, and the id that goes with it.
 local ACCEPTED, DUPLICATE, RECEIPT_KNOWN, DEDUPLICATED = 1, 2, 3, 4

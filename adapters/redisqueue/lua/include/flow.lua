@@ -99,7 +99,7 @@ end
 -- go with it. Others may have put any id into a list: that of a scheduler's
 -- hash for instance, which has no timestamp.
 local function owns_keys(q, id, foreign)
-  if foreign or RESERVED[id] then
+  if foreign or is_reserved(id) then
     return false
   end
   return not string.find(id, ':', 1, true) or call('HEXISTS', q.base .. id, 'timestamp') == 1

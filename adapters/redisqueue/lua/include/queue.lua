@@ -2,17 +2,17 @@
 -- One queue as a script sees it: its settings, read once, and the steps that
 -- move ready and delayed jobs (protocol 2.1).
 
-local call = redis.call
+local call, try = redis.call, redis.pcall
 
 -- The counter bits of a delayed score, and the span of a priority class.
 local SLOTS = 4096
 local CLASS = 4294967296
 
-local MAX_EVENTS = 10000
+local MAX_EVENTS = '10000'
 local MANUAL_LIMIT = 9007199254740991
 
 -- How many due jobs one call promotes.
-local PROMOTE_MOST = 1000
+local PROMOTE_MOST = '1000'
 
 local open_queues = {}
 
@@ -36,7 +36,7 @@ local function queue_of(base, profile)
     base = base, wait = base .. 'wait', active = base .. 'active', delayed = base .. 'delayed',
     prioritized = base .. 'prioritized', marker = base .. 'marker', events = base .. 'events',
     paused = meta[1] and true or false, concurrency = whole(meta[2]), max = whole(meta[3]),
-    duration = tonumber(meta[4]), max_events = tonumber(meta[5]), profile = profile, version = meta[6],
+    duration = tonumber(meta[4]), max_events = string.match(meta[5] or '', '^%d+$'), profile = profile, version = meta[6],
   }
   if profile == '' then
     local major = tonumber(string.match(meta[6] or '', '(%d+)%.'))
@@ -95,15 +95,15 @@ end
 -- something else has taken their place, jobs go on without them.
 local function base_marker(q)
   if not queue_blocked(q) then
-    redis.pcall('ZADD', q.marker, 0, '0')
+    try('ZADD', q.marker, '0', '0')
   end
 end
 
 -- delay_marker tells waiting workers when the first delayed job is due.
 local function delay_marker(q)
-  local first = call('ZRANGE', q.delayed, 0, 0, 'WITHSCORES')
+  local first = call('ZRANGE', q.delayed, '0', '0', 'WITHSCORES')
   if first[1] then
-    redis.pcall('ZADD', q.marker, tonumber(first[2]) / SLOTS, '1')
+    try('ZADD', q.marker, tonumber(first[2]) / SLOTS, '1')
   end
 end
 
@@ -112,7 +112,7 @@ end
 local function delayed_score(q, due)
   local low = due * SLOTS
   local high = low + SLOTS - 1
-  local last = call('ZREVRANGEBYSCORE', q.delayed, high, low, 'WITHSCORES', 'LIMIT', 0, 1)
+  local last = call('ZREVRANGEBYSCORE', q.delayed, high, low, 'WITHSCORES', 'LIMIT', '0', '1')
   if not last[2] then
     return low
   end
@@ -145,24 +145,30 @@ local function waiting_event(q, id, prev)
   call('XADD', q.events, 'MAXLEN', '~', max_events(q), '*', 'event', 'waiting', 'jobId', id, 'prev', prev)
 end
 
--- Names of a queue's own keys, which are never jobs (protocol 1.1).
-local RESERVED = {
-  active = true, wait = true, ['waiting-children'] = true, paused = true, id = true, delayed = true, prioritized = true,
-  ['stalled-check'] = true, completed = true, failed = true, stalled = true, ['repeat'] = true, limiter = true, meta = true,
-  events = true, pc = true, marker = true, de = true, delay = true, priority = true,
-}
+local reserved
+
+-- is_reserved tells whether the id is the name of one of the queue's own keys,
+-- which is never a job (protocol 1.1).
+local function is_reserved(id)
+  reserved = reserved or {
+    active = true, wait = true, ['waiting-children'] = true, paused = true, id = true, delayed = true, prioritized = true,
+    ['stalled-check'] = true, completed = true, failed = true, stalled = true, ['repeat'] = true, limiter = true, meta = true,
+    events = true, pc = true, marker = true, de = true, delay = true, priority = true,
+  }
+  return reserved[id]
+end
 
 -- priority_of returns the job's present priority, 0 for none: others may have
 -- left anything under the name of a job.
 local function priority_of(q, id)
-  local priority = redis.pcall('HGET', q.base .. id, 'priority')
+  local priority = try('HGET', q.base .. id, 'priority')
   return type(priority) == 'string' and tonumber(priority) or 0
 end
 
 -- bump adds one to a counter of a job, and begins anew with one that is no
 -- number.
 local function bump(key, field)
-  local n = redis.pcall('HINCRBY', key, field, 1)
+  local n = try('HINCRBY', key, field, '1')
   if type(n) ~= 'number' then
     n = 1
     call('HSET', key, field, n)
@@ -177,20 +183,28 @@ local function promote_all(q, due, count)
     line_up(q, id, priority_of(q, id), 'LPUSH')
     count.ready = i
     call('XADD', q.events, '*', 'event', 'waiting', 'jobId', id, 'prev', 'delayed')
-    if not RESERVED[id] then
-      redis.pcall('HSET', q.base .. id, 'delay', 0)
+    if not is_reserved(id) then
+      try('HSET', q.base .. id, 'delay', '0')
     end
   end
 end
 
--- promote_due makes the delayed jobs ready whose time has come. It happens
--- also while the queue is paused (protocol B9). A score below zero, which
--- BullMQ passes over for ever, is one whose time has come.
+-- next_due returns when the first delayed job is due, in ms, nil if there is none.
+local function next_due(q)
+  local first = call('ZRANGE', q.delayed, '0', '0', 'WITHSCORES')
+  return first[2] and math.floor(tonumber(first[2]) / SLOTS)
+end
+
+-- promote_due makes the delayed jobs ready whose time has come, and returns what
+-- next_due does then. It happens also while the queue is paused (protocol B9). A
+-- score below zero, which BullMQ passes over for ever, is one whose time has
+-- come.
 local function promote_due(q, now)
-  local due = call('ZRANGEBYSCORE', q.delayed, '-inf', (now + 1) * SLOTS - 1, 'LIMIT', 0, PROMOTE_MOST)
-  if #due == 0 then
-    return
+  local first = next_due(q)
+  if not first or first > now then
+    return first
   end
+  local due = call('ZRANGEBYSCORE', q.delayed, '-inf', (now + 1) * SLOTS - 1, 'LIMIT', '0', PROMOTE_MOST)
   -- A script whose first change needs no memory is carried out while it is full.
   call('XTRIM', q.events, 'MAXLEN', '~', q.max_events or MAX_EVENTS)
   local count = { ready = 0 }
@@ -202,4 +216,5 @@ local function promote_due(q, now)
     error(err, 0)
   end
   base_marker(q)
+  return next_due(q)
 end

@@ -6,8 +6,9 @@
 local ARGV, KEYS, unpack, tonumber = ARGV, KEYS, unpack, tonumber
 
 -- How long a record outlives its call, in ms: longer than any outage through
--- which a call is repeated.
-local SESSION_LIFE = 86400000
+-- which a call is repeated. Numbers that are only handed to Redis are written as
+-- strings: to turn one into text costs as much as a small command.
+local SESSION_LIFE = '86400000'
 
 -- session_reply returns the reply to the call of the number if it was carried
 -- out before, nil if it was not, and an error reply if a later one was.
@@ -28,5 +29,6 @@ end
 
 -- session_record keeps the reply to the call.
 local function session_record(key, number, reply)
-  redis.call('SET', key, number .. '\n' .. reply, 'PX', SESSION_LIFE)
+  -- What was there before costs less than a status.
+  redis.call('SET', key, number .. '\n' .. reply, 'PX', SESSION_LIFE, 'GET')
 end

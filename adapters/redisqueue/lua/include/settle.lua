@@ -1,10 +1,9 @@
 -- @include retention
 -- @include dedup
 -- @include metrics
+-- @include active
 -- Writing outcomes, a batch at a time. What can be asked or written for all
 -- jobs of the batch at once is.
-
-local SETTLE_AT = 13
 
 -- How many arguments a settlement of each kind has.
 local WIDTH = { C = 4, F = 6, R = 6, D = 6, S = 4, P = 5, B = 3, L = 4, W = 3, X = 3 }
@@ -15,8 +14,8 @@ local kinds = {}
 
 -- kind_of reads a kind, after which the retention of a finished job stands.
 local function kind_of(text)
-  local letter = string.upper(string.sub(text, 1, 1))
-  local kind = { letter = letter, plain = string.sub(text, 1, 1) == 'c', width = WIDTH[letter], finishes = letter == 'C' or letter == 'F' }
+  local letter = string.sub(text, 1, 1)
+  local kind = { letter = letter, width = WIDTH[letter], finishes = letter == 'C' or letter == 'F' }
   if kind.finishes then
     kind.set = letter == 'C' and 'completed' or 'failed'
     kind.keep = keep_of(string.sub(text, 2))
@@ -25,12 +24,12 @@ local function kind_of(text)
   return kind
 end
 
--- A batch is held in lists of the same length: the kinds of the settlements,
--- where in ARGV each begins, the ids and keys of the jobs, and the codes. No
--- lease is in it twice.
-local function read_batch(q, count)
+-- read_batch reads so many settlements from at on. A batch is held in lists of
+-- the same length: the kinds of the settlements, where in ARGV each begins, the
+-- ids and keys of the jobs, and the codes. No lease is in it twice.
+local function read_batch(q, at, count)
   local kind_list, at_list, ids, keys, locks, codes = {}, {}, {}, {}, {}, {}
-  local at, base = SETTLE_AT, q.base
+  local base = q.base
   for i = 1, count do
     local kind, id = kinds[ARGV[at]] or kind_of(ARGV[at]), ARGV[at + 1]
     local key = base .. id
@@ -40,21 +39,16 @@ local function read_batch(q, count)
   return { kinds = kind_list, at = at_list, ids = ids, keys = keys, locks = locks, codes = codes, n = count }
 end
 
--- check_locks gives a code to the settlements whose lease is not held. Whether
--- a plain job is gone shows when it is finished.
+-- check_locks gives a code to the settlements whose lease is not held.
 local function check_locks(batch)
-  local at, codes, keys, kind_list = batch.at, batch.codes, batch.keys, batch.kinds
+  local at, codes, keys = batch.at, batch.codes, batch.keys
   local held = call('MGET', unpack(batch.locks))
-  local others = {}
   for i = 1, batch.n do
     if held[i] ~= ARGV[at[i] + 2] then
       codes[i] = held[i] and OTHER_LOCK or NO_LOCK
     end
-    if not kind_list[i].plain or not held[i] then
-      others[#others + 1] = keys[i]
-    end
   end
-  if #others == 0 or call('EXISTS', unpack(others)) == #others then
+  if call('EXISTS', unpack(keys)) == batch.n then
     return
   end
   for i = 1, batch.n do
@@ -91,47 +85,6 @@ local function check_children(batch)
       elseif size_of('ZCARD', batch.keys[i] .. ':unsuccessful') > 0 then
         batch.codes[i] = FAILED_CHILDREN
       end
-    end
-  end
-end
-
--- take_active removes from the active list the ids that are true in the set,
--- count of them, and makes those false that were there. Jobs end about in the
--- order in which they began, so they are near the tail: as many are popped
--- there, at most twice, and those that go on are put back.
-local function take_active(q, wanted, count)
-  local left = count
-  if count > 3 then
-    local kept, n = {}, 0
-    for _ = 1, 2 do
-      local tail = call('RPOP', q.active, count) or {}
-      for i = 1, #tail do
-        local id = tail[i]
-        if wanted[id] then
-          wanted[id] = false
-          left = left - 1
-        else
-          n = n + 1
-          kept[n] = id
-        end
-      end
-      if left == 0 or #tail < count then
-        break
-      end
-    end
-    for i = 1, math.floor(n / 2) do
-      kept[i], kept[n - i + 1] = kept[n - i + 1], kept[i]
-    end
-    if n > 0 then
-      call('RPUSH', q.active, unpack(kept))
-    end
-    if left == 0 then
-      return
-    end
-  end
-  for id, missing in pairs(wanted) do
-    if missing and call('LREM', q.active, -1, id) == 1 then
-      wanted[id] = false
     end
   end
 end
@@ -190,7 +143,7 @@ end
 -- under one policy, and keys to delete.
 local function new_finishes(batch)
   return {
-    set = nil, keep = nil, scores = {}, open = {}, dead = {}, completed = 0, failed = 0, at = 1, single = batch.n == 1, codes = batch.codes,
+    set = nil, keep = nil, scores = {}, open = {}, dead = {}, completed = 0, failed = 0, at = 1, single = batch.n == 1,
   }
 end
 
@@ -218,25 +171,13 @@ local function gather_finished(q, f, set, keep, id, now)
   f.open[n / 2 + 1] = f.at
 end
 
--- How many fields a plain job has once it is started: a name of the worker is
--- one more. If it has others, it may have got a parent meanwhile.
-local STARTED_FIELDS = ARGV[6] == '' and 8 or 9
-
 -- finish completes or fails the job of the settlement at position at.
 local function finish(q, kind, key, at, f, now)
   local id, value, keep = ARGV[at + 1], ARGV[at + 3], kind.keep
-  local parent_key, made = nil, 1
-  local size = kind.plain and call('HLEN', key)
-  if size == 0 then
-    f.codes[f.at] = GONE
-    return
-  end
-  if size ~= STARTED_FIELDS then
-    local fields = call('HMGET', key, 'parentKey', 'atm', 'deid')
-    parent_key, made = fields[1], (tonumber(fields[2]) or 0) + 1
-    if fields[3] then
-      pcall(free_dedup, q, id, fields[3], now)
-    end
+  local fields = call('HMGET', key, 'parentKey', 'atm', 'deid')
+  local parent_key, made = fields[1], (tonumber(fields[2]) or 0) + 1
+  if fields[3] then
+    pcall(free_dedup, q, id, fields[3], now)
   end
   if parent_key then
     -- What is wrong with a parent must not stop its child.
@@ -253,7 +194,7 @@ local function finish(q, kind, key, at, f, now)
   end
   if kind.letter == 'C' then
     if kept then
-      call('HSET', key, 'returnvalue', value, 'finishedOn', stamp, 'atm', made == 1 and '1' or int_text(made))
+      call('HSET', key, 'returnvalue', value, 'finishedOn', stamp, 'atm', int_text(made))
     end
     if f.single then
       -- What the purge does to others is told before, as Node does it.
@@ -441,10 +382,9 @@ local function write_or_restore(q, batch, f, now, parked)
   end
 end
 
--- settle writes the batch and returns its codes, joined by commas, or nothing
--- when all went well.
-local function settle(q, now, count, parked, points)
-  local batch = read_batch(q, count)
+-- settle_batch writes so many settlements, from at on, and returns their codes.
+local function settle_batch(q, now, at, count, parked, points)
+  local batch = read_batch(q, at, count)
   check_locks(batch)
   check_children(batch)
   prepare(q, batch, now)
@@ -456,18 +396,5 @@ local function settle(q, now, count, parked, points)
     restore(q, batch, f)
     error(err, 0)
   end
-  for i = 1, count do
-    if batch.codes[i] ~= OK then
-      return table.concat(batch.codes, ',')
-    end
-  end
-  return ''
-end
-
--- drained_event says that nothing is left to do, after a call whose last
--- outcome finished a job: as Node's workers say it.
-local function drained_event(q)
-  if q.finished_last and call('EXISTS', q.wait, q.active, q.prioritized) == 0 then
-    call('XADD', q.events, '*', 'event', 'drained')
-  end
+  return batch.codes
 end

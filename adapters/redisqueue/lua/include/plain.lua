@@ -1,0 +1,173 @@
+-- @include settle
+-- Completing jobs that were plain when they were leased (lease_jobs in
+-- include/lease.lua). Most jobs are, and when they still are, fewer questions
+-- are to be asked than settle.lua asks.
+
+local SETTLE_AT = 14
+
+-- How many fields a plain job has once it is started: a name of the worker is
+-- one more. If it has others, it may have got a parent meanwhile, or children
+-- that failed it.
+local STARTED_FIELDS = ARGV[6] == '' and 8 or 9
+
+-- read_plain reads so many completions from at on, into lists of that length.
+local function read_plain(q, at, count)
+  local kind_list, ids, keys, locks, tokens, results = {}, {}, {}, {}, {}, {}
+  local base = q.base
+  for i = 1, count do
+    local id = ARGV[at + 1]
+    local key = base .. id
+    kind_list[i], ids[i], keys[i], locks[i], tokens[i], results[i] = ARGV[at], id, key, key .. ':lock', ARGV[at + 2], ARGV[at + 3]
+    at = at + WIDTH.C
+  end
+  return { kinds = kind_list, ids = ids, keys = keys, locks = locks, tokens = tokens, results = results, n = count, done = 0 }
+end
+
+-- are_plain tells whether all jobs of the batch still are plain, with their
+-- leases held and without children.
+local function are_plain(q, batch)
+  local tokens, keys, n, names = batch.tokens, batch.keys, batch.n, {}
+  local held = call('MGET', unpack(batch.locks))
+  for i = 1, n do
+    local key = keys[i]
+    if held[i] ~= tokens[i] or try('HLEN', key) ~= STARTED_FIELDS then
+      return false
+    end
+    names[i] = key .. ':dependencies'
+  end
+  local stalled = q.base .. 'stalled'
+  names[n + 1] = stalled
+  local found = call('EXISTS', unpack(names))
+  batch.stalled = found > 0 and call('EXISTS', stalled) == 1
+  return found == 0 or (batch.stalled and found == 1)
+end
+
+-- release_plain drops the leases of the batch. Those of its jobs that were not
+-- active are true in missing, if there are any.
+local function release_plain(q, batch)
+  local ids, wanted = batch.ids, {}
+  for i = 1, batch.n do
+    wanted[ids[i]] = true
+  end
+  -- The locks go last: what is of the wrong type stops the call before.
+  if batch.stalled then
+    call('SREM', q.base .. 'stalled', unpack(ids))
+  end
+  if not take_active(q, wanted, batch.n) then
+    batch.missing = wanted
+  end
+  call('DEL', unpack(batch.locks))
+end
+
+-- flush_plain adds the jobs that are written so far to the completed ones,
+-- under the retention, or deletes those that are not kept.
+local function flush_plain(q, batch, keep, now)
+  if batch.scores[1] then
+    call('ZADD', q.base .. 'completed', unpack(batch.scores))
+  end
+  delete_keys(batch.dead)
+  batch.done, batch.scores, batch.dead = batch.written, {}, {}
+  if keep.age or keep.count > 0 then
+    purge(q, 'completed', now, keep)
+  end
+end
+
+-- write_plain completes the jobs of the batch.
+local function write_plain(q, batch, now)
+  local ids, keys, results, texts, missing = batch.ids, batch.keys, batch.results, batch.kinds, batch.missing
+  local events, scores, dead, n, text, keep = q.events, batch.scores, batch.dead, 0, nil, nil
+  for i = 1, batch.n do
+    local id, key, result = ids[i], keys[i], results[i]
+    if texts[i] ~= text then
+      if keep then
+        flush_plain(q, batch, keep, now)
+      end
+      text, scores, dead, n = texts[i], batch.scores, batch.dead, 0
+      keep = (kinds[text] or kind_of(text)).keep
+    end
+    if not missing or not missing[id] then
+      if keep.count ~= 0 then
+        call('HSET', key, 'returnvalue', result, 'finishedOn', stamp, 'atm', '1')
+        scores[n + 1], scores[n + 2] = stamp, id
+        n = n + 2
+      else
+        job_keys(dead, key)
+      end
+      batch.written = i
+      if batch.n == 1 then
+        -- What the purge does to others is told before, as Node does it.
+        flush_plain(q, batch, keep, now)
+      end
+      call('XADD', events, '*', 'event', 'completed', 'jobId', id, 'returnvalue', result, 'prev', 'active')
+    end
+    batch.written = i
+  end
+  flush_plain(q, batch, keep, now)
+end
+
+-- restore_plain gives back the leases whose jobs could not be completed.
+local function restore_plain(q, batch)
+  for i = batch.done + 1, batch.n do
+    if not batch.missing or not batch.missing[batch.ids[i]] then
+      call('SET', batch.locks[i], batch.tokens[i], 'PX', ARGV[5])
+      call('RPUSH', q.active, batch.ids[i])
+    end
+  end
+end
+
+-- settle_plain completes the jobs of the batch.
+local function settle_plain(q, now, batch, points)
+  -- It stops the call, too, if the events are something else.
+  call('XTRIM', q.events, 'MAXLEN', '~', max_events(q))
+  release_plain(q, batch)
+  batch.scores, batch.dead, batch.written = {}, {}, 0
+  local ok, err = pcall(write_plain, q, batch, now)
+  if not ok then
+    restore_plain(q, batch)
+    error(err, 0)
+  end
+  if points > 0 then
+    pcall(count_finished, q, 'completed', batch.n, now, points)
+  end
+  q.finished_last = true
+end
+
+-- all_codes joins the codes with commas, those of the plain batch last, if
+-- there is one.
+local function all_codes(codes, batch)
+  for i = 1, batch and batch.n or 0 do
+    codes[#codes + 1] = batch.missing and batch.missing[batch.ids[i]] and NOT_ACTIVE or OK
+  end
+  for _, code in ipairs(codes) do
+    if code ~= OK then
+      return table.concat(codes, ',')
+    end
+  end
+  return ''
+end
+
+-- settle writes so many settlements, of which the last ones complete jobs that
+-- were plain when they were leased, and returns their codes, joined by commas,
+-- or nothing when all went well.
+local function settle(q, now, count, plain, parked, points)
+  local batch = plain > 0 and read_plain(q, #ARGV - plain * WIDTH.C + 1, plain)
+  if batch and not are_plain(q, batch) then
+    batch, plain = nil, 0
+  end
+  local codes = plain < count and settle_batch(q, now, SETTLE_AT, count - plain, parked, points) or {}
+  if batch then
+    settle_plain(q, now, batch, points)
+  end
+  if plain == count and not batch.missing then
+    return ''
+  end
+  return all_codes(codes, batch)
+end
+
+-- drained_event says that nothing is left to do, after a call whose last
+-- outcome finished a job: as Node's workers say it.
+local function drained_event(q)
+  if q.finished_last and call('EXISTS', q.wait, q.active, q.prioritized) == 0 then
+    call('XADD', q.events, '*', 'event', 'drained')
+  end
+end

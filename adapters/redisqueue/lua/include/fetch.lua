@@ -102,8 +102,8 @@ end
 
 -- lease_or_leave leases the ids; when that fails, because a key of the queue is
 -- something else, the jobs go back. It returns what lease_jobs does.
-local function lease_or_leave(q, ids, unprioritized, now, reply)
-  local ok, counted = pcall(lease_jobs, q, ids, unprioritized, now, reply)
+local function lease_or_leave(q, ids, unprioritized, reply)
+  local ok, counted = pcall(lease_jobs, q, ids, unprioritized, reply)
   if not ok then
     for _, id in ipairs(ids) do
       call('DEL', q.base .. id .. ':lock')
@@ -130,7 +130,7 @@ local function fetch(q, now, reply)
   local ids, unprioritized = pop_ready(q, want)
   local popped = #ids
   if popped > 0 then
-    count_started(q, lease_or_leave(q, ids, unprioritized, now, reply), own_max, tonumber(ARGV[10]))
+    count_started(q, lease_or_leave(q, ids, unprioritized, reply), own_max, tonumber(ARGV[10]))
   end
   if popped < want and #ids == popped then
     reply[2] = due and 'd' .. int_text(due - now) or 'e'

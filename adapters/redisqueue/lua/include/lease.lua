@@ -74,12 +74,12 @@ local function push_back(q, ids, from)
   end
 end
 
--- lock_job locks the job until a time.
-local function lock_job(key, ends)
+-- lock_job locks the job for the length of a lease.
+local function lock_job(key)
   local lock = key .. ':lock'
   -- What was there before, mostly nothing, costs less than a status.
-  if type(try('SET', lock, ARGV[4], 'PXAT', ends, 'GET')) == 'table' then
-    call('SET', lock, ARGV[4], 'PXAT', ends)
+  if type(try('SET', lock, ARGV[4], 'PX', ARGV[5], 'GET')) == 'table' then
+    call('SET', lock, ARGV[4], 'PX', ARGV[5])
   end
 end
 
@@ -96,9 +96,9 @@ end
 -- start_other leases a job that is not plain. It returns its lease and whether
 -- its failure was decided before. A job without a hash gets no more than a lock:
 -- writing to it would make a hash.
-local function start_other(q, id, key, largest, ends)
+local function start_other(q, id, key, largest)
   local fields = all_fields(id, key)
-  lock_job(key, ends)
+  lock_job(key)
   if fields[1] or fields[2] or fields[3] or fields[4] then
     fields[6] = int_text((tonumber(fields[6]) or 0) + 1)
     start_job(q, id, key, fields[6])
@@ -122,10 +122,8 @@ end
 -- options come together: "," and how many, name, options, and of each its id,
 -- timestamp and data. It returns how many count for the rate limit: in BullMQ 6
 -- those that are only to be failed do not.
-local function lease_jobs(q, ids, unprioritized, now, reply)
+local function lease_jobs(q, ids, unprioritized, reply)
   local base, largest = q.base, tonumber(ARGV[8])
-  -- Redis turns other forms of the time into this one.
-  local ends = int_text(now + tonumber(ARGV[5]))
   local n, bytes, deferred = #reply, 0, 0
   local head, name, opts
   for i = 1, #ids do
@@ -138,7 +136,7 @@ local function lease_jobs(q, ids, unprioritized, now, reply)
     local fields = i <= unprioritized and try('HLEN', key) == PLAIN_FIELDS and call('HMGET', key, 'name', 'data', 'opts', 'timestamp')
     local size = fields and whole_size(fields, largest)
     if size then
-      lock_job(key, ends)
+      lock_job(key)
       start_job(q, id, key, '1')
       if not head or fields[1] ~= name or fields[3] ~= opts then
         close_run(reply, head, n)
@@ -153,7 +151,7 @@ local function lease_jobs(q, ids, unprioritized, now, reply)
       local decided
       close_run(reply, head, n)
       n, head = n + 1, nil
-      reply[n], decided = start_other(q, id, key, largest, ends)
+      reply[n], decided = start_other(q, id, key, largest)
       if decided and q.profile == 'v6' then
         deferred = deferred + 1
       end

@@ -10,27 +10,27 @@ local SETTLE_AT = 14
 -- that failed it.
 local STARTED_FIELDS = ARGV[6] == '' and 8 or 9
 
--- read_plain reads so many completions from at on, into lists of that length.
-local function read_plain(q, at, count)
-  local kind_list, ids, keys, locks, tokens, results = {}, {}, {}, {}, {}, {}
-  local base = q.base
+-- read_plain reads so many completions, the last of ARGV. Kind, id, token and
+-- result of the i-th are the four arguments up to ARGV[before + i * 4].
+local function read_plain(q, count)
+  local ids, keys, locks = {}, {}, {}
+  local base, before = q.base, #ARGV - count * 4
   for i = 1, count do
-    local id = ARGV[at + 1]
+    local id = ARGV[before + i * 4 - 2]
     local key = base .. id
-    kind_list[i], ids[i], keys[i], locks[i], tokens[i], results[i] = ARGV[at], id, key, key .. ':lock', ARGV[at + 2], ARGV[at + 3]
-    at = at + WIDTH.C
+    ids[i], keys[i], locks[i] = id, key, key .. ':lock'
   end
-  return { kinds = kind_list, ids = ids, keys = keys, locks = locks, tokens = tokens, results = results, n = count, done = 0 }
+  return { ids = ids, keys = keys, locks = locks, before = before, n = count, done = 0 }
 end
 
 -- are_plain tells whether all jobs of the batch still are plain, with their
 -- leases held and without children.
 local function are_plain(q, batch)
-  local tokens, keys, n, names = batch.tokens, batch.keys, batch.n, {}
+  local keys, before, n, names = batch.keys, batch.before, batch.n, {}
   local held = call('MGET', unpack(batch.locks))
   for i = 1, n do
     local key = keys[i]
-    if held[i] ~= tokens[i] or try('HLEN', key) ~= STARTED_FIELDS then
+    if held[i] ~= ARGV[before + i * 4 - 1] or try('HLEN', key) ~= STARTED_FIELDS then
       return false
     end
     names[i] = key .. ':dependencies'
@@ -74,15 +74,16 @@ end
 
 -- write_plain completes the jobs of the batch.
 local function write_plain(q, batch, now)
-  local ids, keys, results, texts, missing = batch.ids, batch.keys, batch.results, batch.kinds, batch.missing
+  local ids, keys, before, missing = batch.ids, batch.keys, batch.before, batch.missing
   local events, scores, dead, n, text, keep = q.events, batch.scores, batch.dead, 0, nil, nil
   for i = 1, batch.n do
-    local id, key, result = ids[i], keys[i], results[i]
-    if texts[i] ~= text then
+    local id, key, at = ids[i], keys[i], before + i * 4
+    local kind, result = ARGV[at - 3], ARGV[at]
+    if kind ~= text then
       if keep then
         flush_plain(q, batch, keep, now)
       end
-      text, scores, dead, n = texts[i], batch.scores, batch.dead, 0
+      text, scores, dead, n = kind, batch.scores, batch.dead, 0
       keep = (kinds[text] or kind_of(text)).keep
     end
     if not missing or not missing[id] then
@@ -109,7 +110,7 @@ end
 local function restore_plain(q, batch)
   for i = batch.done + 1, batch.n do
     if not batch.missing or not batch.missing[batch.ids[i]] then
-      call('SET', batch.locks[i], batch.tokens[i], 'PX', ARGV[5])
+      call('SET', batch.locks[i], ARGV[batch.before + i * 4 - 1], 'PX', ARGV[5])
       call('RPUSH', q.active, batch.ids[i])
     end
   end
@@ -150,7 +151,7 @@ end
 -- were plain when they were leased, and returns their codes, joined by commas,
 -- or nothing when all went well.
 local function settle(q, now, count, plain, parked, points)
-  local batch = plain > 0 and read_plain(q, #ARGV - plain * WIDTH.C + 1, plain)
+  local batch = plain > 0 and read_plain(q, plain)
   if batch and not are_plain(q, batch) then
     batch, plain = nil, 0
   end

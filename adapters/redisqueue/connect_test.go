@@ -287,14 +287,24 @@ func TestASilentServerIsGivenUpWithinSeconds(t *testing.T) {
 	}
 }
 
+// awaitBlocked waits until one client waits for a marker.
+func awaitBlocked(t *testing.T, observer *redis.Client) {
+	t.Helper()
+	for !strings.Contains(observer.Info(t.Context(), "clients").Val(), "blocked_clients:1") {
+		select {
+		case <-t.Context().Done():
+			t.Fatal("no client waits")
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
 func TestABlockingCallEndsWhenItsClientIsClosed(t *testing.T) {
 	server := redistest.Start(t)
 	client := redisqueue.NewBlockingClient(redisqueue.Connection{Addr: server.Addr}, "bull:cQ==")
 	ended := make(chan error, 1)
 	go func() { ended <- client.BZPopMin(t.Context(), 2*time.Second, "takt:marker").Err() }()
-	for observer := server.Client(); !strings.Contains(observer.Info(t.Context(), "clients").Val(), "blocked_clients:1"); {
-		<-time.After(time.Millisecond)
-	}
+	awaitBlocked(t, server.Client())
 	began := time.Now()
 	if err := client.Close(); err != nil {
 		t.Fatal(err)

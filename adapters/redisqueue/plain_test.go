@@ -215,7 +215,7 @@ func TestAQueueThatWasFoundDryIsNotAskedAgain(t *testing.T) {
 		leases, _ := q.consumer.Reserve(t.Context(), 10)
 		got <- len(leases)
 	}()
-	time.Sleep(100 * time.Millisecond)
+	awaitBlocked(t, q.client)
 	if calls := q.client.Info(t.Context(), "commandstats").Val(); strings.Contains(calls, "cmdstat_evalsha") {
 		t.Errorf("a queue that was just found dry was asked again:\n%s", calls)
 	}

@@ -235,8 +235,10 @@ func TestDueJobsPassDamagedOnes(t *testing.T) {
 }
 
 func TestStrangeScoresDoNotSpin(t *testing.T) {
+	t.Parallel()
 	for _, score := range []string{"-1", "-inf", "0.5", "inf", "1e300", "9007199254740993"} {
 		t.Run(score, func(t *testing.T) {
+			t.Parallel()
 			r := newRawQueue(t, nil)
 			r.do("HSET bull:q:meta paused 1", "ZADD bull:q:delayed "+score+" x "+score+" y", "ZADD bull:q:marker "+score+" 1")
 			c := r.consumer()

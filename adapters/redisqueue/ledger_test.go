@@ -19,6 +19,7 @@ const (
 )
 
 func TestLedger(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	features := porttest.LedgerFeatures{Scope: domain.ScopeFleet, Lease: claimLease, ReplicaLease: replicaLease, Steps: 200}
 	porttest.Ledger(t, features, func(t *testing.T, test func(*testing.T, porttest.LedgerHarness)) {

@@ -50,8 +50,14 @@ func harness(server *redistest.Server) porttest.QueueHarness {
 	}
 }
 
-func TestQueueConforms(t *testing.T) { porttest.Queue(t, harness(redistest.Start(t))) }
+func TestQueueConforms(t *testing.T) {
+	t.Parallel()
+	porttest.Queue(t, harness(redistest.Start(t)))
+}
 
-func TestInspectorConforms(t *testing.T) { porttest.Inspector(t, harness(redistest.Start(t))) }
+func TestInspectorConforms(t *testing.T) {
+	t.Parallel()
+	porttest.Inspector(t, harness(redistest.Start(t)))
+}
 
 var _ ports.Inspector = (*redisqueue.Backend)(nil)

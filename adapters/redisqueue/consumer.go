@@ -27,6 +27,8 @@ type consumer struct {
 	mu sync.Mutex
 	// held are the leases that are not settled yet.
 	held map[domain.LeaseRef]*leased
+	// leases is how many there have been.
+	leases uint64
 	// idle are movers that no call uses.
 	idle    []*mover
 	options optionsCache

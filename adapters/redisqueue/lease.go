@@ -28,6 +28,8 @@ type leased struct {
 	// foreign is set when what has the job's name is no job: nothing is
 	// written to it.
 	foreign bool
+	// number counts the leases of the consumer.
+	number uint64
 	// attempt is the number of the attempt under way, attemptsLeft how many
 	// may follow it.
 	attempt, attemptsLeft int

@@ -60,6 +60,8 @@ func (c *consumer) remember(r *leaseReader, m *mover, out *moved) []*domain.Leas
 	defer c.mu.Unlock()
 	for len(r.rest) > 0 && !r.bad {
 		lease, held := c.readLease(r, token)
+		c.leases++
+		held.number = c.leases
 		out.leases = append(out.leases, lease)
 		c.held[lease.Ref()] = held
 		if held.scheduler != "" {

@@ -1,6 +1,7 @@
 package redisqueue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -25,6 +26,7 @@ const (
 	argMetrics
 	argSettlements
 	argPlain
+	argPlainKind
 	moveArgs
 )
 
@@ -128,16 +130,22 @@ func (c *consumer) fill(m *mover, settlements []domain.Settlement, limit int) []
 	places := firstOfLeases(settlements)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	plain := c.plainLast(settlements, places)
+	plain, kind := c.plainLast(settlements, places)
+	others := len(places) - plain
 	carried := places[:0]
-	for _, place := range places {
+	for _, place := range places[:others] {
 		before, s := len(m.texts), &settlements[place]
 		m.texts = c.appendSettlement(m.texts, s, c.held[s.Lease])
 		if len(m.texts) > before {
 			carried = append(carried, place)
 		}
 	}
-	m.texts[argSettlements], m.texts[argPlain] = strconv.Itoa(len(carried)), strconv.Itoa(plain)
+	m.texts[argSettlements], m.texts[argPlain], m.texts[argPlainKind] = strconv.Itoa(len(carried)), strconv.Itoa(plain), kind
+	for _, place := range places[others:] {
+		s := &settlements[place]
+		m.texts = append(m.texts, string(s.Lease.ID), string(s.Lease.Token), resultText(s.Outcome.Result))
+		carried = append(carried, place)
+	}
 	return carried
 }
 
@@ -155,20 +163,31 @@ func firstOfLeases(settlements []domain.Settlement) []int {
 	return places
 }
 
-// plainLast puts those of the places last that complete plain jobs, and returns
-// how many they are; mu is held. They may be parents of others, but not their
+// plainLast puts those of the places last that complete plain jobs of one
+// retention, in the order in which they were leased, and returns how many they
+// are and their kind; mu is held. They may be parents of others, but not their
 // children.
-func (c *consumer) plainLast(settlements []domain.Settlement, places []int) int {
-	plain := make([]int, 0, len(places))
+func (c *consumer) plainLast(settlements []domain.Settlement, places []int) (count int, kind string) {
+	type numbered struct {
+		place  int
+		number uint64
+	}
+	plain := make([]numbered, 0, len(places))
 	others := places[:0]
+	keep := ""
 	for _, place := range places {
 		s := &settlements[place]
-		if held := c.held[s.Lease]; held != nil && held.plain && s.Outcome.Kind == domain.Completed {
-			plain = append(plain, place)
-		} else {
+		held := c.held[s.Lease]
+		if held == nil || !held.plain || s.Outcome.Kind != domain.Completed || (len(plain) > 0 && c.keepCompleted(held) != keep) {
 			others = append(others, place)
+			continue
 		}
+		keep = c.keepCompleted(held)
+		plain = append(plain, numbered{place: place, number: held.number})
 	}
-	copy(places[len(others):], plain)
-	return len(plain)
+	slices.SortFunc(plain, func(a, b numbered) int { return cmp.Compare(a.number, b.number) })
+	for _, p := range plain {
+		others = append(others, p.place)
+	}
+	return len(plain), kindCompleted + keep
 }

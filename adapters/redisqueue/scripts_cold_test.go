@@ -93,8 +93,8 @@ func TestABatchOfPlainJobsCallsNoColdFunction(t *testing.T) {
 	client := server.Client()
 	run := func(number, token, limit string, settlements ...any) []any {
 		t.Helper()
-		jobs := len(settlements) / 4
-		args := []any{number, "bull:mail:", "", token, "30000", "w", limit, "262144", "0", "0", "0", jobs, jobs}
+		jobs := len(settlements) / 3
+		args := []any{number, "bull:mail:", "", token, "30000", "w", limit, "262144", "0", "0", "0", 0, jobs, "C-1"}
 		reply, err := move.Run(t.Context(), client, []string{"takt:{bull}:default:session:s", "bull:mail:meta", "takt:{bull}:default:parked:mail"},
 			append(args, settlements...)...).Slice()
 		if err != nil {
@@ -104,7 +104,7 @@ func TestABatchOfPlainJobsCallsNoColdFunction(t *testing.T) {
 	}
 	plain := func(token string, ids ...string) (settlements []any) {
 		for _, id := range ids {
-			settlements = append(settlements, "C-1", id, token, "null")
+			settlements = append(settlements, id, token, "null")
 		}
 		return settlements
 	}

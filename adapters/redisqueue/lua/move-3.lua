@@ -16,8 +16,9 @@
 --      10 ... in so many ms
 --      11 minutes of metrics to keep, 0 for none
 --      12 how many settlements
---      13 how many of them, which come last, complete jobs that were plain
---      when they were leased (lease_jobs in include/lease.lua)
+--      13 how many completions of jobs that were plain when they were leased
+--      (lease_jobs in include/lease.lua)
+--      14 the kind that these have in common
 --      then for each settlement its kind, id, token, and:
 --
 --      C completed      result; the kind is followed by the retention
@@ -31,15 +32,18 @@
 --      W children       the job waits for them
 --      X dropped        what has the job's name is no job
 --
+--      and for each completion of a plain job its id, token and result, in the
+--      order in which they were leased
+--
 -- Reply  a list: a string of "code,code,...", empty when all are 0, what to wait for ("l" and ms for
 --        a rate limit, "d" and the ms until the first delayed job is due,
 --        "e" when there is none and no more is ready, "r" when more is ready,
 --        "b" while the queue is blocked, "n" for nothing known), and then the
 --        new leases (lease_jobs and lease_of in include/lease.lua)
 -- @hot int_text clock_ms session_reply session_record whole queue_of max_events next_due promote_due
--- @hot kind_of keep_of take_active delete_keys job_keys
--- @hot read_plain are_plain release_plain flush_plain write_plain settle_plain settle drained_event
--- @hot limit_left allowed pop_ready whole_size lock_job start_job close_run lease_jobs lease_or_leave count_started fetch
+-- @hot kind_of keep_of put_back take_in_order delete_keys job_keys
+-- @hot read_plain are_plain release_plain end_plain write_plain settle_plain settle drained_event
+-- @hot limit_left allowed pop_ready whole_size say_started close_run lease_jobs lease_or_leave count_started fetch
 -- @include session
 -- @include retention
 -- @include dedup
@@ -59,12 +63,13 @@ end
 
 local now = clock_ms()
 local codes = ''
-local settlements = tonumber(ARGV[12])
-if settlements > 0 then
-  codes = settle(q, now, settlements, tonumber(ARGV[13]), KEYS[3], tonumber(ARGV[11]))
+local others, plain = tonumber(ARGV[12]), tonumber(ARGV[13])
+local settles = others + plain > 0
+if settles then
+  codes = settle(q, now, others, plain, KEYS[3], tonumber(ARGV[11]))
 end
 local reply = { codes, 'n' }
-if settlements == 0 then
+if not settles then
   fetch(q, now, reply)
 elseif not pcall(fetch, q, now, reply) then
   -- The outcomes are written; what is wrong with the queue, the next call for
@@ -75,7 +80,7 @@ if q.new_delayed then
   -- Not before: the fetch takes those that are due.
   pcall(delay_marker, q)
 end
-if settlements > 0 and #reply == 2 and (reply[2] == 'n' or reply[2] == 'e') then
+if settles and #reply == 2 and (reply[2] == 'n' or reply[2] == 'e') then
   drained_event(q)
 end
 session_record(KEYS[1], session_number, codes)

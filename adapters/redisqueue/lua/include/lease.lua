@@ -74,18 +74,9 @@ local function push_back(q, ids, from)
   end
 end
 
--- lock_job locks the job for the length of a lease.
-local function lock_job(key)
-  local lock = key .. ':lock'
-  -- What was there before, mostly nothing, costs less than a status.
-  if type(try('SET', lock, ARGV[4], 'PX', ARGV[5], 'GET')) == 'table' then
-    call('SET', lock, ARGV[4], 'PX', ARGV[5])
-  end
-end
-
--- start_job says that the job is under way, for the time whose number is given.
-local function start_job(q, id, key, started)
-  call('XADD', q.events, '*', 'event', 'active', 'jobId', id, 'prev', 'waiting')
+-- say_started writes into the job's hash that it is under way, for the time
+-- whose number is given.
+local function say_started(key, started)
   if ARGV[6] ~= '' then
     call('HSET', key, 'processedOn', stamp, 'ats', started, 'pb', ARGV[6])
   else
@@ -98,10 +89,11 @@ end
 -- writing to it would make a hash.
 local function start_other(q, id, key, largest)
   local fields = all_fields(id, key)
-  lock_job(key)
+  call('SET', key .. ':lock', ARGV[4], 'PX', ARGV[5])
   if fields[1] or fields[2] or fields[3] or fields[4] then
     fields[6] = int_text((tonumber(fields[6]) or 0) + 1)
-    start_job(q, id, key, fields[6])
+    call('XADD', q.events, '*', 'event', 'active', 'jobId', id, 'prev', 'waiting')
+    say_started(key, fields[6])
   end
   if fields[12] then
     call('HDEL', KEYS[3], id)
@@ -123,7 +115,7 @@ end
 -- timestamp and data. It returns how many count for the rate limit: in BullMQ 6
 -- those that are only to be failed do not.
 local function lease_jobs(q, ids, unprioritized, reply)
-  local base, largest = q.base, tonumber(ARGV[8])
+  local base, events, token, lease, largest = q.base, q.events, ARGV[4], ARGV[5], tonumber(ARGV[8])
   local n, bytes, deferred = #reply, 0, 0
   local head, name, opts
   for i = 1, #ids do
@@ -136,8 +128,13 @@ local function lease_jobs(q, ids, unprioritized, reply)
     local fields = i <= unprioritized and try('HLEN', key) == PLAIN_FIELDS and call('HMGET', key, 'name', 'data', 'opts', 'timestamp')
     local size = fields and whole_size(fields, largest)
     if size then
-      lock_job(key)
-      start_job(q, id, key, '1')
+      local lock = key .. ':lock'
+      -- What was there before, mostly nothing, costs less than a status.
+      if type(try('SET', lock, token, 'PX', lease, 'GET')) == 'table' then
+        call('SET', lock, token, 'PX', lease)
+      end
+      call('XADD', events, '*', 'event', 'active', 'jobId', id, 'prev', 'waiting')
+      say_started(key, '1')
       if not head or fields[1] ~= name or fields[3] ~= opts then
         close_run(reply, head, n)
         name, opts, head = fields[1], fields[3], n + 1

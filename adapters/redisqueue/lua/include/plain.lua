@@ -3,24 +3,24 @@
 -- include/lease.lua). Most jobs are, and when they still are, fewer questions
 -- are to be asked than settle.lua asks.
 
-local SETTLE_AT = 14
+local SETTLE_AT = 15
 
 -- How many fields a plain job has once it is started: a name of the worker is
 -- one more. If it has others, it may have got a parent meanwhile, or children
 -- that failed it.
 local STARTED_FIELDS = ARGV[6] == '' and 8 or 9
 
--- read_plain reads so many completions, the last of ARGV. Kind, id, token and
--- result of the i-th are the four arguments up to ARGV[before + i * 4].
+-- read_plain reads so many completions, the last of ARGV. Id, token and result of
+-- the i-th are the arguments up to ARGV[before + i * 3].
 local function read_plain(q, count)
   local ids, keys, locks = {}, {}, {}
-  local base, before = q.base, #ARGV - count * 4
+  local base, before = q.base, #ARGV - count * PLAIN_WIDTH
   for i = 1, count do
-    local id = ARGV[before + i * 4 - 2]
+    local id = ARGV[before + i * 3 - 2]
     local key = base .. id
     ids[i], keys[i], locks[i] = id, key, key .. ':lock'
   end
-  return { ids = ids, keys = keys, locks = locks, before = before, n = count, done = 0 }
+  return { ids = ids, keys = keys, locks = locks, before = before, n = count }
 end
 
 -- are_plain tells whether all jobs of the batch still are plain, with their
@@ -30,7 +30,7 @@ local function are_plain(q, batch)
   local held = call('MGET', unpack(batch.locks))
   for i = 1, n do
     local key = keys[i]
-    if held[i] ~= ARGV[before + i * 4 - 1] or try('HLEN', key) ~= STARTED_FIELDS then
+    if held[i] ~= ARGV[before + i * 3 - 1] or try('HLEN', key) ~= STARTED_FIELDS then
       return false
     end
     names[i] = key .. ':dependencies'
@@ -45,72 +45,59 @@ end
 -- release_plain drops the leases of the batch. Those of its jobs that were not
 -- active are true in missing, if there are any.
 local function release_plain(q, batch)
-  local ids, wanted = batch.ids, {}
-  for i = 1, batch.n do
-    wanted[ids[i]] = true
-  end
   -- The locks go last: what is of the wrong type stops the call before.
   if batch.stalled then
-    call('SREM', q.base .. 'stalled', unpack(ids))
+    call('SREM', q.base .. 'stalled', unpack(batch.ids))
   end
-  if not take_active(q, wanted, batch.n) then
-    batch.missing = wanted
-  end
+  batch.missing = take_in_order(q, batch.ids, batch.n)
   call('DEL', unpack(batch.locks))
 end
 
--- flush_plain adds the jobs that are written so far to the completed ones,
--- under the retention, or deletes those that are not kept.
-local function flush_plain(q, batch, keep, now)
-  if batch.scores[1] then
-    call('ZADD', q.base .. 'completed', unpack(batch.scores))
+-- end_plain adds the jobs to the completed ones, under the retention, or deletes
+-- their keys.
+local function end_plain(q, batch, keep, scores, dead, now)
+  if scores[1] then
+    call('ZADD', q.base .. 'completed', unpack(scores))
   end
-  delete_keys(batch.dead)
-  batch.done, batch.scores, batch.dead = batch.written, {}, {}
+  delete_keys(dead)
+  batch.ended = true
   if keep.age or keep.count > 0 then
     purge(q, 'completed', now, keep)
   end
 end
 
--- write_plain completes the jobs of the batch.
-local function write_plain(q, batch, now)
-  local ids, keys, before, missing = batch.ids, batch.keys, batch.before, batch.missing
-  local events, scores, dead, n, text, keep = q.events, batch.scores, batch.dead, 0, nil, nil
+-- write_plain completes the jobs of the batch. It returns how many were active.
+local function write_plain(q, batch, keep, now)
+  local ids, keys, before, missing, events = batch.ids, batch.keys, batch.before, batch.missing, q.events
+  local kept, scores, dead, n = keep.count ~= 0, {}, {}, 0
   for i = 1, batch.n do
-    local id, key, at = ids[i], keys[i], before + i * 4
-    local kind, result = ARGV[at - 3], ARGV[at]
-    if kind ~= text then
-      if keep then
-        flush_plain(q, batch, keep, now)
-      end
-      text, scores, dead, n = kind, batch.scores, batch.dead, 0
-      keep = (kinds[text] or kind_of(text)).keep
-    end
+    local id, key, result = ids[i], keys[i], ARGV[before + i * 3]
     if not missing or not missing[id] then
-      if keep.count ~= 0 then
+      if kept then
         call('HSET', key, 'returnvalue', result, 'finishedOn', stamp, 'atm', '1')
-        scores[n + 1], scores[n + 2] = stamp, id
-        n = n + 2
+        scores[2 * n + 1], scores[2 * n + 2] = stamp, id
       else
         job_keys(dead, key)
       end
-      batch.written = i
+      n = n + 1
       if batch.n == 1 then
         -- What the purge does to others is told before, as Node does it.
-        flush_plain(q, batch, keep, now)
+        end_plain(q, batch, keep, scores, dead, now)
       end
       call('XADD', events, '*', 'event', 'completed', 'jobId', id, 'returnvalue', result, 'prev', 'active')
     end
-    batch.written = i
   end
-  flush_plain(q, batch, keep, now)
+  if not batch.ended then
+    end_plain(q, batch, keep, scores, dead, now)
+  end
+  return n
 end
 
--- restore_plain gives back the leases whose jobs could not be completed.
+-- restore_plain gives back the leases of jobs that could not be completed.
 local function restore_plain(q, batch)
-  for i = batch.done + 1, batch.n do
+  for i = 1, batch.ended and 0 or batch.n do
     if not batch.missing or not batch.missing[batch.ids[i]] then
-      call('SET', batch.locks[i], ARGV[batch.before + i * 4 - 1], 'PX', ARGV[5])
+      call('SET', batch.locks[i], ARGV[batch.before + i * 3 - 1], 'PX', ARGV[5])
       call('RPUSH', q.active, batch.ids[i])
     end
   end
@@ -121,16 +108,15 @@ local function settle_plain(q, now, batch, points)
   -- It stops the call, too, if the events are something else.
   call('XTRIM', q.events, 'MAXLEN', '~', max_events(q))
   release_plain(q, batch)
-  batch.scores, batch.dead, batch.written = {}, {}, 0
-  local ok, err = pcall(write_plain, q, batch, now)
+  local ok, completed = pcall(write_plain, q, batch, kind_of(ARGV[14]).keep, now)
   if not ok then
     restore_plain(q, batch)
-    error(err, 0)
+    error(completed, 0)
   end
-  if points > 0 then
-    pcall(count_finished, q, 'completed', batch.n, now, points)
+  if points > 0 and completed > 0 then
+    pcall(count_finished, q, 'completed', completed, now, points)
   end
-  q.finished_last = true
+  q.finished_last = completed > 0
 end
 
 -- all_codes joins the codes with commas, those of the plain batch last, if
@@ -147,20 +133,20 @@ local function all_codes(codes, batch)
   return ''
 end
 
--- settle writes so many settlements, of which the last ones complete jobs that
--- were plain when they were leased, and returns their codes, joined by commas,
--- or nothing when all went well.
-local function settle(q, now, count, plain, parked, points)
-  local batch = plain > 0 and read_plain(q, plain)
+-- settle writes so many settlements, and so many completions of jobs that were
+-- plain when they were leased. It returns their codes in this order, joined by
+-- commas, or nothing when all went well.
+local function settle(q, now, others, plain, parked, points)
+  local batch, fallen = plain > 0 and read_plain(q, plain), 0
   if batch and not are_plain(q, batch) then
-    batch, plain = nil, 0
+    batch, fallen = nil, plain
   end
-  local codes = plain < count and settle_batch(q, now, SETTLE_AT, count - plain, parked, points) or {}
+  local codes = others + fallen > 0 and settle_batch(q, now, SETTLE_AT, others, fallen, parked, points) or {}
   if batch then
     settle_plain(q, now, batch, points)
-  end
-  if plain == count and not batch.missing then
-    return ''
+    if others == 0 and not batch.missing then
+      return ''
+    end
   end
   return all_codes(codes, batch)
 end

@@ -10,10 +10,17 @@ local WIDTH = { C = 4, F = 6, R = 6, D = 6, S = 4, P = 5, B = 3, L = 4, W = 3, X
 
 local OK, GONE, NO_LOCK, NOT_ACTIVE, PENDING, OTHER_LOCK, FAILED_CHILDREN = 0, -1, -2, -3, -4, -6, -9
 
+-- How many arguments stand for the completion of a plain job: the same, without
+-- the kind, which all have in common.
+local PLAIN_WIDTH = 3
+
 local kinds = {}
 
 -- kind_of reads a kind, after which the retention of a finished job stands.
 local function kind_of(text)
+  if kinds[text] then
+    return kinds[text]
+  end
   local letter = string.sub(text, 1, 1)
   local kind = { letter = letter, width = WIDTH[letter], finishes = letter == 'C' or letter == 'F' }
   if kind.finishes then
@@ -24,19 +31,25 @@ local function kind_of(text)
   return kind
 end
 
--- read_batch reads so many settlements from at on. A batch is held in lists of
--- the same length: the kinds of the settlements, where in ARGV each begins, the
--- ids and keys of the jobs, and the codes. No lease is in it twice.
-local function read_batch(q, at, count)
+-- read_batch reads so many settlements from at on, and the completions of so
+-- many plain jobs. A batch is held in lists of the same length: the kinds of the
+-- settlements, where in ARGV each begins, the ids and keys of the jobs, and the
+-- codes. No lease is in it twice.
+local function read_batch(q, at, others, plain)
   local kind_list, at_list, ids, keys, locks, codes = {}, {}, {}, {}, {}, {}
-  local base = q.base
-  for i = 1, count do
-    local kind, id = kinds[ARGV[at]] or kind_of(ARGV[at]), ARGV[at + 1]
-    local key = base .. id
+  for i = 1, others + plain do
+    local text = ARGV[at]
+    if i > others then
+      -- The place of its kind is the end of what is before it.
+      at = #ARGV - (others + plain - i + 1) * PLAIN_WIDTH
+      text = ARGV[14]
+    end
+    local kind, id = kind_of(text), ARGV[at + 1]
+    local key = q.base .. id
     kind_list[i], at_list[i], ids[i], keys[i], locks[i], codes[i] = kind, at, id, key, key .. ':lock', OK
     at = at + kind.width
   end
-  return { kinds = kind_list, at = at_list, ids = ids, keys = keys, locks = locks, codes = codes, n = count }
+  return { kinds = kind_list, at = at_list, ids = ids, keys = keys, locks = locks, codes = codes, n = others + plain }
 end
 
 -- check_locks gives a code to the settlements whose lease is not held.
@@ -382,9 +395,10 @@ local function write_or_restore(q, batch, f, now, parked)
   end
 end
 
--- settle_batch writes so many settlements, from at on, and returns their codes.
-local function settle_batch(q, now, at, count, parked, points)
-  local batch = read_batch(q, at, count)
+-- settle_batch writes so many settlements, from at on, and so many completions of
+-- plain jobs, and returns their codes.
+local function settle_batch(q, now, at, others, plain, parked, points)
+  local batch = read_batch(q, at, others, plain)
   check_locks(batch)
   check_children(batch)
   prepare(q, batch, now)

@@ -67,3 +67,21 @@ func TestStalledJobsComeBackWhileTheMemoryOfRedisIsFull(t *testing.T) {
 		t.Fatalf("Recover = %v, %v, want the job", recovered, err)
 	}
 }
+
+func TestLogLinesAreNotLostWhileTheMemoryOfRedisIsFull(t *testing.T) {
+	r := newRawQueue(t, nil)
+	c := r.consumer()
+	r.add(domain.JobOptions{})
+	note := []domain.Note{{Lease: reserve(t, c, 1)[0].Ref(), Log: []string{"said"}}}
+	r.fillMemory()
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if _, err := c.Annotate(ctx, note); err == nil {
+		t.Error("Annotate under a full memory = no error, want that it waits")
+	}
+	r.do("CONFIG SET maxmemory 0")
+	if lost, err := c.Annotate(t.Context(), note); err != nil || len(lost) > 0 {
+		t.Errorf("Annotate = %v, %v, want it written", lost, err)
+	}
+	r.wantList("bull:q:1:logs", "said")
+}

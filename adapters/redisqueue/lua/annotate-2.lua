@@ -23,9 +23,14 @@ end
 local q = queue_of(ARGV[2], ARGV[3])
 
 -- What others left in the place of the log must not stop the jobs' other notes.
+-- A server whose memory is full refuses the first write of a call alone: nothing
+-- is written then, and the call may be repeated.
 local function write_lines(key, at, keep, count)
   for from = at, at + count - 1, 1000 do
-    redis.pcall('RPUSH', key, unpack(ARGV, from, math.min(from + 999, at + count - 1)))
+    local ok, err = pcall(call, 'RPUSH', key, unpack(ARGV, from, math.min(from + 999, at + count - 1)))
+    if not ok and string.find(type(err) == 'table' and err.err or err, 'OOM', 1, true) then
+      error(err, 0)
+    end
   end
   if keep > 0 and count > 0 then
     redis.pcall('LTRIM', key, -keep, -1)

@@ -24,7 +24,7 @@ func denialOf(err error) denialKind {
 	if !ok {
 		return deniesNothing
 	}
-	word, _, _ := strings.Cut(reply.Error(), " ")
+	word, _, _ := strings.Cut(complaintOf(reply), " ")
 	switch word {
 	case "READONLY", "OOM", "MISCONF", "NOREPLICAS":
 		return deniesWrites

@@ -31,6 +31,9 @@ func DecodeOptions(text string) WireOptions {
 	}
 }
 
+// DeniesWrites tells whether the error says that the server takes no writes.
+func DeniesWrites(err error) bool { return denialOf(err) == deniesWrites }
+
 // Script is a script with its includes resolved.
 type Script struct {
 	Name, Source string

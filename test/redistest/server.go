@@ -1,6 +1,7 @@
 package redistest
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -45,15 +46,20 @@ func Start(tb testing.TB, args ...string) *Server {
 
 func startOn(tb testing.TB, port int, args ...string) *Server {
 	tb.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		tb.Fatal("redis-server is not installed: run make redis, or apt-get install redis-server")
+	version, err := exec.Command("redis-server", "--version").Output() //nolint:noctx // it ends at once
+	if err != nil {
+		tb.Fatalf("redis-server is not installed: run make redis, or apt-get install redis-server (%v)", err)
 	}
 	s := &Server{t: tb, Dir: tb.TempDir(), Port: port}
 	s.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port))
 	s.args = append([]string{
 		"--port", strconv.Itoa(s.Port), "--bind", "127.0.0.1", "--dir", s.Dir, "--logfile", filepath.Join(s.Dir, "redis.log"),
-		"--save", "", "--appendonly", "no", "--enable-debug-command", "local", "--maxmemory-policy", "noeviction",
+		"--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction",
 	}, args...)
+	if !bytes.Contains(version, []byte(" v=6.")) {
+		// Before Redis 7 it needed no leave.
+		s.args = append(s.args, "--enable-debug-command", "local")
+	}
 	s.launch()
 	tb.Cleanup(s.Kill)
 	return s

@@ -78,8 +78,8 @@ func TestRefusedWritesAreKnownInTheWordsOfEveryVersion(t *testing.T) {
 		"NOREPLICAS Not enough good replicas to write.":                                                            true,
 		"ERR OOM command not allowed when used memory > 'maxmemory'. script: 0a1b, on @user_script:7.":             true,
 		"ERR Error running script (call to f_0a1b): @user_script:7: @user_script: 7: -MISCONF Redis is configured": true,
-		"NOPERM this user has no permissions": false,
-		"ERR OOMPH":                           false,
+		"NOPERM this user has no permissions":                                                                      false,
+		"ERR OOMPH":                                                                                                false,
 	} {
 		if got := redisqueue.DeniesWrites(serverError(words)); got != denied {
 			t.Errorf("DeniesWrites(%q) = %t, want %t", words, got, denied)

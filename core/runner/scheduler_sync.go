@@ -46,10 +46,12 @@ func (s *scheduler) syncLoop(ctx context.Context) {
 			return
 		case <-beat.C:
 		}
+		asked := s.ports.Now()
 		step, err := s.sync(ctx)
+		away := s.ports.Now().Sub(asked)
 		s.pokeWaiting()
 		chosen := preemptible
-		if lapsed = lapsed || err != nil || step >= s.cfg.Timing.ClaimLease/renewalsPerLease; lapsed {
+		if lapsed = lapsed || err != nil || away+step >= s.cfg.Timing.ClaimLease/renewalsPerLease; lapsed {
 			chosen = everyRun
 		}
 		renewed := s.renew(ctx, chosen, &renewing)

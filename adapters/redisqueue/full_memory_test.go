@@ -42,6 +42,7 @@ func TestDueJobsAreWorkedWhileTheMemoryOfRedisIsFull(t *testing.T) {
 	r.add(domain.JobOptions{ID: "plain"})
 	r.add(domain.JobOptions{ID: "due", Delay: time.Millisecond})
 	r.do("ZADD bull:q:delayed 4096 due")
+	r.do("HDEL bull:q:meta opts.maxLenEvents")
 	r.fillMemory()
 	for range 2 {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)

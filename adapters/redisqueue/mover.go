@@ -27,6 +27,7 @@ const (
 	argSettlements
 	argPlain
 	argPlainKind
+	argFinishes
 	moveArgs
 )
 
@@ -130,14 +131,22 @@ func (c *consumer) fill(m *mover, settlements []domain.Settlement, limit int) []
 	places := firstOfLeases(settlements)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	last := -1
+	if len(places) > 0 {
+		last = places[len(places)-1]
+	}
 	plain, kind := c.plainLast(settlements, places)
 	others := len(places) - plain
-	carried := places[:0]
+	carried, finishes := places[:0], "0"
 	for _, place := range places[:others] {
 		before, s := len(m.texts), &settlements[place]
 		m.texts = c.appendSettlement(m.texts, s, c.held[s.Lease])
-		if len(m.texts) > before {
-			carried = append(carried, place)
+		if len(m.texts) == before {
+			continue
+		}
+		carried = append(carried, place)
+		if kind := m.texts[before][:1]; place == last && (kind == kindCompleted || kind == kindFailed) {
+			finishes = "1"
 		}
 	}
 	m.texts[argSettlements], m.texts[argPlain], m.texts[argPlainKind] = strconv.Itoa(len(carried)), strconv.Itoa(plain), kind
@@ -145,7 +154,11 @@ func (c *consumer) fill(m *mover, settlements []domain.Settlement, limit int) []
 		s := &settlements[place]
 		m.texts = append(m.texts, string(s.Lease.ID), string(s.Lease.Token), resultText(s.Outcome.Result))
 		carried = append(carried, place)
+		if place == last {
+			finishes = "1"
+		}
 	}
+	m.texts[argFinishes] = finishes
 	return carried
 }
 
@@ -166,28 +179,39 @@ func firstOfLeases(settlements []domain.Settlement) []int {
 // plainLast puts those of the places last that complete plain jobs of one
 // retention, in the order in which they were leased, and returns how many they
 // are and their kind; mu is held. They may be parents of others, but not their
-// children.
+// children. All stay where they are when others complete, too, and the order
+// decides which of them a retention drops.
 func (c *consumer) plainLast(settlements []domain.Settlement, places []int) (count int, kind string) {
 	type numbered struct {
 		place  int
 		number uint64
 	}
-	plain := make([]numbered, 0, len(places))
-	others := places[:0]
-	keep := ""
+	plain, others := make([]numbered, 0, len(places)), make([]int, 0, len(places))
+	keep, mixed, drops := "", false, false
 	for _, place := range places {
 		s := &settlements[place]
-		held := c.held[s.Lease]
-		if held == nil || !held.plain || s.Outcome.Kind != domain.Completed || (len(plain) > 0 && c.keepCompleted(held) != keep) {
-			others = append(others, place)
+		held, completes := c.held[s.Lease], s.Outcome.Kind == domain.Completed
+		if completes && held != nil && held.plain && (len(plain) == 0 || c.keepCompleted(held) == keep) {
+			keep = c.keepCompleted(held)
+			plain = append(plain, numbered{place: place, number: held.number})
 			continue
 		}
-		keep = c.keepCompleted(held)
-		plain = append(plain, numbered{place: place, number: held.number})
+		others = append(others, place)
+		if completes && held != nil {
+			mixed, drops = true, drops || dropsOthers(c.keepCompleted(held))
+		}
+	}
+	if mixed && (drops || dropsOthers(keep)) {
+		return 0, ""
 	}
 	slices.SortFunc(plain, func(a, b numbered) int { return cmp.Compare(a.number, b.number) })
 	for _, p := range plain {
 		others = append(others, p.place)
 	}
+	copy(places, others)
 	return len(plain), kindCompleted + keep
 }
+
+// dropsOthers tells whether jobs that finished before are dropped under the
+// retention.
+func dropsOthers(keep string) bool { return keep != keepAll && keep != keepNone }

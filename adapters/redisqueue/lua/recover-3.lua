@@ -80,7 +80,7 @@ local function scan()
     return answers
   end
   -- First what needs no memory: the scan goes on while that is full.
-  call('XTRIM', q.events, 'MAXLEN', '~', q.max_events or MAX_EVENTS)
+  trim_events(q)
   call('SET', guard, now, 'PX', ARGV[4])
   -- It fails here, before anything is taken, if the list is something else.
   call('LLEN', ready_list(q))

@@ -3,7 +3,7 @@
 -- include/lease.lua). Most jobs are, and when they still are, fewer questions
 -- are to be asked than settle.lua asks.
 
-local SETTLE_AT = 15
+local SETTLE_AT = 16
 
 -- How many fields a plain job has once it is started: a name of the worker is
 -- one more. If it has others, it may have got a parent meanwhile, or children
@@ -106,7 +106,7 @@ end
 -- settle_plain completes the jobs of the batch.
 local function settle_plain(q, now, batch, points)
   -- It stops the call, too, if the events are something else.
-  call('XTRIM', q.events, 'MAXLEN', '~', max_events(q))
+  trim_events(q)
   release_plain(q, batch)
   local ok, completed = pcall(write_plain, q, batch, kind_of(ARGV[14]).keep, now)
   if not ok then
@@ -116,7 +116,7 @@ local function settle_plain(q, now, batch, points)
   if points > 0 and completed > 0 then
     pcall(count_finished, q, 'completed', completed, now, points)
   end
-  q.finished_last = completed > 0
+  q.finished = q.finished or completed > 0
 end
 
 -- all_codes joins the codes with commas, those of the plain batch last, if
@@ -154,7 +154,7 @@ end
 -- drained_event says that nothing is left to do, after a call whose last
 -- outcome finished a job: as Node's workers say it.
 local function drained_event(q)
-  if q.finished_last and call('EXISTS', q.wait, q.active, q.prioritized) == 0 then
+  if q.finished and ARGV[15] == '1' and call('EXISTS', q.wait, q.active, q.prioritized) == 0 then
     call('XADD', q.events, '*', 'event', 'drained')
   end
 end

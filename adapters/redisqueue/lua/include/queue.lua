@@ -56,6 +56,14 @@ local function max_events(q)
   return q.max_events
 end
 
+-- trim_events trims the events of the queue, as most of BullMQ's scripts do. The
+-- trimming comes first: a script whose first change needs no memory is carried
+-- out while it is full.
+local function trim_events(q)
+  call('XTRIM', q.events, 'MAXLEN', '~', q.max_events or MAX_EVENTS)
+  max_events(q)
+end
+
 -- queue_blocked tells whether no job may be handed out.
 local function queue_blocked(q)
   if q.paused then

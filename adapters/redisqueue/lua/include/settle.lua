@@ -309,7 +309,11 @@ local function prepare(q, batch, now)
     promote_due(q, now)
   end
   -- It stops the call, too, if the events are something else.
-  call('XTRIM', q.events, 'MAXLEN', '~', finishes and max_events(q) or q.max_events or MAX_EVENTS)
+  if finishes then
+    trim_events(q)
+  else
+    call('XTRIM', q.events, 'MAXLEN', '~', q.max_events or MAX_EVENTS)
+  end
 end
 
 -- conclude does what comes once for a batch after its outcomes.
@@ -357,7 +361,7 @@ local function write_outcomes(q, batch, f, now, parked)
       else
         apply(q, kind, batch.keys[i], batch.at[i], now, parked)
       end
-      q.finished_last = kind.finishes
+      q.finished = q.finished or kind.finishes
     end
     f.at = i + 1
   end

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/ports"
@@ -28,6 +29,7 @@ const (
 	argPlain
 	argPlainKind
 	argFinishes
+	argOrder
 	moveArgs
 )
 
@@ -158,8 +160,29 @@ func (c *consumer) fill(m *mover, settlements []domain.Settlement, limit int) []
 			finishes = "1"
 		}
 	}
-	m.texts[argFinishes] = finishes
+	m.texts[argFinishes], m.texts[argOrder] = finishes, callersOrder(carried)
 	return carried
+}
+
+// callersOrder says which of the places comes first, second and so on for the
+// caller, counted from one; nothing if they are in order.
+func callersOrder(places []int) string {
+	if slices.IsSorted(places) {
+		return ""
+	}
+	order := make([]int, len(places))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(places[a], places[b]) })
+	var text strings.Builder
+	for i, at := range order {
+		if i > 0 {
+			text.WriteByte(',')
+		}
+		text.WriteString(strconv.Itoa(at + 1))
+	}
+	return text.String()
 }
 
 // firstOfLeases returns the places of the settlements but for those of a lease
@@ -178,8 +201,7 @@ func firstOfLeases(settlements []domain.Settlement) []int {
 
 // plainLast puts those of the places last that complete plain jobs of one
 // retention, in the order in which they were leased, and returns how many they
-// are and their kind; mu is held. They may be parents of others, but not their
-// children. All stay where they are when others complete, too, and the order
+// are and their kind; mu is held. All stay where they are when others complete, too, and the order
 // decides which of them a retention drops.
 func (c *consumer) plainLast(settlements []domain.Settlement, places []int) (count int, kind string) {
 	type numbered struct {

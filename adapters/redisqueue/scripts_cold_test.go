@@ -94,7 +94,7 @@ func TestABatchOfPlainJobsCallsNoColdFunction(t *testing.T) {
 	run := func(number, token, limit string, settlements ...any) []any {
 		t.Helper()
 		jobs := len(settlements) / 3
-		args := []any{number, "bull:mail:", "", token, "30000", "w", limit, "262144", "0", "0", "0", 0, jobs, "C-1", "1"}
+		args := []any{number, "bull:mail:", "", token, "30000", "w", limit, "262144", "0", "0", "0", 0, jobs, "C-1", "1", ""}
 		reply, err := move.Run(t.Context(), client, []string{"takt:{bull}:default:session:s", "bull:mail:meta", "takt:{bull}:default:parked:mail"},
 			append(args, settlements...)...).Slice()
 		if err != nil {

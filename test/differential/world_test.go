@@ -237,12 +237,23 @@ func (w *world) learn(s *step, results []result) {
 		_ = json.Unmarshal(results[1].OK, &ours)
 		for i, job := range node.Jobs {
 			if job.Refused == "" {
+				w.overtake(s.Queue, job.ID)
 				w.slots[slotKey{s.Queue, s.Next[i]}] = &slot{ids: [2]string{job.ID, ours.Jobs[i].ID}}
 			}
 			w.batched = w.batched || len(s.Next) > 1 && isRun(job.ID)
 		}
 	case "enqueue", "queue":
 		w.learnIDs(s.Queue, results[0])
+	}
+}
+
+// overtake notes that the lock of a job that is held already is another's now:
+// a run that came twice, because its schedule was made older, has one id.
+func (w *world) overtake(queue, id string) {
+	for key, held := range w.slots {
+		if key.queue == queue && held.ids[0] == id {
+			held.broken = true
+		}
 	}
 }
 

@@ -20,6 +20,8 @@
 --      (lease_jobs in include/lease.lua)
 --      14 the kind that these have in common
 --      15 "1" if the last settlement finishes its job
+--      16 which of the settlements and completions comes first, second and so on
+--      for the caller, apart by commas; empty if it is the order below
 --      then for each settlement its kind, id, token, and:
 --
 --      C completed      result; the kind is followed by the retention

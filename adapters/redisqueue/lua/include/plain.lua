@@ -3,7 +3,7 @@
 -- include/lease.lua). Most jobs are, and when they still are, fewer questions
 -- are to be asked than settle.lua asks.
 
-local SETTLE_AT = 16
+local SETTLE_AT = 17
 
 -- How many fields a plain job has once it is started: a name of the worker is
 -- one more. If it has others, it may have got a parent meanwhile, or children

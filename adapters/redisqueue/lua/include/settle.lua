@@ -31,25 +31,51 @@ local function kind_of(text)
   return kind
 end
 
+-- places_of returns where in ARGV the settlements from at on begin, and the
+-- completions of plain jobs, in the order in which they are sent, and their
+-- kinds.
+local function places_of(at, others, plain)
+  local places, texts = {}, {}
+  for i = 1, others do
+    places[i], texts[i] = at, ARGV[at]
+    at = at + kind_of(ARGV[at]).width
+  end
+  for i = others + 1, others + plain do
+    -- Where the kind would be is the end of what is before.
+    places[i], texts[i] = #ARGV - (others + plain - i + 1) * PLAIN_WIDTH, ARGV[14]
+  end
+  return places, texts
+end
+
+-- order_of returns which of the sent settlements comes first, second and so on
+-- for the caller: what ends first may be the child of another.
+local function order_of(count, text)
+  local order = {}
+  for number in string.gmatch(text, '%d+') do
+    order[#order + 1] = tonumber(number)
+  end
+  for i = #order + 1, count do
+    order[i] = i
+  end
+  return order
+end
+
 -- read_batch reads so many settlements from at on, and the completions of so
--- many plain jobs. A batch is held in lists of the same length: the kinds of the
--- settlements, where in ARGV each begins, the ids and keys of the jobs, and the
--- codes. No lease is in it twice.
+-- many plain jobs. A batch is held in lists of the same length, in the caller's
+-- order: the kinds of the settlements, where in ARGV each begins, the ids and
+-- keys of the jobs, the codes, and which of those that are sent it is. No lease
+-- is in it twice.
 local function read_batch(q, at, others, plain)
   local kind_list, at_list, ids, keys, locks, codes = {}, {}, {}, {}, {}, {}
+  local places, texts = places_of(at, others, plain)
+  local sent = order_of(others + plain, plain > 0 and ARGV[16] or '')
   for i = 1, others + plain do
-    local text = ARGV[at]
-    if i > others then
-      -- The place of its kind is the end of what is before it.
-      at = #ARGV - (others + plain - i + 1) * PLAIN_WIDTH
-      text = ARGV[14]
-    end
-    local kind, id = kind_of(text), ARGV[at + 1]
+    local place = places[sent[i]]
+    local id = ARGV[place + 1]
     local key = q.base .. id
-    kind_list[i], at_list[i], ids[i], keys[i], locks[i], codes[i] = kind, at, id, key, key .. ':lock', OK
-    at = at + kind.width
+    kind_list[i], at_list[i], ids[i], keys[i], locks[i], codes[i] = kind_of(texts[sent[i]]), place, id, key, key .. ':lock', OK
   end
-  return { kinds = kind_list, at = at_list, ids = ids, keys = keys, locks = locks, codes = codes, n = others + plain }
+  return { kinds = kind_list, at = at_list, ids = ids, keys = keys, locks = locks, codes = codes, sent = sent, n = others + plain }
 end
 
 -- check_locks gives a code to the settlements whose lease is not held.
@@ -400,7 +426,7 @@ local function write_or_restore(q, batch, f, now, parked)
 end
 
 -- settle_batch writes so many settlements, from at on, and so many completions of
--- plain jobs, and returns their codes.
+-- plain jobs, and returns their codes in the order in which they are sent.
 local function settle_batch(q, now, at, others, plain, parked, points)
   local batch = read_batch(q, at, others, plain)
   check_locks(batch)
@@ -414,5 +440,9 @@ local function settle_batch(q, now, at, others, plain, parked, points)
     restore(q, batch, f)
     error(err, 0)
   end
-  return batch.codes
+  local codes = {}
+  for i = 1, batch.n do
+    codes[batch.sent[i]] = batch.codes[i]
+  end
+  return codes
 end

@@ -41,16 +41,16 @@ run: build ## build the worker and run it in the foreground (LOG_LEVEL=debug unl
 	@LOG_LEVEL=$${LOG_LEVEL:-debug} exec .ci/foreground ./bin/worker run --log text
 
 .PHONY: test
-test: cgo redis node ## run every test of every module, with the race detector, in random order; the fault tests last and alone
+test: cgo redis postgres node ## run every test of every module, with the race detector, in random order; the fault tests last and alone
 	@for module in $(MODULES); do (set -x; cd $$module && CGO_ENABLED=1 go test -race -shuffle=on $$(go list ./... | grep -v /test/torture)); done
 	go test -shuffle=on -p 1 ./test/torture/...
 
 .PHONY: unit
-unit: redis ## run the tests without the race detector: the fast path
+unit: redis postgres ## run the tests without the race detector: the fast path
 	go test -short ./...
 
 .PHONY: race
-race: cgo redis ## hunt for races: the tests three times over, shuffled, on 1, 2 and 4 processors
+race: cgo redis postgres ## hunt for races: the tests three times over, shuffled, on 1, 2 and 4 processors
 	CGO_ENABLED=1 go test -race -shuffle=on -short -count=1 -cpu=1,2,4 ./core/... ./adapters/... ./app/...
 
 ##@ Before a commit
@@ -130,6 +130,11 @@ cgo:
 .PHONY: redis
 redis:
 	@.ci/need-redis
+
+# Tests start a Postgres server of their own.
+.PHONY: postgres
+postgres:
+	@.ci/need-postgres
 
 # Interop tests drive BullMQ's own clients, in Node.
 .PHONY: node

@@ -1,0 +1,107 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/core/ports"
+)
+
+// ErrSchema says that the database has no schema of ours, or an older one:
+// migrate it first.
+var ErrSchema = errors.New("storage schema is missing or older than this program")
+
+// Conditions of Postgres that callers act upon.
+const (
+	pgUndefinedTable  = "42P01"
+	pgUndefinedColumn = "42703"
+	pgInvalidSchema   = "3F000"
+	pgBadText         = "22021"
+	pgDeadlock        = "40P01"
+	pgSerialization   = "40001"
+	pgReadOnly        = "25006"
+)
+
+// pgOutage are the classes of conditions that pass without a change of ours:
+// broken connections, exhausted resources, operators at work.
+func pgOutage(code string) bool {
+	if len(code) != 5 {
+		return false
+	}
+	switch code[:2] {
+	case "08", "53", "57", "58":
+		return true
+	}
+	return code == pgReadOnly
+}
+
+// translate turns an error of a driver into one of the port. It returns ctx's
+// own error when that is the reason.
+func translate(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if cause := ctx.Err(); cause != nil {
+		return cause
+	}
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return translatePostgres(pg)
+	}
+	if lite, ok := errors.AsType[*sqlite.Error](err); ok {
+		return translateSQLite(lite)
+	}
+	if isBroken(err) {
+		return fmt.Errorf("%w: %w", ports.ErrUnavailable, err)
+	}
+	return err
+}
+
+func translatePostgres(err *pgconn.PgError) error {
+	switch {
+	case err.Code == pgUndefinedTable, err.Code == pgUndefinedColumn, err.Code == pgInvalidSchema:
+		return fmt.Errorf("%w: %w", ErrSchema, err)
+	case err.Code == pgBadText:
+		return domain.Invalidf("text: %w", err)
+	case pgOutage(err.Code):
+		return fmt.Errorf("%w: %w", ports.ErrUnavailable, err)
+	}
+	return err
+}
+
+func translateSQLite(err *sqlite.Error) error {
+	switch err.Code() & 0xff {
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR,
+		sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY:
+		return fmt.Errorf("%w: %w", ports.ErrUnavailable, err)
+	}
+	return err
+}
+
+// isBroken reports whether the connection is at fault and not the statement.
+func isBroken(err error) bool {
+	if _, ok := errors.AsType[net.Error](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return true
+	}
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || pgconn.SafeToRetry(err)
+}
+
+// isCollision reports whether a transaction was undone because of another one
+// and may be tried again.
+func isCollision(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (pg.Code == pgDeadlock || pg.Code == pgSerialization)
+}

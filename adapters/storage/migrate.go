@@ -1,0 +1,170 @@
+package storage
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+// migrationTable is where goose keeps what it did.
+const migrationTable = "migrations"
+
+//go:embed migrations
+var migrationFiles embed.FS
+
+// Migration is one step of the schema.
+type Migration struct {
+	Version int64
+	// Name is that of the file.
+	Name string
+	// AppliedAt is zero for one that is still to come.
+	AppliedAt time.Time
+}
+
+// Migrate brings the schema up to date. On Postgres it creates the schema if
+// it is not there, which takes the right to; processes that migrate at once
+// wait for each other. It does nothing when nothing is to do.
+func (db *DB) Migrate(ctx context.Context) error {
+	if err := db.createSchema(ctx); err != nil {
+		return fmt.Errorf("migrate: %w", translate(ctx, err))
+	}
+	provider, err := db.provider()
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	_, err = provider.Up(ctx)
+	if err != nil && db.dialect == SQLite {
+		// Another process may have been faster by a moment: SQLite has no lock
+		// over several transactions.
+		if db.CheckSchema(ctx) == nil {
+			return nil
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("migrate: %w", translate(ctx, err))
+	}
+	return nil
+}
+
+func (db *DB) createSchema(ctx context.Context) error {
+	if db.dialect != Postgres {
+		return nil
+	}
+	var exists bool
+	// CREATE SCHEMA IF NOT EXISTS asks for the right to create it first.
+	err := db.bun.NewRaw("SELECT to_regnamespace(?) IS NOT NULL", db.schema).Scan(ctx, &exists)
+	if err != nil || exists {
+		return err
+	}
+	_, err = db.bun.NewRaw("CREATE SCHEMA IF NOT EXISTS ?", bunIdent(db.schema)).Exec(ctx)
+	return err
+}
+
+func (db *DB) provider() (*goose.Provider, error) {
+	files, err := migrationsOf(db.dialect)
+	if err != nil {
+		return nil, err
+	}
+	options := []goose.ProviderOption{goose.WithTableName(migrationTable), goose.WithDisableGlobalRegistry(true)}
+	if db.dialect == SQLite {
+		return goose.NewProvider(goose.DialectSQLite3, db.bun.DB, files, options...)
+	}
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(goose.DialectPostgres, db.bun.DB, files, append(options, goose.WithSessionLocker(locker))...)
+}
+
+func migrationsOf(dialect Dialect) (fs.FS, error) {
+	return fs.Sub(migrationFiles, "migrations/"+string(dialect))
+}
+
+// MigrationStatus returns all migrations that this program knows, in order,
+// and when each was applied. It changes nothing.
+func (db *DB) MigrationStatus(ctx context.Context) ([]Migration, error) {
+	migrations, err := knownMigrations(db.dialect)
+	if err != nil {
+		return nil, fmt.Errorf("migration status: %w", err)
+	}
+	applied, err := db.applied(ctx)
+	if err != nil && !errors.Is(err, ErrSchema) {
+		return nil, fmt.Errorf("migration status: %w", err)
+	}
+	for i := range migrations {
+		migrations[i].AppliedAt = applied[migrations[i].Version]
+	}
+	return migrations, nil
+}
+
+// CheckSchema returns nil if the schema is up to date, and [ErrSchema] if it
+// is missing or a migration is still to come.
+func (db *DB) CheckSchema(ctx context.Context) error {
+	migrations, err := db.MigrationStatus(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range migrations {
+		if migrations[i].AppliedAt.IsZero() {
+			return fmt.Errorf("migration %s: %w", migrations[i].Name, ErrSchema)
+		}
+	}
+	return nil
+}
+
+// applied returns when each migration was applied.
+func (db *DB) applied(ctx context.Context) (map[int64]time.Time, error) {
+	exists := "SELECT to_regclass(?) IS NOT NULL"
+	if db.dialect == SQLite {
+		exists = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = ?)"
+	}
+	var found bool
+	if err := db.bun.NewRaw(exists, migrationTable).Scan(ctx, &found); err != nil {
+		return nil, translate(ctx, err)
+	}
+	if !found {
+		return nil, ErrSchema
+	}
+	var rows []struct {
+		VersionID int64
+		Tstamp    time.Time
+	}
+	query := "SELECT version_id, tstamp FROM " + migrationTable + " WHERE is_applied"
+	if err := db.bun.NewRaw(query).Scan(ctx, &rows); err != nil {
+		return nil, translate(ctx, err)
+	}
+	applied := make(map[int64]time.Time, len(rows))
+	for _, row := range rows {
+		applied[row.VersionID] = row.Tstamp
+	}
+	return applied, nil
+}
+
+func knownMigrations(dialect Dialect) ([]Migration, error) {
+	files, err := migrationsOf(dialect)
+	if err != nil {
+		return nil, err
+	}
+	names, err := fs.Glob(files, "*.sql")
+	if err != nil {
+		return nil, err
+	}
+	migrations := make([]Migration, len(names))
+	for i, name := range names {
+		number, _, _ := strings.Cut(name, "_")
+		version, err := strconv.ParseInt(number, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("migration %s: %w", name, err)
+		}
+		migrations[i] = Migration{Version: version, Name: name}
+	}
+	return migrations, nil
+}

@@ -1,0 +1,117 @@
+package storage
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/pgdialect"
+
+	"github.com/taktwork/takt/core/domain"
+)
+
+// Times of the pool.
+const (
+	defaultConnectTimeout = 5 * time.Second
+	connectionLifetime    = time.Hour
+	connectionIdleTime    = 5 * time.Minute
+)
+
+func openPostgres(ctx context.Context, config PostgresConfig) (*DB, error) {
+	target, err := targetOf(config)
+	if err != nil {
+		return nil, fmt.Errorf("open storage: %w", err)
+	}
+	poolConfig, err := target.poolConfig()
+	if err != nil {
+		return nil, fmt.Errorf("open storage: %w", err)
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, poolConfig)
+	if err != nil {
+		return nil, fmt.Errorf("open storage: %w", translate(ctx, err))
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("open storage: %w", translate(ctx, err))
+	}
+	bridge := stdlib.OpenDBFromPool(pool)
+	return &DB{
+		dialect: Postgres, schema: target.Schema, runner: postgresRunner{pool: pool}, bun: bun.NewDB(bridge, pgdialect.New()),
+		close: func() error {
+			err := bridge.Close()
+			pool.Close()
+			return err
+		},
+	}, nil
+}
+
+// poolConfig returns what pgx needs to know.
+func (t *target) poolConfig() (*pgxpool.Config, error) {
+	config, err := parseUnswayed(t.settings())
+	if err != nil {
+		// The text of the error may hold settings; which they are is known.
+		return nil, domain.Invalidf("the settings of Postgres make no sense to its driver")
+	}
+	conn := config.ConnConfig
+	conn.Host, conn.Port, conn.Database = t.Host, uint16(t.Port), t.Database //nolint:gosec // checked
+	conn.User, conn.Password = t.User, t.Password.Reveal()
+	conn.ConnectTimeout = t.ConnectTimeout
+	conn.Fallbacks = nil
+	conn.RuntimeParams = map[string]string{
+		"application_name": "takt", "timezone": "UTC", "search_path": pgx.Identifier{t.Schema}.Sanitize(),
+	}
+	if t.CACert != "" && conn.TLSConfig != nil {
+		authorities := x509.NewCertPool()
+		if !authorities.AppendCertsFromPEM([]byte(t.CACert)) {
+			return nil, domain.Invalidf("the authorities of Postgres are no PEM certificates")
+		}
+		conn.TLSConfig.RootCAs = authorities
+	}
+	config.MaxConns = int32(t.PoolSize) //nolint:gosec // checked
+	config.MinConns, config.MinIdleConns = 0, 0
+	config.MaxConnLifetime, config.MaxConnLifetimeJitter = connectionLifetime, connectionLifetime/10
+	config.MaxConnIdleTime = connectionIdleTime
+	return config, nil
+}
+
+// settings returns those that pgx must see while it parses. All others are
+// set on its result.
+func (t *target) settings() string {
+	mode := t.SSLMode
+	if mode == "require" && t.CACert != "" {
+		mode = "verify-ca" // as libpq does
+	}
+	// Empty paths keep pgx from the files of the home directory.
+	return fmt.Sprintf("host='%s' port=%d user=takt dbname=takt password=takt sslmode=%s sslcert='' sslkey='' sslrootcert='' target_session_attrs=any",
+		strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(t.Host), t.Port, mode)
+}
+
+// environment guards the moment in which PG* variables are out of the way.
+//
+//nolint:gochecknoglobals // the environment is global, too
+var environment sync.Mutex
+
+// parseUnswayed lets pgx parse settings without the PG* variables, which it
+// has no switch to ignore: PGSERVICE alone may redirect a connection.
+func parseUnswayed(settings string) (*pgxpool.Config, error) {
+	environment.Lock()
+	defer environment.Unlock()
+	for _, variable := range os.Environ() {
+		name, value, _ := strings.Cut(variable, "=")
+		if strings.HasPrefix(name, "PG") {
+			if err := os.Unsetenv(name); err != nil {
+				return nil, err
+			}
+			defer os.Setenv(name, value) //nolint:errcheck // it was set before
+		}
+	}
+	return pgxpool.ParseConfig(settings)
+}

@@ -1,0 +1,98 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"sync"
+)
+
+// sqliteRunner writes over one connection, each call in a transaction that
+// takes the write lock at its beginning, and reads over others.
+type sqliteRunner struct {
+	writer, readers *preparer
+}
+
+func (r sqliteRunner) read(ctx context.Context, statements ...statement) error {
+	for i := range statements {
+		prepared, err := r.readers.prepared(ctx, statements[i].text)
+		if err == nil {
+			err = carryOut(ctx, prepared, &statements[i])
+		}
+		if err != nil {
+			return translate(ctx, err)
+		}
+	}
+	return nil
+}
+
+func (r sqliteRunner) write(ctx context.Context, statements ...statement) error {
+	prepared := make([]*sql.Stmt, len(statements))
+	for i := range statements {
+		s, err := r.writer.prepared(ctx, statements[i].text) //nolint:sqlclosecheck // closed with the database
+		if err != nil {
+			return translate(ctx, err)
+		}
+		prepared[i] = s
+	}
+	tx, err := r.writer.db.BeginTx(ctx, nil)
+	if err != nil {
+		return translate(ctx, err)
+	}
+	defer tx.Rollback() //nolint:errcheck // undoes nothing after Commit
+	for i := range statements {
+		bound := tx.StmtContext(ctx, prepared[i])
+		if err := carryOut(ctx, bound, &statements[i]); err != nil {
+			return translate(ctx, err)
+		}
+	}
+	return translate(ctx, tx.Commit())
+}
+
+func carryOut(ctx context.Context, prepared *sql.Stmt, s *statement) error {
+	args := append(make([]any, 0, len(s.args)+1), s.args...)
+	if s.set != nil {
+		args = append(args, jsonRows(s.set))
+	}
+	if s.row == nil {
+		_, err := prepared.ExecContext(ctx, args...)
+		return err
+	}
+	rows, err := prepared.QueryContext(ctx, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close() //nolint:errcheck // Err tells
+	for rows.Next() {
+		if err := s.row(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// preparer keeps the statements that were prepared once.
+type preparer struct {
+	db *sql.DB
+
+	mu         sync.Mutex
+	statements map[string]*sql.Stmt
+}
+
+func newPreparer(db *sql.DB) *preparer {
+	return &preparer{db: db, statements: make(map[string]*sql.Stmt)}
+}
+
+func (p *preparer) prepared(ctx context.Context, text string) (*sql.Stmt, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s := p.statements[text]; s != nil {
+		return s, nil
+	}
+	s, err := p.db.PrepareContext(ctx, text) //nolint:sqlclosecheck // closed with the database
+	if err != nil {
+		return nil, fmt.Errorf("prepare: %w", err)
+	}
+	p.statements[text] = s
+	return s, nil
+}

@@ -1,0 +1,63 @@
+package pgtest
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/taktwork/takt/core/domain"
+)
+
+// shared is the server of this process, started by the first test that asks.
+//
+//nolint:gochecknoglobals // one server for a process
+var shared struct {
+	once    sync.Once
+	server  *server
+	err     error
+	counter atomic.Int64
+}
+
+// Main runs the tests of a package, as TestMain does, and stops the server
+// after them. It returns the exit code.
+func Main(m *testing.M) int {
+	code := m.Run()
+	if shared.server != nil {
+		if err := shared.server.stop(); err != nil {
+			fmt.Println("stop postgres:", err)
+			return max(code, 1)
+		}
+	}
+	return code
+}
+
+// Database makes an empty database of the test's own and returns its address.
+// The package's TestMain must call [Main].
+func Database(tb testing.TB) domain.Secret {
+	tb.Helper()
+	shared.once.Do(func() { shared.server, shared.err = startServer() })
+	if shared.err != nil {
+		tb.Fatal(shared.err)
+	}
+	name := fmt.Sprintf("test_%d", shared.counter.Add(1))
+	Exec(tb, domain.NewSecret(shared.server.uri("postgres")), "CREATE DATABASE "+name)
+	return domain.NewSecret(shared.server.uri(name))
+}
+
+// Exec carries out SQL as the superuser, over a connection of its own.
+func Exec(tb testing.TB, uri domain.Secret, sql string) {
+	tb.Helper()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, uri.Reveal())
+	if err != nil {
+		tb.Fatalf("connect to postgres: %v", err)
+	}
+	defer conn.Close(ctx) //nolint:errcheck // asked and done
+	if _, err := conn.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol); err != nil {
+		tb.Fatalf("postgres: %s: %v", sql, err)
+	}
+}

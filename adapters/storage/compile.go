@@ -1,0 +1,74 @@
+package storage
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// Statements are written once for both dialects, with these in place of what
+// differs:
+//
+//	?1                   a value; the first is the namespace
+//	@set(a text, …)      rows as the table w, with these columns
+//	w.namespace          the namespace, in statements with @set: SQLite then
+//	                     begins with the set, which a constant would prevent
+//	@now                 the store's time in µs since 1970
+//	@max(a, b)           the larger one
+//	@via(index)          the index to use; Postgres finds it by itself
+var (
+	setPattern   = regexp.MustCompile(`@set\(([^)]*)\)`)
+	valuePattern = regexp.MustCompile(`\?(\d)`)
+	viaPattern   = regexp.MustCompile(`@via\((\w+)\)`)
+)
+
+// compile returns the statement in the dialect.
+func compile(dialect Dialect, text string) string {
+	values := 1
+	for _, m := range valuePattern.FindAllStringSubmatch(text, -1) {
+		values = max(values, int(m[1][0]-'0'))
+	}
+	if dialect == Postgres {
+		return compilePostgres(text, values)
+	}
+	return compileSQLite(text, values)
+}
+
+func compilePostgres(text string, values int) string {
+	text = setPattern.ReplaceAllStringFunc(text, func(set string) string {
+		var arrays, names []string
+		for i, column := range columnsOf(set) {
+			arrays = append(arrays, fmt.Sprintf("?%d::%s[]", values+1+i, column[1]))
+			names = append(names, column[0])
+		}
+		return "unnest(" + strings.Join(arrays, ", ") + ") AS w (" + strings.Join(names, ", ") + ")"
+	})
+	text = viaPattern.ReplaceAllString(text, "")
+	return strings.NewReplacer(
+		"w.namespace", "$1", "?", "$", "@max(", "greatest(",
+		"@now", "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
+	).Replace(text)
+}
+
+func compileSQLite(text string, values int) string {
+	text = setPattern.ReplaceAllStringFunc(text, func(set string) string {
+		fields := []string{"?1 AS namespace"}
+		for i, column := range columnsOf(set) {
+			fields = append(fields, fmt.Sprintf("value->>%d AS %s", i, column[0]))
+		}
+		// The limit keeps the planner from taking the rows apart again.
+		return fmt.Sprintf("(SELECT %s FROM json_each(?%d) LIMIT -1) AS w", strings.Join(fields, ", "), values+1)
+	})
+	text = viaPattern.ReplaceAllString(text, "INDEXED BY $1")
+	return strings.NewReplacer("@now", nowFunction+"()", "@max(", "max(").Replace(text)
+}
+
+// columnsOf returns name and type of each column of a set.
+func columnsOf(set string) [][2]string {
+	var columns [][2]string
+	for column := range strings.SplitSeq(setPattern.FindStringSubmatch(set)[1], ",") {
+		name, kind, _ := strings.Cut(strings.TrimSpace(column), " ")
+		columns = append(columns, [2]string{name, kind})
+	}
+	return columns
+}

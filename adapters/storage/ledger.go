@@ -1,0 +1,159 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/core/ports"
+)
+
+var (
+	_ ports.Ledger         = (*Ledger)(nil)
+	_ ports.ScheduleSwitch = (*Ledger)(nil)
+)
+
+// DefaultReplicaLease is how long a replica counts as alive after its latest
+// Sync.
+const DefaultReplicaLease = 15 * time.Second
+
+// ledgerBatch is how many intents or claims one call to the database carries.
+const ledgerBatch = 1000
+
+// Ledger decides who may act on which run, for all replicas that have the
+// database and the namespace in common. It behaves as the ledger in memory
+// does, and what the port leaves open is decided alike:
+//
+//   - A claim whose lease ran out stays its owner's, and its slot stays held,
+//     until [Ledger.Abandoned] hands it to another replica. A released run
+//     keeps its phase and slot too, so that no newer run overtakes it.
+//   - A held claim is good whatever definition or pause came since.
+//   - A job that nobody registered answers Superseded: sync first.
+//   - Old definitions stay older: a replica that comes back with one takes
+//     over only when no live replica registers a newer one.
+//   - The end of a run is remembered for 24 hours, of at most about 32,768
+//     ticks and 65,536 other runs. A tick is refused by its cursor ever after,
+//     and then whoever moved the cursor last counts as its owner.
+//   - Cursors are kept in milliseconds, all else in microseconds of the
+//     store's clock: the server's, or with SQLite the host's.
+//
+// Long batches are carried out in parts, in order. When a call fails, parts
+// that were carried out stay so, and so may the one under way if the connection
+// broke: what it granted is taken over when its lease ends.
+//
+// Calls with an ended context do nothing. A Ledger is safe for concurrent use.
+type Ledger struct {
+	runner       runner
+	sql          *ledgerSQL
+	namespace    string
+	scope        domain.Scope
+	replicaLease time.Duration
+
+	// endedTicks and endedOthers count what ended here since the last pruning.
+	endedTicks, endedOthers atomic.Int64
+
+	mu sync.Mutex
+	// latest are the definitions of the latest Sync.
+	latest *definitions
+}
+
+// Ledger returns the ledger of a namespace; empty means
+// [domain.DefaultNamespace].
+func (db *DB) Ledger(namespace string) *Ledger {
+	if namespace == "" {
+		namespace = domain.DefaultNamespace
+	}
+	scope := domain.ScopeFleet
+	if db.dialect == SQLite {
+		scope = domain.ScopeHost
+	}
+	return &Ledger{
+		runner: db.runner, sql: newLedgerSQL(db.dialect), namespace: namespace, scope: scope, replicaLease: DefaultReplicaLease,
+	}
+}
+
+// PauseJob implements [ports.ScheduleSwitch]. Pausing twice does no harm.
+func (l *Ledger) PauseJob(ctx context.Context, job string) error {
+	return l.switchJob(ctx, job, l.sql.pause)
+}
+
+// ResumeJob implements [ports.ScheduleSwitch]. A job that is not paused is
+// left alone, with the ticks that it may still have to catch up with.
+func (l *Ledger) ResumeJob(ctx context.Context, job string) error {
+	return l.switchJob(ctx, job, l.sql.resume)
+}
+
+func (l *Ledger) switchJob(ctx context.Context, job, text string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	known := false
+	err := l.write(ctx, func() []statement {
+		known = false
+		change := l.statement(text, newStamp(), job)
+		change.row = func(scan scanner) error {
+			known = true
+			return scan(new(string))
+		}
+		return []statement{l.numbers(1, true, nil), change}
+	})
+	if err != nil {
+		return fmt.Errorf("switch job %s: %w", domain.Quote(job), err)
+	}
+	if !known {
+		return fmt.Errorf("job %s of namespace %s: %w", domain.Quote(job), l.namespace, ports.ErrNotFound)
+	}
+	return nil
+}
+
+// statement returns one whose first value is the namespace.
+func (l *Ledger) statement(text string, args ...any) statement {
+	return statement{text: text, args: append([]any{l.namespace}, args...)}
+}
+
+// write carries out the statements that it is given, again if another
+// transaction got in the way.
+func (l *Ledger) write(ctx context.Context, statements func() []statement) error {
+	for {
+		err := l.runner.write(ctx, statements()...)
+		if !isCollision(err) {
+			return err
+		}
+	}
+}
+
+// numbering is what a write learns from the namespace's row.
+type numbering struct {
+	// before is the number before those that were given out.
+	before int64
+	now    time.Time
+}
+
+// numbers gives out count numbers and takes the namespace's lock, which keeps
+// all others from changing jobs until commit. If isNews is true, the last of
+// the numbers is the version of what the write changes.
+func (l *Ledger) numbers(count int, isNews bool, into *numbering) statement {
+	s := l.statement(l.sql.numbers, count, isNews)
+	s.row = func(scan scanner) error {
+		var last, nowUS int64
+		if err := scan(&last, &nowUS); err != nil {
+			return err
+		}
+		if into != nil {
+			*into = numbering{before: last - int64(count), now: time.UnixMicro(nowUS).UTC()}
+		}
+		return nil
+	}
+	return s
+}
+
+// newStamp returns a number that no other write has: what has it was written
+// by this one.
+func newStamp() int64 { return rand.Int64() }
+
+// micros returns a lease as statements take it.
+func micros(lease time.Duration) int64 { return max(lease.Microseconds(), 1) }

@@ -1,0 +1,147 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/taktwork/takt/core/domain"
+)
+
+// Claim implements [ports.Ledger]. An intent that makes no sense is
+// [domain.ErrInvalid], and nothing of its batch is done: a tick without a
+// move, a move that does not lead from before the tick up to it or beyond, a
+// lease of zero or less, or an origin that is none.
+func (l *Ledger) Claim(ctx context.Context, intents []domain.Intent) ([]domain.Verdict, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	for i := range intents {
+		if err := checkIntent(&intents[i]); err != nil {
+			return nil, fmt.Errorf("claim %s: %w", intents[i].Run, err)
+		}
+	}
+	verdicts := make([]domain.Verdict, 0, len(intents))
+	for part := range slices.Chunk(intents, ledgerBatch) {
+		answered, err := l.claimPart(ctx, part)
+		if err != nil {
+			return nil, fmt.Errorf("claim: %w", err)
+		}
+		verdicts = append(verdicts, answered...)
+	}
+	return verdicts, nil
+}
+
+func checkIntent(intent *domain.Intent) error {
+	move := intent.Move
+	switch {
+	case !isOrigin(intent.Run.Origin):
+		return domain.Invalidf("origin %s is unknown", domain.Quote(string(intent.Run.Origin)))
+	case intent.Lease <= 0 && !intent.MoveOnly:
+		return domain.Invalidf("lease %s is not positive", intent.Lease)
+	case intent.Held != 0 && (move != nil || intent.MoveOnly):
+		return domain.Invalidf("a held claim moves no cursor")
+	case move == nil && intent.MoveOnly:
+		return domain.Invalidf("there is no move to make")
+	case move == nil:
+		if intent.Held == 0 && intent.Run.Origin == domain.OriginSchedule {
+			return domain.Invalidf("a tick needs the move that decides it")
+		}
+		return nil
+	}
+	from, to := move.From.UnixMilli(), move.To.UnixMilli()
+	if from >= to || (!intent.MoveOnly && (intent.Run.PlannedMS <= from || intent.Run.PlannedMS > to)) {
+		return domain.Invalidf("move from %s to %s does not pass the tick", move.From, move.To)
+	}
+	return nil
+}
+
+// claimPart answers a batch. Intents of jobs that somebody else changed
+// between reading and writing are decided again; whoever changed them is done,
+// so this comes to an end.
+func (l *Ledger) claimPart(ctx context.Context, intents []domain.Intent) ([]domain.Verdict, error) {
+	verdicts := make([]domain.Verdict, len(intents))
+	pending := make([]int, len(intents))
+	for i := range pending {
+		pending[i] = i
+	}
+	for len(pending) > 0 {
+		state, err := l.load(ctx, intents, pending)
+		if err != nil {
+			return nil, err
+		}
+		decisions := make([]decision, len(pending))
+		for n, i := range pending {
+			decisions[n] = state.decide(&intents[i])
+		}
+		written, err := l.save(ctx, state)
+		if err != nil {
+			return nil, err
+		}
+		again := pending[:0]
+		for n, i := range pending {
+			if job := decisions[n].job; job != nil && job.dirty && !written.jobs[job.name] {
+				again = append(again, i)
+				continue
+			}
+			verdicts[i] = written.verdict(&decisions[n])
+		}
+		pending = again
+	}
+	return verdicts, nil
+}
+
+// writtenState is what became of a state's changes.
+type writtenState struct {
+	numbering
+
+	// jobs are those whose changes were written.
+	jobs map[string]bool
+}
+
+func (w *writtenState) verdict(d *decision) domain.Verdict {
+	if d.claim != nil {
+		d.verdict.Claim = w.claim(d.claim)
+		d.verdict.Claim.Phase = d.phase
+	}
+	return d.verdict
+}
+
+// claim returns the claim as its owner gets it.
+func (w *writtenState) claim(c *ledgerClaim) domain.Claim {
+	claim := domain.Claim{
+		Run: c.run, Token: c.token, Phase: c.phase, Lease: c.lease, GrantedAt: microTime(c.grantedUS),
+		Crashes: c.crashes, Attempts: c.attempts, Fingerprint: c.fingerprint,
+	}
+	if c.tokenAt > 0 {
+		claim.Token, claim.GrantedAt = tokenOf(w.before+int64(c.tokenAt)), w.now
+	}
+	return claim
+}
+
+// save writes what changed in the state.
+func (l *Ledger) save(ctx context.Context, state *ledgerState) (writtenState, error) {
+	var written writtenState
+	if len(state.dirty) == 0 {
+		return written, nil
+	}
+	err := l.write(ctx, func() []statement {
+		written = writtenState{jobs: make(map[string]bool, len(state.dirty))}
+		stamp := newStamp()
+		if state.isNews && state.numbers == 0 {
+			state.numbers = 1
+		}
+		statements := []statement{
+			l.numbers(state.numbers, state.isNews, &written.numbering),
+			l.moveJobs(state.dirty, stamp, written.jobs),
+		}
+		if len(state.opened) > 0 {
+			statements = append(statements, l.openClaims(state, stamp))
+		}
+		if len(state.changed) > 0 {
+			statements = append(statements, l.changeClaims(state, stamp))
+		}
+		return statements
+	})
+	return written, err
+}

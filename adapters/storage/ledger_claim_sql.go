@@ -1,0 +1,73 @@
+package storage
+
+// Numbers are store time in µs, or the latest number and one more, whichever
+// is larger: they grow even over a restore from a backup.
+// ?2 how many, ?3 whether the last one is a version.
+const sqlNumbers = `
+UPDATE ledgers SET
+    number = @max(number, clock.at_us) + ?2,
+    version = CASE WHEN ?3 THEN @max(number, clock.at_us) + ?2 ELSE version END,
+    now_us = clock.at_us
+FROM (SELECT @now AS at_us LIMIT 1) AS clock
+WHERE namespace = ?1
+RETURNING number, now_us`
+
+const sqlJobs = `
+SELECT j.job, j.cursor_ms, j.moved_by, j.paused, j.fingerprint, j.stamp
+FROM @set(name text) JOIN ledger_jobs AS j ON j.namespace = w.namespace AND j.job = w.name`
+
+const claimColumns = `c.token, c.run, c.replica, c.fingerprint, c.phase, c.started, c.waits, c.cancelled, c.released,
+    c.crashes, c.attempts, c.granted_us, c.deadline_us, c.pushed_by, c.pushed_owner`
+
+const sqlOpen = `
+SELECT ` + claimColumns + `
+FROM @set(name text) JOIN ledger_claims AS c @via(ledger_claims_open)
+    ON c.namespace = w.namespace AND c.job = w.name AND c.phase < 3`
+
+const sqlRemembered = `
+SELECT ` + claimColumns + `
+FROM @set(name text) JOIN ledger_claims AS c @via(ledger_claims_once)
+    ON c.namespace = w.namespace AND c.run = w.name AND NOT c.tick
+WHERE c.phase >= 3`
+
+// Jobs that changed since they were read keep another stamp, and so nothing of
+// their decisions is written. ?2 the new stamp.
+const sqlMoveJobs = `
+UPDATE ledger_jobs SET
+    cursor_ms = w.new_cursor_ms,
+    moved_by = w.new_moved_by,
+    version = CASE WHEN w.moved THEN (SELECT l.version FROM ledgers AS l WHERE l.namespace = ?1) ELSE version END,
+    stamp = ?2
+FROM @set(name text, old_stamp bigint, new_cursor_ms bigint, new_moved_by text, moved boolean)
+WHERE ledger_jobs.namespace = w.namespace AND ledger_jobs.job = w.name AND ledger_jobs.stamp = w.old_stamp
+RETURNING job`
+
+// ?2 the new stamp, ?3 how many numbers were given out.
+const sqlOpenClaims = `
+INSERT INTO ledger_claims (namespace, token, run, job, tick, replica, fingerprint, phase, started, waits, cancelled,
+    released, crashes, attempts, granted_us, deadline_us, ended_us, pushed_by, pushed_owner)
+SELECT l.namespace, l.number - ?3 + w.token_at, w.run, w.name, w.tick, w.replica, w.fingerprint, w.phase,
+    CASE WHEN w.started_at > 0 THEN l.number - ?3 + w.started_at ELSE 0 END, w.waits, w.cancelled,
+    false, 0, 0, l.now_us, l.now_us + w.lease_us, CASE WHEN w.phase >= 3 THEN l.now_us END, w.pushed_by, w.pushed_owner
+FROM @set(token_at bigint, run text, name text, tick boolean, replica text, fingerprint text, phase bigint,
+        started_at bigint, waits boolean, cancelled boolean, lease_us bigint, pushed_by text, pushed_owner text)
+    JOIN ledger_jobs AS j ON j.namespace = w.namespace AND j.job = w.name AND j.stamp = ?2
+    JOIN ledgers AS l ON l.namespace = w.namespace`
+
+// A claim that its owner finished meanwhile stays finished.
+// ?2 the new stamp, ?3 how many numbers were given out.
+const sqlChangeClaims = `
+UPDATE ledger_claims SET
+    phase = w.new_phase,
+    started = CASE WHEN w.started_at > 0 THEN l.number - ?3 + w.started_at ELSE started END,
+    waits = w.new_waits,
+    cancelled = w.new_cancelled,
+    deadline_us = CASE WHEN w.lease_us > 0 THEN l.now_us + w.lease_us ELSE deadline_us END,
+    ended_us = CASE WHEN w.new_phase >= 3 THEN l.now_us END,
+    pushed_by = w.new_pushed_by,
+    pushed_owner = w.new_pushed_owner
+FROM @set(old_token bigint, name text, new_phase bigint, started_at bigint, new_waits boolean, new_cancelled boolean,
+        lease_us bigint, new_pushed_by text, new_pushed_owner text)
+    JOIN ledger_jobs AS j ON j.namespace = w.namespace AND j.job = w.name AND j.stamp = ?2
+    JOIN ledgers AS l ON l.namespace = w.namespace
+WHERE ledger_claims.namespace = w.namespace AND ledger_claims.token = w.old_token AND ledger_claims.phase < 3`

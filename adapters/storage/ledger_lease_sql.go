@@ -1,0 +1,96 @@
+package storage
+
+// Of a run that has ended phase is 3 or 4, of one that was released 0.
+const sqlFinish = `
+UPDATE ledger_claims SET
+    phase = CASE WHEN w.end_phase > 0 THEN w.end_phase ELSE phase END,
+    released = (w.end_phase = 0),
+    waits = CASE WHEN w.end_phase > 0 THEN false ELSE waits END,
+    attempts = CASE WHEN w.end_phase > 0 THEN attempts ELSE w.new_attempts END,
+    deadline_us = CASE WHEN w.end_phase > 0 THEN deadline_us ELSE clock.at_us END,
+    ended_us = CASE WHEN w.end_phase > 0 THEN clock.at_us END
+FROM @set(old_token bigint, old_run text, end_phase bigint, new_attempts bigint)
+    CROSS JOIN (SELECT @now AS at_us LIMIT 1) AS clock
+WHERE ledger_claims.namespace = w.namespace AND ledger_claims.token = w.old_token AND ledger_claims.run = w.old_run
+    AND ledger_claims.phase < 3 AND NOT ledger_claims.released
+RETURNING token`
+
+const sqlEnded = `
+SELECT c.token, c.run, c.phase >= 3
+FROM @set(old_token bigint) JOIN ledger_claims AS c ON c.namespace = w.namespace AND c.token = w.old_token`
+
+// ?2 the new stamp.
+const sqlStampJobs = `
+UPDATE ledger_jobs SET stamp = ?2
+FROM @set(name text)
+WHERE ledger_jobs.namespace = w.namespace AND ledger_jobs.job = w.name`
+
+// ?2 the lease in µs.
+const sqlRenew = `
+UPDATE ledger_claims SET deadline_us = clock.at_us + ?2
+FROM @set(old_token bigint, old_run text) CROSS JOIN (SELECT @now AS at_us LIMIT 1) AS clock
+WHERE ledger_claims.namespace = w.namespace AND ledger_claims.token = w.old_token AND ledger_claims.run = w.old_run
+    AND ledger_claims.phase < 3 AND NOT ledger_claims.released
+RETURNING token, cancelled`
+
+// The claims that the replica may take over. ?2 the replica.
+const lapsedClaims = `
+FROM ledger_claims AS c @via(ledger_claims_open)
+WHERE c.namespace = ?1 AND c.phase < 3 AND c.deadline_us <= (SELECT @now)
+    AND EXISTS (SELECT 1 FROM ledger_replicas AS r
+        JOIN ledger_registrations AS g ON g.namespace = r.namespace AND g.digest = r.digest
+        WHERE r.namespace = ?1 AND r.replica = ?2 AND g.job = c.job)`
+
+const sqlLapsed = `SELECT c.token` + lapsedClaims + ` LIMIT 1`
+
+// The claim that lapsed first gets the first number. Whoever renews or ends
+// one meanwhile keeps it.
+// ?2 the replica, ?3 how many numbers were given out, ?4 the lease in µs.
+const sqlTakeOver = `
+UPDATE ledger_claims SET
+    token = l.number - ?3 + w.nth,
+    crashes = crashes + CASE WHEN phase = 2 AND NOT released THEN 1 ELSE 0 END,
+    released = false,
+    replica = ?2,
+    deadline_us = l.now_us + ?4
+FROM (SELECT c.token AS old_token, row_number() OVER (ORDER BY c.deadline_us, c.token) AS nth` + lapsedClaims + `
+        ORDER BY c.deadline_us, c.token LIMIT ?3) AS w
+    CROSS JOIN ledgers AS l
+WHERE l.namespace = ?1 AND ledger_claims.namespace = ?1 AND ledger_claims.token = w.old_token
+    AND ledger_claims.phase < 3 AND ledger_claims.deadline_us <= l.now_us
+RETURNING token, run, ledger_claims.fingerprint, phase, crashes, attempts, granted_us`
+
+// ?2 the new stamp, ?3 how many numbers were given out.
+const sqlStampTaken = `
+UPDATE ledger_jobs SET stamp = ?2
+WHERE namespace = ?1 AND job IN (SELECT c.job FROM ledger_claims AS c
+    WHERE c.namespace = ?1 AND c.token > (SELECT l.number - ?3 FROM ledgers AS l WHERE l.namespace = ?1))`
+
+const sqlPause = `
+UPDATE ledger_jobs SET paused = true, stamp = ?2,
+    version = (SELECT l.version FROM ledgers AS l WHERE l.namespace = ?1)
+WHERE namespace = ?1 AND job = ?3
+RETURNING job`
+
+const sqlResume = `
+UPDATE ledger_jobs SET paused = false, stamp = ?2,
+    cursor_ms = CASE WHEN paused THEN @max(cursor_ms, (SELECT l.now_us / 1000 FROM ledgers AS l WHERE l.namespace = ?1)) ELSE cursor_ms END,
+    version = (SELECT l.version FROM ledgers AS l WHERE l.namespace = ?1)
+WHERE namespace = ?1 AND job = ?3
+RETURNING job`
+
+// sqlForgetMany forgets ended runs beyond the latest ?2.
+func sqlForgetMany(which string) string {
+	return `
+DELETE FROM ledger_claims WHERE namespace = ?1 AND phase >= 3 AND ` + which + ` AND token <= (
+    SELECT c.token FROM ledger_claims AS c
+    WHERE c.namespace = ?1 AND c.phase >= 3 AND ` + which + ` ORDER BY c.token DESC LIMIT 1 OFFSET ?2)`
+}
+
+// sqlForgetOld forgets runs that ended ?2 µs ago. A run ends after its token was given out,
+// and tokens are times unless very many are given out.
+func sqlForgetOld(which string) string {
+	return `
+DELETE FROM ledger_claims WHERE namespace = ?1 AND phase >= 3 AND ` + which + `
+    AND token <= (SELECT @now) - ?2 AND ended_us <= (SELECT @now) - ?2`
+}

@@ -1,0 +1,69 @@
+package storage
+
+import "github.com/taktwork/takt/core/domain"
+
+// moveJobs writes the jobs that are as they were read, and notes their names.
+func (l *Ledger) moveJobs(jobs []*ledgerJob, stamp int64, written map[string]bool) statement {
+	n := len(jobs)
+	names, stamps, cursors := make([]string, n), make([]int64, n), make([]int64, n)
+	movers, moved := make([]string, n), make([]bool, n)
+	for i, j := range jobs {
+		names[i], stamps[i], cursors[i], movers[i], moved[i] = j.name, j.stamp, j.cursorMS, j.movedBy, j.moved
+	}
+	s := l.statement(l.sql.moveJobs, stamp)
+	s.set = []any{names, stamps, cursors, movers, moved}
+	s.row = func(scan scanner) error {
+		var name string
+		err := scan(&name)
+		written[name] = true
+		return err
+	}
+	return s
+}
+
+// openClaims writes the new claims of the jobs that have the stamp.
+func (l *Ledger) openClaims(state *ledgerState, stamp int64) statement {
+	n := len(state.opened)
+	tokens, starts, phases, leases := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
+	runs, jobs, replicas, prints := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	ticks, waits, cancelled := make([]bool, n), make([]bool, n), make([]bool, n)
+	pushers, owners := make([]string, n), make([]string, n)
+	for i, c := range state.opened {
+		tokens[i], starts[i], phases[i], leases[i] = int64(c.tokenAt), int64(c.startedAt), int64(c.phase), micros(c.lease)
+		runs[i], jobs[i], replicas[i], prints[i] = runText(c.run), c.run.Job, c.replica, c.fingerprint
+		ticks[i], waits[i], cancelled[i] = c.run.Origin == domain.OriginSchedule, c.waits, c.cancelled
+		pushers[i], owners[i] = c.pusher()
+	}
+	s := l.statement(l.sql.openClaims, stamp, int64(state.numbers))
+	s.set = []any{tokens, runs, jobs, ticks, replicas, prints, phases, starts, waits, cancelled, leases, pushers, owners}
+	return s
+}
+
+// changeClaims writes the changed claims of the jobs that have the stamp.
+func (l *Ledger) changeClaims(state *ledgerState, stamp int64) statement {
+	n := len(state.changed)
+	tokens, starts, phases, leases := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
+	jobs, waits, cancelled := make([]string, n), make([]bool, n), make([]bool, n)
+	pushers, owners := make([]string, n), make([]string, n)
+	sortByToken(state.changed)
+	for i, c := range state.changed {
+		tokens[i], starts[i], phases[i] = numberOf(c.token), int64(c.startedAt), int64(c.phase)
+		if c.lease > 0 {
+			leases[i] = micros(c.lease)
+		}
+		jobs[i], waits[i], cancelled[i] = c.run.Job, c.waits, c.cancelled
+		pushers[i], owners[i] = c.pusher()
+	}
+	s := l.statement(l.sql.changeClaims, stamp, int64(state.numbers))
+	s.set = []any{tokens, jobs, phases, starts, waits, cancelled, leases, pushers, owners}
+	return s
+}
+
+// pusher returns the run that took the claim's place in the wait and that
+// run's replica, as they are written.
+func (c *ledgerClaim) pusher() (run, owner string) {
+	if !c.pushed {
+		return "", ""
+	}
+	return runText(c.pushedBy), c.pushedOwner
+}

@@ -1,0 +1,49 @@
+package storage
+
+// ledgerSQL holds the statements of the ledger, written for one dialect. The
+// first value of each is the namespace.
+type ledgerSQL struct {
+	now, numbers                              string
+	jobs, open, remembered                    string
+	moveJobs, openClaims, changeClaims        string
+	finish, ended, stampJobs                  string
+	renew, lapsed, takeOver, stampTaken       string
+	pause, resume                             string
+	seen, replicas, latest, news              string
+	newLedger, newRevisions, forgetRevisions  string
+	touch, register, newJobs, join            string
+	forgetReplicas, revalidate, dropUnused    string
+	forgetTicks, forgetOthers, forgetOldTicks string
+	forgetOldOthers                           string
+}
+
+func newLedgerSQL(dialect Dialect) *ledgerSQL {
+	s := &ledgerSQL{
+		now: `SELECT @now WHERE ?1 <> ''`, numbers: sqlNumbers,
+		jobs: sqlJobs, open: sqlOpen, remembered: sqlRemembered,
+		moveJobs: sqlMoveJobs, openClaims: sqlOpenClaims, changeClaims: sqlChangeClaims,
+		finish: sqlFinish, ended: sqlEnded, stampJobs: sqlStampJobs,
+		renew: sqlRenew, lapsed: sqlLapsed, takeOver: sqlTakeOver, stampTaken: sqlStampTaken,
+		pause: sqlPause, resume: sqlResume,
+		seen: sqlSeen, replicas: sqlReplicas, latest: sqlLatest, news: sqlNews,
+		newLedger: sqlNewLedger, newRevisions: sqlNewRevisions, forgetRevisions: sqlForgetRevisions,
+		touch: sqlTouch, register: sqlRegister, newJobs: sqlNewJobs, join: sqlJoin,
+		forgetReplicas: sqlForgetReplicas, revalidate: sqlRevalidate, dropUnused: sqlDropUnused,
+		forgetTicks: sqlForgetMany("tick"), forgetOthers: sqlForgetMany("NOT tick"),
+		forgetOldTicks: sqlForgetOld("tick"), forgetOldOthers: sqlForgetOld("NOT tick"),
+	}
+	for _, text := range s.all() {
+		*text = compile(dialect, *text)
+	}
+	return s
+}
+
+func (s *ledgerSQL) all() []*string {
+	return []*string{
+		&s.now, &s.numbers, &s.jobs, &s.open, &s.remembered, &s.moveJobs, &s.openClaims, &s.changeClaims,
+		&s.finish, &s.ended, &s.stampJobs, &s.renew, &s.lapsed, &s.takeOver, &s.stampTaken, &s.pause, &s.resume,
+		&s.seen, &s.replicas, &s.latest, &s.news, &s.newLedger, &s.newRevisions, &s.forgetRevisions,
+		&s.touch, &s.register, &s.newJobs, &s.join, &s.forgetReplicas, &s.revalidate, &s.dropUnused,
+		&s.forgetTicks, &s.forgetOthers, &s.forgetOldTicks, &s.forgetOldOthers,
+	}
+}

@@ -11,8 +11,9 @@ import (
 //
 //	?1                   a value; the first is the namespace
 //	@set(a text, …)      rows as the table w, with these columns
-//	w.namespace          the namespace, in statements with @set: SQLite then
-//	                     begins with the set, which a constant would prevent
+//	w.namespace          the namespace, in statements with @set: planners then
+//	                     look up each row of the set; of a constant they think
+//	                     that few rows have it, and look at all of those
 //	@now                 the store's time in µs since 1970
 //	@max(a, b)           the larger one
 //	@via(index)          the index to use; Postgres finds it by itself
@@ -41,12 +42,13 @@ func compilePostgres(text string, values int) string {
 			arrays = append(arrays, fmt.Sprintf("?%d::%s[]", values+1+i, column[1]))
 			names = append(names, column[0])
 		}
-		return "unnest(" + strings.Join(arrays, ", ") + ") AS w (" + strings.Join(names, ", ") + ")"
+		// The offset keeps the planner from seeing that namespace is constant.
+		return fmt.Sprintf("(SELECT ?1::text AS namespace, u.* FROM unnest(%s) AS u (%s) OFFSET 0) AS w",
+			strings.Join(arrays, ", "), strings.Join(names, ", "))
 	})
 	text = viaPattern.ReplaceAllString(text, "")
 	return strings.NewReplacer(
-		"w.namespace", "$1", "?", "$", "@max(", "greatest(",
-		"@now", "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
+		"?", "$", "@max(", "greatest(", "@now", "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
 	).Replace(text)
 }
 
@@ -54,10 +56,12 @@ func compileSQLite(text string, values int) string {
 	text = setPattern.ReplaceAllStringFunc(text, func(set string) string {
 		fields := []string{"?1 AS namespace"}
 		for i, column := range columnsOf(set) {
-			fields = append(fields, fmt.Sprintf("value->>%d AS %s", i, column[0]))
+			fields = append(fields, fmt.Sprintf("row->>%d AS %s", i, column[0]))
 		}
-		// The limit keeps the planner from taking the rows apart again.
-		return fmt.Sprintf("(SELECT %s FROM json_each(?%d) LIMIT -1) AS w", strings.Join(fields, ", "), values+1)
+		// The limits keep the planner from asking for each row again for each
+		// of its columns, and for each column where it is used.
+		return fmt.Sprintf("(SELECT %s FROM (SELECT value AS row FROM json_each(?%d) LIMIT -1) LIMIT -1) AS w",
+			strings.Join(fields, ", "), values+1)
 	})
 	text = viaPattern.ReplaceAllString(text, "INDEXED BY $1")
 	return strings.NewReplacer("@now", nowFunction+"()", "@max(", "max(").Replace(text)

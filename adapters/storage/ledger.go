@@ -115,6 +115,13 @@ func (l *Ledger) statement(text string, args ...any) statement {
 	return statement{text: text, args: append([]any{l.namespace}, args...)}
 }
 
+// lookup returns a statement about the rows of a set.
+func (l *Ledger) lookup(set []any, text string, args ...any) statement {
+	s := l.statement(text, args...)
+	s.set, s.looksUp = set, true
+	return s
+}
+
 // write carries out the statements that it is given, again if another
 // transaction got in the way.
 func (l *Ledger) write(ctx context.Context, statements func() []statement) error {

@@ -39,7 +39,7 @@ func benchSync(b *testing.B, open func(*testing.B) *storage.DB) {
 	for _, jobs := range []int{10, 10_000} {
 		b.Run(fmt.Sprintf("unchanged/jobs=%d", jobs), func(b *testing.B) {
 			ledger := open(b).Ledger("bench")
-			request := domain.SyncRequest{Replica: "ann", Definitions: manyDefinitions(jobs, "v1")}
+			request := domain.SyncRequest{Replica: "ann", Definitions: manyDefinitions(jobs)}
 			b.ReportAllocs()
 			for b.Loop() {
 				reply, err := ledger.Sync(b.Context(), request)
@@ -52,7 +52,7 @@ func benchSync(b *testing.B, open func(*testing.B) *storage.DB) {
 	}
 	b.Run("all changed/jobs=10000", func(b *testing.B) {
 		ledger := open(b).Ledger("bench")
-		request := domain.SyncRequest{Replica: "ann", Definitions: manyDefinitions(10_000, "v1")}
+		request := domain.SyncRequest{Replica: "ann", Definitions: manyDefinitions(10_000)}
 		for b.Loop() {
 			if reply, err := ledger.Sync(b.Context(), request); err != nil || len(reply.Jobs) != 10_000 {
 				b.Fatalf("Sync = %d jobs, %v, want all and no error", len(reply.Jobs), err)
@@ -61,7 +61,7 @@ func benchSync(b *testing.B, open func(*testing.B) *storage.DB) {
 	})
 	b.Run("first/jobs=10000", func(b *testing.B) {
 		ledger := open(b).Ledger("bench")
-		definitions := manyDefinitions(10_000, "v1")
+		definitions := manyDefinitions(10_000)
 		for n := 0; b.Loop(); n++ {
 			request := domain.SyncRequest{Replica: fmt.Sprint("replica-", n), Definitions: definitions}
 			if reply, err := ledger.Sync(b.Context(), request); err != nil || len(reply.Jobs) != len(definitions) {
@@ -71,10 +71,10 @@ func benchSync(b *testing.B, open func(*testing.B) *storage.DB) {
 	})
 }
 
-func manyDefinitions(n int, fingerprint string) []domain.Definition {
+func manyDefinitions(n int) []domain.Definition {
 	definitions := make([]domain.Definition, n)
 	for i := range definitions {
-		definitions[i] = domain.Definition{Job: fmt.Sprintf("job-%05d", i), Fingerprint: fingerprint}
+		definitions[i] = domain.Definition{Job: fmt.Sprintf("job-%05d", i), Fingerprint: "v1"}
 	}
 	return definitions
 }

@@ -138,8 +138,8 @@ func (l *Ledger) save(ctx context.Context, state *ledgerState) (writtenState, er
 		if len(state.opened) > 0 {
 			statements = append(statements, l.openClaims(state, stamp))
 		}
-		if len(state.changed) > 0 {
-			statements = append(statements, l.changeClaims(state, stamp))
+		if changes := state.changes(); len(changes) > 0 {
+			statements = append(statements, l.changeClaims(changes, state.numbers, stamp))
 		}
 		return statements
 	})

@@ -42,19 +42,21 @@ FROM @set(name text, old_stamp bigint, new_cursor_ms bigint, new_moved_by text, 
 WHERE ledger_jobs.namespace = w.namespace AND ledger_jobs.job = w.name AND ledger_jobs.stamp = w.old_stamp
 RETURNING job`
 
+// Whatever a new claim seldom is, changeClaims adds.
 // ?2 the new stamp, ?3 how many numbers were given out.
 const sqlOpenClaims = `
 INSERT INTO ledger_claims (namespace, token, run, job, tick, replica, fingerprint, phase, started, waits, cancelled,
     released, crashes, attempts, granted_us, deadline_us, ended_us, pushed_by, pushed_owner)
-SELECT l.namespace, l.number - ?3 + w.token_at, w.run, w.name, w.tick, w.replica, w.fingerprint, w.phase,
-    CASE WHEN w.started_at > 0 THEN l.number - ?3 + w.started_at ELSE 0 END, w.waits, w.cancelled,
-    false, 0, 0, l.now_us, l.now_us + w.lease_us, CASE WHEN w.phase >= 3 THEN l.now_us END, w.pushed_by, w.pushed_owner
-FROM @set(token_at bigint, run text, name text, tick boolean, replica text, fingerprint text, phase bigint,
-        started_at bigint, waits boolean, cancelled boolean, lease_us bigint, pushed_by text, pushed_owner text)
+SELECT l.namespace, l.number - ?3 + w.token_at, w.run, w.name, w.run LIKE 'schedule:%', w.replica, w.fingerprint, w.phase,
+    CASE WHEN w.started_at > 0 THEN l.number - ?3 + w.started_at ELSE 0 END, 1 = 0, 1 = 0, 1 = 0, 0, 0, l.now_us, l.now_us + w.lease_us, CASE WHEN w.phase >= 3 THEN l.now_us END, '', ''
+FROM @set(token_at bigint, run text, name text, replica text, fingerprint text, phase bigint,
+        started_at bigint, lease_us bigint)
     JOIN ledger_jobs AS j ON j.namespace = w.namespace AND j.job = w.name AND j.stamp = ?2
-    JOIN ledgers AS l ON l.namespace = w.namespace`
+    CROSS JOIN (SELECT namespace, number, now_us FROM ledgers WHERE namespace = ?1 LIMIT 1) AS l`
 
-// A claim that its owner finished meanwhile stays finished.
+// A claim that its owner finished meanwhile stays finished. Adding nothing keeps
+// the planners from the index of open claims, where one key stands for them all.
+// A token below zero is that of a new claim, counted as its number is.
 // ?2 the new stamp, ?3 how many numbers were given out.
 const sqlChangeClaims = `
 UPDATE ledger_claims SET
@@ -69,5 +71,6 @@ UPDATE ledger_claims SET
 FROM @set(old_token bigint, name text, new_phase bigint, started_at bigint, new_waits boolean, new_cancelled boolean,
         lease_us bigint, new_pushed_by text, new_pushed_owner text)
     JOIN ledger_jobs AS j ON j.namespace = w.namespace AND j.job = w.name AND j.stamp = ?2
-    JOIN ledgers AS l ON l.namespace = w.namespace
-WHERE ledger_claims.namespace = w.namespace AND ledger_claims.token = w.old_token AND ledger_claims.phase < 3`
+    CROSS JOIN (SELECT number, now_us FROM ledgers WHERE namespace = ?1 LIMIT 1) AS l
+WHERE ledger_claims.namespace = w.namespace AND ledger_claims.phase + 0 < 3
+    AND ledger_claims.token = CASE WHEN w.old_token < 0 THEN l.number - ?3 - w.old_token ELSE w.old_token END`

@@ -50,8 +50,7 @@ func (l *Ledger) finishPart(ctx context.Context, results []domain.RunResult) ([]
 		var statements []statement
 		if len(released) > 0 {
 			// Whoever decides on such a claim just now must look again.
-			stamp := l.statement(l.sql.stampJobs, newStamp())
-			stamp.set = []any{released}
+			stamp := l.lookup([]any{released}, l.sql.stampJobs, newStamp())
 			statements = append(statements, l.numbers(0, false, nil), stamp)
 		}
 		return append(statements, l.finish(results, finished))
@@ -93,8 +92,7 @@ func (l *Ledger) finish(results []domain.RunResult, finished map[domain.ClaimTok
 		tokens[i], runs[i] = numberOf(result.Claim.Token), runText(result.Claim.Run)
 		phases[i], attempts[i] = int64(phaseOf(result.End)), int64(result.Attempts)
 	}
-	s := l.statement(l.sql.finish)
-	s.set = []any{tokens, runs, phases, attempts}
+	s := l.lookup([]any{tokens, runs, phases, attempts}, l.sql.finish)
 	s.row = func(scan scanner) error {
 		var token int64
 		err := scan(&token)
@@ -130,8 +128,7 @@ func (l *Ledger) finishAgain(ctx context.Context, results []domain.RunResult, fi
 	if len(tokens) == 0 {
 		return nil
 	}
-	s := l.statement(l.sql.ended)
-	s.set = []any{tokens}
+	s := l.lookup([]any{tokens}, l.sql.ended)
 	s.row = func(scan scanner) error {
 		var number int64
 		var run string

@@ -55,8 +55,7 @@ func (l *Ledger) renew(claims []domain.ClaimRef, lease time.Duration, renewed ma
 	for i := range sorted {
 		tokens[i], runs[i] = numberOf(sorted[i].Token), runText(sorted[i].Run)
 	}
-	s := l.statement(l.sql.renew, micros(lease))
-	s.set = []any{tokens, runs}
+	s := l.lookup([]any{tokens, runs}, l.sql.renew, micros(lease))
 	s.row = func(scan scanner) error {
 		var token int64
 		var cancelled bool
@@ -127,8 +126,4 @@ func readTaken(scan scanner) (domain.Claim, error) {
 	claim.Phase = domain.Phase(phase) //nolint:gosec // 1 or 2
 	claim.Run, err = parseRun(run)
 	return claim, err
-}
-
-func sortByToken(claims []*ledgerClaim) {
-	slices.SortFunc(claims, func(a, b *ledgerClaim) int { return cmp.Compare(a.token, b.token) })
 }

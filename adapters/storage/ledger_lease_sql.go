@@ -12,7 +12,7 @@ UPDATE ledger_claims SET
 FROM @set(old_token bigint, old_run text, end_phase bigint, new_attempts bigint)
     CROSS JOIN (SELECT @now AS at_us LIMIT 1) AS clock
 WHERE ledger_claims.namespace = w.namespace AND ledger_claims.token = w.old_token AND ledger_claims.run = w.old_run
-    AND ledger_claims.phase < 3 AND NOT ledger_claims.released
+    AND ledger_claims.phase + 0 < 3 AND NOT ledger_claims.released
 RETURNING token`
 
 const sqlEnded = `
@@ -30,7 +30,7 @@ const sqlRenew = `
 UPDATE ledger_claims SET deadline_us = clock.at_us + ?2
 FROM @set(old_token bigint, old_run text) CROSS JOIN (SELECT @now AS at_us LIMIT 1) AS clock
 WHERE ledger_claims.namespace = w.namespace AND ledger_claims.token = w.old_token AND ledger_claims.run = w.old_run
-    AND ledger_claims.phase < 3 AND NOT ledger_claims.released
+    AND ledger_claims.phase + 0 < 3 AND NOT ledger_claims.released
 RETURNING token, cancelled`
 
 // The claims that the replica may take over. ?2 the replica.

@@ -14,14 +14,13 @@ func (l *Ledger) load(ctx context.Context, intents []domain.Intent, pending []in
 	state := &ledgerState{
 		jobs: make(map[string]*ledgerJob, len(names)), claims: make(map[domain.RunKey]*ledgerClaim),
 	}
-	now, jobs, open := l.statement(l.sql.now), l.statement(l.sql.jobs), l.statement(l.sql.open)
+	now, jobs, open := l.statement(l.sql.now), l.lookup([]any{names}, l.sql.jobs), l.lookup([]any{names}, l.sql.open)
 	now.row = func(scan scanner) error { return scan(&state.nowUS) }
-	jobs.set, jobs.row = []any{names}, state.readJob
-	open.set, open.row = []any{names}, state.readClaim
+	jobs.row, open.row = state.readJob, state.readClaim
 	statements := []statement{now, jobs, open}
 	if len(runs) > 0 {
-		remembered := l.statement(l.sql.remembered)
-		remembered.set, remembered.row = []any{runs}, state.readClaim
+		remembered := l.lookup([]any{runs}, l.sql.remembered)
+		remembered.row = state.readClaim
 		statements = append(statements, remembered)
 	}
 	return state, l.runner.read(ctx, statements...)

@@ -1,6 +1,9 @@
 package storage
 
-import "github.com/taktwork/takt/core/domain"
+import (
+	"cmp"
+	"slices"
+)
 
 // moveJobs writes the jobs that are as they were read, and notes their names.
 func (l *Ledger) moveJobs(jobs []*ledgerJob, stamp int64, written map[string]bool) statement {
@@ -10,8 +13,7 @@ func (l *Ledger) moveJobs(jobs []*ledgerJob, stamp int64, written map[string]boo
 	for i, j := range jobs {
 		names[i], stamps[i], cursors[i], movers[i], moved[i] = j.name, j.stamp, j.cursorMS, j.movedBy, j.moved
 	}
-	s := l.statement(l.sql.moveJobs, stamp)
-	s.set = []any{names, stamps, cursors, movers, moved}
+	s := l.lookup([]any{names, stamps, cursors, movers, moved}, l.sql.moveJobs, stamp)
 	s.row = func(scan scanner) error {
 		var name string
 		err := scan(&name)
@@ -26,37 +28,51 @@ func (l *Ledger) openClaims(state *ledgerState, stamp int64) statement {
 	n := len(state.opened)
 	tokens, starts, phases, leases := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
 	runs, jobs, replicas, prints := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
-	ticks, waits, cancelled := make([]bool, n), make([]bool, n), make([]bool, n)
-	pushers, owners := make([]string, n), make([]string, n)
 	for i, c := range state.opened {
 		tokens[i], starts[i], phases[i], leases[i] = int64(c.tokenAt), int64(c.startedAt), int64(c.phase), micros(c.lease)
 		runs[i], jobs[i], replicas[i], prints[i] = runText(c.run), c.run.Job, c.replica, c.fingerprint
-		ticks[i], waits[i], cancelled[i] = c.run.Origin == domain.OriginSchedule, c.waits, c.cancelled
-		pushers[i], owners[i] = c.pusher()
 	}
-	s := l.statement(l.sql.openClaims, stamp, int64(state.numbers))
-	s.set = []any{tokens, runs, jobs, ticks, replicas, prints, phases, starts, waits, cancelled, leases, pushers, owners}
-	return s
+	set := []any{tokens, runs, jobs, replicas, prints, phases, starts, leases}
+	return l.lookup(set, l.sql.openClaims, stamp, int64(state.numbers))
 }
 
 // changeClaims writes the changed claims of the jobs that have the stamp.
-func (l *Ledger) changeClaims(state *ledgerState, stamp int64) statement {
-	n := len(state.changed)
+func (l *Ledger) changeClaims(claims []*ledgerClaim, numbers int, stamp int64) statement {
+	n := len(claims)
 	tokens, starts, phases, leases := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
 	jobs, waits, cancelled := make([]string, n), make([]bool, n), make([]bool, n)
 	pushers, owners := make([]string, n), make([]string, n)
-	sortByToken(state.changed)
-	for i, c := range state.changed {
-		tokens[i], starts[i], phases[i] = numberOf(c.token), int64(c.startedAt), int64(c.phase)
+	for i, c := range claims {
+		tokens[i], starts[i], phases[i] = c.written(), int64(c.startedAt), int64(c.phase)
 		if c.lease > 0 {
 			leases[i] = micros(c.lease)
 		}
 		jobs[i], waits[i], cancelled[i] = c.run.Job, c.waits, c.cancelled
 		pushers[i], owners[i] = c.pusher()
 	}
-	s := l.statement(l.sql.changeClaims, stamp, int64(state.numbers))
-	s.set = []any{tokens, jobs, phases, starts, waits, cancelled, leases, pushers, owners}
-	return s
+	set := []any{tokens, jobs, phases, starts, waits, cancelled, leases, pushers, owners}
+	return l.lookup(set, l.sql.changeClaims, stamp, int64(numbers))
+}
+
+// changes returns the claims that are not written as those that are new and
+// start at once: in the order in which all calls lock claims.
+func (s *ledgerState) changes() []*ledgerClaim {
+	changes := slices.Clone(s.changed)
+	for _, c := range s.opened {
+		if c.waits || c.cancelled || c.pushed {
+			changes = append(changes, c)
+		}
+	}
+	slices.SortFunc(changes, func(a, b *ledgerClaim) int { return cmp.Compare(a.token, b.token) })
+	return changes
+}
+
+// written returns the token, or that of a new claim as changeClaims takes it.
+func (c *ledgerClaim) written() int64 {
+	if c.tokenAt > 0 {
+		return int64(-c.tokenAt)
+	}
+	return numberOf(c.token)
 }
 
 // pusher returns the run that took the claim's place in the wait and that

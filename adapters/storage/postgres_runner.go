@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -9,7 +10,13 @@ import (
 
 // postgresRunner sends all statements of a call in one message: the server
 // carries them out as one transaction and waits for nobody in between.
+//
+// Plans are made once for each connection, often while tables are empty, and
+// kept when these have grown: a plan that scans a table must not come up.
 type postgresRunner struct{ pool *pgxpool.Pool }
+
+// lookUpAll lasts until the end of the transaction.
+const lookUpAll = `SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`
 
 func (r postgresRunner) read(ctx context.Context, statements ...statement) error {
 	return r.write(ctx, statements...)
@@ -17,6 +24,9 @@ func (r postgresRunner) read(ctx context.Context, statements ...statement) error
 
 func (r postgresRunner) write(ctx context.Context, statements ...statement) error {
 	var batch pgx.Batch
+	if slices.ContainsFunc(statements, func(s statement) bool { return s.looksUp }) {
+		batch.Queue(lookUpAll)
+	}
 	for i := range statements {
 		s := &statements[i]
 		args := append(append(make([]any, 0, len(s.args)+len(s.set)), s.args...), s.set...)

@@ -21,6 +21,9 @@ type statement struct {
 	// set are the columns of the rows that stand in the place of @set; each a
 	// []string, []int64 or []bool, all of one length.
 	set []any
+	// looksUp tells that few rows of large tables are concerned, and that the
+	// plan must look them up whatever the planner believes.
+	looksUp bool
 	// row is called for each row of the result; nil if there is none to read.
 	row func(scan scanner) error
 }

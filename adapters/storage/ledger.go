@@ -36,8 +36,9 @@ const ledgerBatch = 1000
 //   - Old definitions stay older: a replica that comes back with one takes
 //     over only when no live replica registers a newer one.
 //   - The end of a run is remembered for 24 hours, of at most about 32,768
-//     ticks and 65,536 other runs. A tick is refused by its cursor ever after,
-//     and then whoever moved the cursor last counts as its owner.
+//     ticks and 65,536 other runs. A tick is refused by its cursor ever after.
+//     Of a tick that is over the owner is not told: whoever moved the cursor
+//     last is named instead, or with a lost claim nobody.
 //   - Cursors are kept in milliseconds, all else in microseconds of the
 //     store's clock: the server's, or with SQLite the host's.
 //
@@ -52,6 +53,7 @@ type Ledger struct {
 	namespace    string
 	scope        domain.Scope
 	replicaLease time.Duration
+	memory       memory
 
 	// endedTicks and endedOthers count what ended here since the last pruning.
 	endedTicks, endedOthers atomic.Int64
@@ -73,6 +75,7 @@ func (db *DB) Ledger(namespace string) *Ledger {
 	}
 	return &Ledger{
 		runner: db.runner, sql: newLedgerSQL(db.dialect), namespace: namespace, scope: scope, replicaLease: DefaultReplicaLease,
+		memory: memory{ticks: maxEndedTicks, others: maxEndedOthers, every: forgetEvery},
 	}
 }
 

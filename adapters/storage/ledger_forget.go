@@ -17,6 +17,10 @@ const (
 	forgetEvery = 1 << 14
 )
 
+// memory says how many ended runs are remembered, and after how many ends
+// those beyond are forgotten.
+type memory struct{ ticks, others, every int64 }
+
 func (l *Ledger) countEnded(results []domain.RunResult) {
 	ticks := int64(0)
 	for i := range results {
@@ -30,13 +34,13 @@ func (l *Ledger) countEnded(results []domain.RunResult) {
 
 // forgetSome prunes the memory of ended runs when enough have ended here.
 func (l *Ledger) forgetSome(ctx context.Context) error {
-	if l.endedTicks.Load() >= forgetEvery {
+	if l.endedTicks.Load() >= l.memory.every {
 		l.endedTicks.Store(0)
-		return l.forget(ctx, l.statement(l.sql.forgetTicks, maxEndedTicks))
+		return l.forget(ctx, l.statement(l.sql.forgetTicks, l.memory.ticks))
 	}
-	if l.endedOthers.Load() >= forgetEvery {
+	if l.endedOthers.Load() >= l.memory.every {
 		l.endedOthers.Store(0)
-		return l.forget(ctx, l.statement(l.sql.forgetOthers, maxEndedOthers))
+		return l.forget(ctx, l.statement(l.sql.forgetOthers, l.memory.others))
 	}
 	return nil
 }

@@ -108,7 +108,11 @@ func (l *Ledger) takeOver(ctx context.Context, replica string, lease time.Durati
 			taken = append(taken, claim)
 			return err
 		}
-		return []statement{l.numbers(limit, false, nil), take, l.statement(l.sql.stampTaken, newStamp(), int64(limit))}
+		return []statement{
+			l.numbers(limit, false, nil), take,
+			l.statement(l.sql.stampTaken, newStamp(), int64(limit)),
+			l.statement(l.sql.renamePushers, replica, int64(limit)),
+		}
 	})
 	slices.SortFunc(taken, func(a, b domain.Claim) int { return cmp.Compare(a.Token, b.Token) })
 	return taken, err

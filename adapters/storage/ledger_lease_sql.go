@@ -66,6 +66,13 @@ UPDATE ledger_jobs SET stamp = ?2
 WHERE namespace = ?1 AND job IN (SELECT c.job FROM ledger_claims AS c
     WHERE c.namespace = ?1 AND c.token > (SELECT l.number - ?3 FROM ledgers AS l WHERE l.namespace = ?1))`
 
+// The runs that gave way to what was taken over name its new owner.
+// ?2 the replica, ?3 how many numbers were given out.
+const sqlRenamePushers = `
+UPDATE ledger_claims SET pushed_owner = ?2
+WHERE namespace = ?1 AND phase < 3 AND pushed_by IN (SELECT c.run FROM ledger_claims AS c
+    WHERE c.namespace = ?1 AND c.token > (SELECT l.number - ?3 FROM ledgers AS l WHERE l.namespace = ?1))`
+
 const sqlPause = `
 UPDATE ledger_jobs SET paused = true, stamp = ?2,
     version = (SELECT l.version FROM ledgers AS l WHERE l.namespace = ?1)

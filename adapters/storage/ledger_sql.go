@@ -7,7 +7,8 @@ type ledgerSQL struct {
 	jobs, open, remembered                    string
 	moveJobs, openClaims, changeClaims        string
 	finish, ended, stampJobs                  string
-	renew, lapsed, takeOver, stampTaken       string
+	renew, lapsed, takeOver                   string
+	stampTaken, renamePushers                 string
 	pause, resume                             string
 	seen, replicas, latest, news              string
 	newLedger, newRevisions, forgetRevisions  string
@@ -23,7 +24,7 @@ func newLedgerSQL(dialect Dialect) *ledgerSQL {
 		jobs: sqlJobs, open: sqlOpen, remembered: sqlRemembered,
 		moveJobs: sqlMoveJobs, openClaims: sqlOpenClaims, changeClaims: sqlChangeClaims,
 		finish: sqlFinish, ended: sqlEnded, stampJobs: sqlStampJobs,
-		renew: sqlRenew, lapsed: sqlLapsed, takeOver: sqlTakeOver, stampTaken: sqlStampTaken,
+		renew: sqlRenew, lapsed: sqlLapsed, takeOver: sqlTakeOver, stampTaken: sqlStampTaken, renamePushers: sqlRenamePushers,
 		pause: sqlPause, resume: sqlResume,
 		seen: sqlSeen, replicas: sqlReplicas, latest: sqlLatest, news: sqlNews,
 		newLedger: sqlNewLedger, newRevisions: sqlNewRevisions, forgetRevisions: sqlForgetRevisions,
@@ -41,7 +42,7 @@ func newLedgerSQL(dialect Dialect) *ledgerSQL {
 func (s *ledgerSQL) all() []*string {
 	return []*string{
 		&s.now, &s.numbers, &s.jobs, &s.open, &s.remembered, &s.moveJobs, &s.openClaims, &s.changeClaims,
-		&s.finish, &s.ended, &s.stampJobs, &s.renew, &s.lapsed, &s.takeOver, &s.stampTaken, &s.pause, &s.resume,
+		&s.finish, &s.ended, &s.stampJobs, &s.renew, &s.lapsed, &s.takeOver, &s.stampTaken, &s.renamePushers, &s.pause, &s.resume,
 		&s.seen, &s.replicas, &s.latest, &s.news, &s.newLedger, &s.newRevisions, &s.forgetRevisions,
 		&s.touch, &s.register, &s.newJobs, &s.join, &s.forgetReplicas, &s.revalidate, &s.dropUnused,
 		&s.forgetTicks, &s.forgetOthers, &s.forgetOldTicks, &s.forgetOldOthers,

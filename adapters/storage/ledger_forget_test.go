@@ -1,0 +1,89 @@
+package storage_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/taktwork/takt/adapters/storage"
+	"github.com/taktwork/takt/core/domain"
+)
+
+func TestLedger_forgetsEndedRunsAfterADay(t *testing.T) {
+	t.Parallel()
+	for name, open := range map[string]func(testing.TB) *storage.DB{"sqlite": openSQLite, "postgres": openPostgres} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := open(t)
+			ledger, definitions := db.Ledger(""), manyDefinitions(1)
+			syncAs(t, ledger, "ann", definitions)
+			run := byHand(definitions[0].Job, "1")
+			if got := runOne(t, ledger, run); got != domain.Granted {
+				t.Fatalf("the run is %q, want granted", got)
+			}
+			letPass(t, db, 23*time.Hour)
+			syncAs(t, ledger, "bob", definitions)
+			if got := runOne(t, ledger, run); got != domain.Taken {
+				t.Errorf("the run within the day is %q, want taken", got)
+			}
+			letPass(t, db, time.Hour)
+			syncAs(t, ledger, "cyd", definitions)
+			if got := runOne(t, ledger, run); got != domain.Granted {
+				t.Errorf("the run after a day is %q, want granted", got)
+			}
+		})
+	}
+}
+
+func TestLedger_boundsTheMemoryOfEndedTicks(t *testing.T) {
+	t.Parallel()
+	for name, open := range map[string]func(testing.TB) *storage.DB{"sqlite": openSQLite, "postgres": openPostgres} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const jobs, ticks, limit, every = 100, 20, 300, 150
+			db := open(t)
+			ledger := db.Ledger("").WithMemory(limit, every)
+			start := map[string]time.Time{}
+			for _, state := range syncAs(t, ledger, "ann", manyDefinitions(jobs)).Jobs {
+				start[state.Job] = state.Cursor
+			}
+			for n := range ticks {
+				finishAll(t, ledger, claimTicks(t, ledger, "ann", start, n))
+			}
+			var remembered int
+			if err := db.Bun().NewRaw("SELECT count(*) FROM ledger_claims").Scan(t.Context(), &remembered); err != nil {
+				t.Fatalf("SELECT = %v, want no error", err)
+			}
+			// One call ends a hundred and may be the one before the next pruning.
+			if remembered < limit || remembered > limit+every+jobs {
+				t.Errorf("%d of %d ticks are remembered, want %d to %d", remembered, jobs*ticks, limit, limit+every+jobs)
+			}
+		})
+	}
+}
+
+// letPass moves what the ledger remembers into the past.
+func letPass(t *testing.T, db *storage.DB, d time.Duration) {
+	t.Helper()
+	query := fmt.Sprintf("UPDATE ledger_claims SET token = token - %[1]d, ended_us = ended_us - %[1]d", d.Microseconds())
+	if _, err := db.Bun().NewRaw(query).Exec(t.Context()); err != nil {
+		t.Fatalf("UPDATE = %v, want no error", err)
+	}
+}
+
+func byHand(job, id string) domain.Intent {
+	run := domain.RunKey{Job: job, Origin: domain.OriginManual, OriginID: id}
+	return domain.Intent{Run: run, Replica: "ann", Fingerprint: "v1", Slot: domain.SlotFree, Lease: time.Minute}
+}
+
+func runOne(t *testing.T, ledger *storage.Ledger, intent domain.Intent) domain.VerdictKind {
+	t.Helper()
+	verdicts, err := ledger.Claim(t.Context(), []domain.Intent{intent})
+	if err != nil {
+		t.Fatalf("Claim = %v, want no error", err)
+	}
+	if verdicts[0].Kind == domain.Granted {
+		finishAll(t, ledger, []domain.Claim{verdicts[0].Claim})
+	}
+	return verdicts[0].Kind
+}

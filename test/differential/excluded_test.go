@@ -13,7 +13,7 @@ import (
 // excluded tells whether the sides would have to differ in the step as things
 // are now.
 func (w *world) excluded(ctx context.Context, s *step) (bool, error) {
-	for _, reason := range []func(context.Context, *step) (bool, error){w.refusals, w.overLimit, w.staleKeys, w.strayNotes, w.anyOrder} {
+	for _, reason := range []func(context.Context, *step) (bool, error){w.refusals, w.lostLast, w.overLimit, w.staleKeys, w.strayNotes, w.anyOrder} {
 		if excluded, err := reason(ctx, s); err != nil || excluded {
 			return excluded, err
 		}
@@ -84,6 +84,14 @@ func (w *world) refusals(ctx context.Context, s *step) (bool, error) {
 		completed = append(completed, job)
 	}
 	return false, nil
+}
+
+// lostLast tells whether the last of several jobs that the step ends is another's
+// by now: Node sees after each job whether the queue is drained, ours after all
+// of them.
+func (w *world) lostLast(_ context.Context, s *step) (bool, error) {
+	last := len(s.Endings) - 1
+	return last > 0 && w.slots[slotKey{s.Queue, s.Endings[last].Slot}].broken, nil
 }
 
 // staleKeys tells whether the step adds a job with a deduplication key whose

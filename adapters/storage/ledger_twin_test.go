@@ -141,7 +141,7 @@ func (w *twins) play(steps int) {
 			w.Fatalf("after %d steps", step+1)
 		}
 	}
-	if len(w.claims) < steps/10 {
+	if len(w.claims) < steps/20 {
 		w.Errorf("%d claims in %d steps, want more", len(w.claims), steps)
 	}
 }

@@ -10,14 +10,14 @@ import (
 
 // Claim implements [ports.Ledger]. An intent that makes no sense is
 // [domain.ErrInvalid], and nothing of its batch is done: a tick without a
-// move, a move that does not lead from before the tick up to it or beyond, or
-// a lease of zero or less.
+// move, a move that does not lead from before the tick up to it or beyond, a
+// lease of zero or less, or an origin that is none.
 func (l *Ledger) Claim(ctx context.Context, intents []domain.Intent) ([]domain.Verdict, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	for i := range intents {
-		if err := checkIntent(&intents[i]); err != nil {
+		if err := intents[i].Validate(); err != nil {
 			return nil, fmt.Errorf("claim %s: %w", intents[i].Run, err)
 		}
 	}
@@ -32,28 +32,6 @@ func (l *Ledger) Claim(ctx context.Context, intents []domain.Intent) ([]domain.V
 		}
 	}
 	return verdicts, nil
-}
-
-func checkIntent(intent *domain.Intent) error {
-	move := intent.Move
-	switch {
-	case intent.Lease <= 0 && !intent.MoveOnly:
-		return domain.Invalidf("lease %s is not positive", intent.Lease)
-	case intent.Held != 0 && (move != nil || intent.MoveOnly):
-		return domain.Invalidf("a held claim moves no cursor")
-	case move == nil && intent.MoveOnly:
-		return domain.Invalidf("there is no move to make")
-	case move == nil:
-		if intent.Held == 0 && intent.Run.Origin == domain.OriginSchedule {
-			return domain.Invalidf("a tick needs the move that decides it")
-		}
-		return nil
-	}
-	from, to := move.From.UnixMilli(), move.To.UnixMilli()
-	if from >= to || (!intent.MoveOnly && (intent.Run.PlannedMS <= from || intent.Run.PlannedMS > to)) {
-		return domain.Invalidf("move from %s to %s does not pass the tick", move.From, move.To)
-	}
-	return nil
 }
 
 // decide answers the intent.

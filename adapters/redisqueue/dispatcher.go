@@ -88,7 +88,7 @@ func (d *dispatcher) dispatchSome(ctx context.Context, part dispatchBatch) ([]do
 	var last encodedOptions
 	for i := range part.jobs {
 		job := &part.jobs[i]
-		texts = append(texts, runText(part.claims[i].Run), strconv.FormatUint(uint64(part.claims[i].Token), 10), keys.queue(job.Queue))
+		texts = append(texts, part.claims[i].Run.Encode(), strconv.FormatUint(uint64(part.claims[i].Token), 10), keys.queue(job.Queue))
 		texts = appendJob(texts, job, &last)
 	}
 	args := make([]any, len(texts))

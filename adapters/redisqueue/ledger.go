@@ -53,7 +53,7 @@ type Ledger struct {
 
 	mu sync.Mutex
 	// latest are the definitions of the latest Sync.
-	latest *definitions
+	latest *domain.Registration
 }
 
 // Ledger returns the ledger of the backend's namespace.

@@ -17,7 +17,7 @@ func (l *Ledger) Claim(ctx context.Context, intents []domain.Intent) ([]domain.V
 		return nil, err
 	}
 	for i := range intents {
-		if err := checkIntent(&intents[i]); err != nil {
+		if err := intents[i].Validate(); err != nil {
 			return nil, fmt.Errorf("claim %s: %w", intents[i].Run, err)
 		}
 	}
@@ -34,38 +34,6 @@ func (l *Ledger) Claim(ctx context.Context, intents []domain.Intent) ([]domain.V
 	return verdicts, nil
 }
 
-func checkIntent(intent *domain.Intent) error {
-	move := intent.Move
-	switch {
-	case !isOrigin(intent.Run.Origin):
-		return domain.Invalidf("origin %s is unknown", domain.Quote(string(intent.Run.Origin)))
-	case intent.Lease <= 0 && !intent.MoveOnly:
-		return domain.Invalidf("lease %s is not positive", intent.Lease)
-	case intent.Held != 0 && (move != nil || intent.MoveOnly):
-		return domain.Invalidf("a held claim moves no cursor")
-	case move == nil && intent.MoveOnly:
-		return domain.Invalidf("there is no move to make")
-	case move == nil:
-		if intent.Held == 0 && intent.Run.Origin == domain.OriginSchedule {
-			return domain.Invalidf("a tick needs the move that decides it")
-		}
-		return nil
-	}
-	from, to := move.From.UnixMilli(), move.To.UnixMilli()
-	if from >= to || (!intent.MoveOnly && (intent.Run.PlannedMS <= from || intent.Run.PlannedMS > to)) {
-		return domain.Invalidf("move from %s to %s does not pass the tick", move.From, move.To)
-	}
-	return nil
-}
-
-func isOrigin(origin domain.Origin) bool {
-	switch origin {
-	case domain.OriginSchedule, domain.OriginManual, domain.OriginBackfill, domain.OriginStart:
-		return true
-	}
-	return false
-}
-
 // packIntents writes intents as ledger_claim.lua takes them.
 func packIntents(intents []domain.Intent) string {
 	p := newPacker(128 * len(intents))
@@ -73,7 +41,7 @@ func packIntents(intents []domain.Intent) string {
 	for i := range intents {
 		intent := &intents[i]
 		p.list(12)
-		p.text(runText(intent.Run))
+		p.text(intent.Run.Encode())
 		p.text(intent.Run.Job)
 		p.text(intent.Replica)
 		p.text(intent.Fingerprint)

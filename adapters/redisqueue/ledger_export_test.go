@@ -45,9 +45,3 @@ func Unpack(packed any) (text string, number int64, flag bool, err error) {
 	u.want(u.list() == 3)
 	return u.string(), u.long(), u.flag(), u.end()
 }
-
-// RunText names a run in the ledger, and ParseRun returns what the text names.
-var (
-	RunText  = runText
-	ParseRun = parseRun
-)

@@ -36,7 +36,7 @@ func packRefs(claims []domain.ClaimRef) string {
 	p.list(len(claims))
 	for i := range claims {
 		p.list(2)
-		p.text(runText(claims[i].Run))
+		p.text(claims[i].Run.Encode())
 		p.number(int64(claims[i].Token)) //nolint:gosec // tokens are below 2^53
 	}
 	return p.String()
@@ -77,7 +77,7 @@ func packResults(results []domain.RunResult) string {
 	for i := range results {
 		result := &results[i]
 		p.list(4)
-		p.text(runText(result.Claim.Run))
+		p.text(result.Claim.Run.Encode())
 		p.number(int64(result.Claim.Token)) //nolint:gosec // tokens are below 2^53
 		p.number(int64(result.End))
 		p.number(int64(result.Attempts))

@@ -118,8 +118,8 @@ func (u *unpacker) milli() time.Time { return time.UnixMilli(u.long()).UTC() }
 
 // run returns the run that the text names.
 func (u *unpacker) run(text string) domain.RunKey {
-	run, ok := parseRun(text)
-	u.want(ok)
+	run, err := domain.DecodeRunKey(text)
+	u.want(err == nil)
 	return run
 }
 

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/taktwork/takt/adapters/redisqueue"
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/test/redistest"
@@ -59,23 +57,6 @@ func FuzzLedgerReply(f *testing.F) {
 		verdicts, err := redisqueue.ReadVerdicts(reply, make([]domain.Intent, count))
 		if err == nil && len(verdicts) != int(count) {
 			t.Errorf("%d verdicts on %d intents, want as many", len(verdicts), count)
-		}
-	})
-}
-
-func FuzzRunText(f *testing.F) {
-	f.Add("report", "schedule", "", int64(1))
-	f.Add("a/b.c", "manual", "7f3a@:x", int64(0))
-	f.Add("a", "backfill", "@", int64(-5))
-	f.Fuzz(func(t *testing.T, job, origin, id string, planned int64) {
-		run := domain.RunKey{Job: job, Origin: domain.Origin(origin), OriginID: id, PlannedMS: planned}
-		got, ok := redisqueue.ParseRun(redisqueue.RunText(run))
-		known := origin == "schedule" || origin == "manual" || origin == "backfill" || origin == "start"
-		if !known || domain.ValidateScheduledJobName(job) != nil {
-			return
-		}
-		if diff := cmp.Diff(run, got); !ok || diff != "" {
-			t.Errorf("ParseRun(%q) differs (-want +got):\n%s", redisqueue.RunText(run), diff)
 		}
 	})
 }

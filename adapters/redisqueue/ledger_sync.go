@@ -23,7 +23,7 @@ func (l *Ledger) Sync(ctx context.Context, request domain.SyncRequest) (domain.S
 	if err := ctx.Err(); err != nil {
 		return domain.SyncReply{}, err
 	}
-	own, err := l.definitionsOf(request.Definitions)
+	own, err := l.registrationOf(request.Definitions)
 	if err != nil {
 		return domain.SyncReply{}, fmt.Errorf("sync: %w", err)
 	}
@@ -36,7 +36,7 @@ func (l *Ledger) Sync(ctx context.Context, request domain.SyncRequest) (domain.S
 type syncExchange struct {
 	ledger  *Ledger
 	replica string
-	own     *definitions
+	own     *domain.Registration
 	// began is the store's time in the first of the calls.
 	began      time.Time
 	registered int
@@ -68,7 +68,7 @@ func (e *syncExchange) run(ctx context.Context, since uint64) (domain.SyncReply,
 // before if nobody has.
 func (e *syncExchange) known(ctx context.Context, since uint64) (syncPage, error) {
 	for {
-		page, err := e.ledger.syncPage(ctx, e.replica, e.own.digest, since)
+		page, err := e.ledger.syncPage(ctx, e.replica, e.own.Digest, since)
 		if err != nil {
 			return syncPage{}, err
 		}

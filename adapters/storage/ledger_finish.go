@@ -89,7 +89,7 @@ func (l *Ledger) finish(results []domain.RunResult, finished map[domain.ClaimTok
 	n := len(sorted)
 	tokens, runs, phases, attempts := make([]int64, n), make([]string, n), make([]int64, n), make([]int64, n)
 	for i, result := range sorted {
-		tokens[i], runs[i] = numberOf(result.Claim.Token), runText(result.Claim.Run)
+		tokens[i], runs[i] = numberOf(result.Claim.Token), result.Claim.Run.Encode()
 		phases[i], attempts[i] = int64(phaseOf(result.End)), int64(result.Attempts)
 	}
 	s := l.lookup([]any{tokens, runs, phases, attempts}, l.sql.finish)
@@ -137,7 +137,7 @@ func (l *Ledger) finishAgain(ctx context.Context, results []domain.RunResult, fi
 			return err
 		}
 		result := rest[tokenOf(number)]
-		finished[tokenOf(number)] = run == runText(result.Claim.Run) && (ended || result.End == domain.EndReleased)
+		finished[tokenOf(number)] = run == result.Claim.Run.Encode() && (ended || result.End == domain.EndReleased)
 		return nil
 	}
 	return l.runner.read(ctx, s)

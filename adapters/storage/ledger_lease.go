@@ -53,7 +53,7 @@ func (l *Ledger) renew(claims []domain.ClaimRef, lease time.Duration, renewed ma
 	slices.SortFunc(sorted, func(a, b domain.ClaimRef) int { return cmp.Compare(a.Token, b.Token) })
 	tokens, runs := make([]int64, len(sorted)), make([]string, len(sorted))
 	for i := range sorted {
-		tokens[i], runs[i] = numberOf(sorted[i].Token), runText(sorted[i].Run)
+		tokens[i], runs[i] = numberOf(sorted[i].Token), sorted[i].Run.Encode()
 	}
 	s := l.lookup([]any{tokens, runs}, l.sql.renew, micros(lease))
 	s.row = func(scan scanner) error {
@@ -128,6 +128,6 @@ func readTaken(scan scanner) (domain.Claim, error) {
 	}
 	claim.Token, claim.GrantedAt = tokenOf(token), microTime(grantedUS)
 	claim.Phase = domain.Phase(phase) //nolint:gosec // 1 or 2
-	claim.Run, err = parseRun(run)
+	claim.Run, err = domain.DecodeRunKey(run)
 	return claim, err
 }

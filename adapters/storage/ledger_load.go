@@ -37,7 +37,7 @@ func namesOf(intents []domain.Intent, pending []int) (names, runs []string) {
 			names = append(names, run.Job)
 		}
 		if run.Origin != domain.OriginSchedule {
-			runs = append(runs, runText(*run))
+			runs = append(runs, run.Encode())
 		}
 	}
 	return names, runs
@@ -72,12 +72,12 @@ func readClaim(scan scanner) (*ledgerClaim, error) {
 		return nil, err
 	}
 	c.token, c.phase = tokenOf(token), domain.Phase(phase) //nolint:gosec // 1 to 4
-	if c.run, err = parseRun(run); err != nil {
+	if c.run, err = domain.DecodeRunKey(run); err != nil {
 		return nil, err
 	}
 	if pushedBy != "" {
 		c.pushed = true
-		c.pushedBy, err = parseRun(pushedBy)
+		c.pushedBy, err = domain.DecodeRunKey(pushedBy)
 	}
 	return c, err
 }

@@ -30,7 +30,7 @@ func (l *Ledger) openClaims(state *ledgerState, stamp int64) statement {
 	runs, jobs, replicas, prints := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	for i, c := range state.opened {
 		tokens[i], starts[i], phases[i], leases[i] = int64(c.tokenAt), int64(c.startedAt), int64(c.phase), micros(c.lease)
-		runs[i], jobs[i], replicas[i], prints[i] = runText(c.run), c.run.Job, c.replica, c.fingerprint
+		runs[i], jobs[i], replicas[i], prints[i] = c.run.Encode(), c.run.Job, c.replica, c.fingerprint
 	}
 	set := []any{tokens, runs, jobs, replicas, prints, phases, starts, leases}
 	return l.lookup(set, l.sql.openClaims, stamp, int64(state.numbers))
@@ -81,5 +81,5 @@ func (c *ledgerClaim) pusher() (run, owner string) {
 	if !c.pushed {
 		return "", ""
 	}
-	return runText(c.pushedBy), c.pushedOwner
+	return c.pushedBy.Encode(), c.pushedOwner
 }

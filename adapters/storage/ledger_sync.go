@@ -27,7 +27,7 @@ func (l *Ledger) Sync(ctx context.Context, request domain.SyncRequest) (domain.S
 	if err := ctx.Err(); err != nil {
 		return domain.SyncReply{}, err
 	}
-	own, err := l.definitionsOf(request.Definitions)
+	own, err := l.registrationOf(request.Definitions)
 	if err != nil {
 		return domain.SyncReply{}, fmt.Errorf("sync: %w", err)
 	}
@@ -61,9 +61,9 @@ type ledgerNews struct {
 
 // news gives the sign of life and asks for what changed. The version is read
 // before the jobs: a change in between is news once more.
-func (l *Ledger) news(ctx context.Context, request *domain.SyncRequest, own *definitions) (*ledgerNews, error) {
+func (l *Ledger) news(ctx context.Context, request *domain.SyncRequest, own *domain.Registration) (*ledgerNews, error) {
 	n := &ledgerNews{reply: domain.SyncReply{Scope: l.scope}}
-	seen := l.statement(l.sql.seen, request.Replica, own.digest)
+	seen := l.statement(l.sql.seen, request.Replica, own.Digest)
 	seen.row = func(scan scanner) error {
 		n.known = true
 		return scan(new(string))
@@ -95,14 +95,14 @@ func (n *ledgerNews) readReplica(scan scanner) error {
 	return nil
 }
 
-func (n *ledgerNews) readJob(scan scanner, own *definitions) error {
+func (n *ledgerNews) readJob(scan scanner, own *domain.Registration) error {
 	var state domain.JobState
 	var cursorMS, revision int64
 	var fingerprint string
 	if err := scan(&state.Job, &cursorMS, &revision, &fingerprint, &state.Paused); err != nil {
 		return err
 	}
-	mine, known := own.prints[state.Job]
+	mine, known := own.Fingerprint(state.Job)
 	if !known {
 		return nil
 	}
@@ -115,20 +115,20 @@ func (n *ledgerNews) readJob(scan scanner, own *definitions) error {
 // settle registers the replica's definitions, forgets the replicas that gave
 // no sign of life for a lease, and makes valid what is the newest then. It
 // returns when that was.
-func (l *Ledger) settle(ctx context.Context, request *domain.SyncRequest, own *definitions) (settled numbering, err error) {
+func (l *Ledger) settle(ctx context.Context, request *domain.SyncRequest, own *domain.Registration) (settled numbering, err error) {
 	err = l.write(ctx, func() []statement {
 		stamp := newStamp()
-		revisions, register := l.statement(l.sql.newRevisions), l.statement(l.sql.register, own.digest)
-		revisions.set, register.set = own.set(), own.set()
+		revisions, register := l.statement(l.sql.newRevisions), l.statement(l.sql.register, own.Digest)
+		revisions.set, register.set = setOf(own), setOf(own)
 		return []statement{
 			l.statement(l.sql.newLedger),
 			l.numbers(1, true, &settled),
 			revisions,
 			l.statement(l.sql.forgetRevisions, maxRevisions),
 			register,
-			l.statement(l.sql.touch, request.Replica, own.digest),
-			l.statement(l.sql.newJobs, own.digest, stamp),
-			l.statement(l.sql.join, request.Replica, own.digest),
+			l.statement(l.sql.touch, request.Replica, own.Digest),
+			l.statement(l.sql.newJobs, own.Digest, stamp),
+			l.statement(l.sql.join, request.Replica, own.Digest),
 			l.statement(l.sql.forgetReplicas, l.replicaLease.Microseconds()),
 			l.statement(l.sql.revalidate, stamp),
 			l.statement(l.sql.dropUnused),

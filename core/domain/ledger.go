@@ -96,6 +96,32 @@ type Intent struct {
 	Lease time.Duration
 }
 
+// Validate returns [ErrInvalid] for an intent that makes no sense: a tick without
+// a move, a move that does not lead from before the tick up to it or beyond, a
+// lease of zero or less, or an origin that is none.
+func (i *Intent) Validate() error {
+	switch {
+	case !i.Run.Origin.Known():
+		return Invalidf("origin %s is unknown", Quote(string(i.Run.Origin)))
+	case i.Lease <= 0 && !i.MoveOnly:
+		return Invalidf("lease %s is not positive", i.Lease)
+	case i.Held != 0 && (i.Move != nil || i.MoveOnly):
+		return Invalidf("a held claim moves no cursor")
+	case i.Move == nil && i.MoveOnly:
+		return Invalidf("there is no move to make")
+	case i.Move == nil:
+		if i.Held == 0 && i.Run.Origin == OriginSchedule {
+			return Invalidf("a tick needs the move that decides it")
+		}
+		return nil
+	}
+	from, to := i.Move.From.UnixMilli(), i.Move.To.UnixMilli()
+	if from >= to || (!i.MoveOnly && (i.Run.PlannedMS <= from || i.Run.PlannedMS > to)) {
+		return Invalidf("move from %s to %s does not pass the tick", i.Move.From, i.Move.To)
+	}
+	return nil
+}
+
 // VerdictKind is a ledger's answer to an intent.
 type VerdictKind uint8
 

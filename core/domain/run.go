@@ -2,6 +2,7 @@ package domain
 
 import (
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -72,6 +73,39 @@ func (k RunKey) JobID(namespace string) JobID {
 		return JobID("tick." + name)
 	}
 	return JobID(string(k.Origin) + "." + name + "@" + k.OriginID)
+}
+
+// Known reports whether the origin is one of those above.
+func (o Origin) Known() bool {
+	switch o {
+	case OriginSchedule, OriginManual, OriginBackfill, OriginStart:
+		return true
+	}
+	return false
+}
+
+// Encode returns the key as ledgers store it: its origin, its planned instant in
+// ms, its job and, if it has one, its id. No two keys of known origins are
+// encoded alike, for neither origins hold a colon nor names of jobs an @.
+func (k RunKey) Encode() string {
+	text := string(k.Origin) + ":" + strconv.FormatInt(k.PlannedMS, 10) + ":" + k.Job
+	if k.OriginID != "" {
+		text += "@" + k.OriginID
+	}
+	return text
+}
+
+// DecodeRunKey returns the key that [RunKey.Encode] wrote. Any other text is
+// [ErrInvalid].
+func DecodeRunKey(text string) (RunKey, error) {
+	origin, rest, _ := strings.Cut(text, ":")
+	planned, rest, found := strings.Cut(rest, ":")
+	ms, err := strconv.ParseInt(planned, 10, 64)
+	if !found || err != nil || !Origin(origin).Known() {
+		return RunKey{}, Invalidf("%s is no run", Quote(text))
+	}
+	job, id, _ := strings.Cut(rest, "@")
+	return RunKey{Job: job, Origin: Origin(origin), OriginID: id, PlannedMS: ms}, nil
 }
 
 // Phase is how far a claimed run has come.

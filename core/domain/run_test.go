@@ -1,7 +1,9 @@
 package domain_test
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -101,5 +103,32 @@ func TestClaimAndLeaseAreNamedByTheirTokens(t *testing.T) {
 	lease := domain.Lease{Job: domain.Job{ID: "5"}, Token: "t"}
 	if got, want := lease.Ref(), (domain.LeaseRef{ID: "5", Token: "t"}); got != want {
 		t.Errorf("Ref() = %v, want %v", got, want)
+	}
+}
+
+func FuzzRunKeyIsDecodedAsItWasEncoded(f *testing.F) {
+	f.Add("report", "schedule", "", int64(1))
+	f.Add("a/b.c", "manual", "7f3a@:x", int64(0))
+	f.Add("a", "backfill", "@", int64(-5))
+	f.Add("a", "start", "x", int64(0))
+	f.Add("a", "guess", "x", int64(0))
+	f.Fuzz(func(t *testing.T, job, origin, id string, planned int64) {
+		run := domain.RunKey{Job: job, Origin: domain.Origin(origin), OriginID: id, PlannedMS: planned}
+		got, err := domain.DecodeRunKey(run.Encode())
+		if strings.Contains(origin, ":") || domain.ValidateScheduledJobName(job) != nil {
+			return
+		}
+		if known := run.Origin.Known(); known != (err == nil) || (known && got != run) {
+			t.Errorf("DecodeRunKey(%q) = %+v, %v, want %+v if its origin is known", run.Encode(), got, err, run)
+		}
+	})
+}
+
+func TestTextThatNamesNoRunIsInvalid(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "schedule", "schedule:", "schedule:1", "schedule:x:report", "guess:1:report"} {
+		if run, err := domain.DecodeRunKey(text); !errors.Is(err, domain.ErrInvalid) {
+			t.Errorf("DecodeRunKey(%q) = %+v, %v, want ErrInvalid", text, run, err)
+		}
 	}
 }

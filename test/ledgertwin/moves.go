@@ -1,4 +1,4 @@
-package storage_test
+package ledgertwin
 
 import (
 	"cmp"
@@ -33,6 +33,14 @@ type twinVerdict struct {
 	lease    time.Duration
 }
 
+// owner returns whom the verdict names, as far as both sides know it.
+func (w *twins) owner(run domain.RunKey, v *domain.Verdict) string {
+	if w.subject.ForgetsOwners && (v.Kind == domain.Taken || v.Kind == domain.Lost) && run.Origin == domain.OriginSchedule {
+		return ""
+	}
+	return v.Owner
+}
+
 // ask answers intents on both sides and takes note of what they grant.
 func (w *twins) ask(intentsOf func(i int, side *twin) []domain.Intent) {
 	var tokens [2][]domain.ClaimToken
@@ -45,13 +53,8 @@ func (w *twins) ask(intentsOf func(i int, side *twin) []domain.Intent) {
 		answers := make([]twinVerdict, len(got))
 		for n, v := range got {
 			run := intents[n].Run
-			owner := v.Owner
-			if (v.Kind == domain.Taken || v.Kind == domain.Lost) && run.Origin == domain.OriginSchedule {
-				// In SQL nobody knows who had a tick that is over.
-				owner = ""
-			}
 			answers[n] = twinVerdict{
-				v.Kind, side.run(v.Claim.Run), side.run(v.By), owner, v.Cursor.Sub(side.base[run.Job]),
+				v.Kind, side.run(v.Claim.Run), side.run(v.By), w.owner(run, &v), v.Cursor.Sub(side.base[run.Job]),
 				v.Claim.Phase, v.Claim.Crashes, v.Claim.Attempts, v.Claim.Fingerprint, v.Claim.Lease,
 			}
 			side.cursors[run.Job] = answers[n].cursor
@@ -67,7 +70,10 @@ func (w *twins) ask(intentsOf func(i int, side *twin) []domain.Intent) {
 	}
 }
 
-func (w *twins) slot() domain.Slot { return domain.Slot(w.dice.IntN(5)) }
+func (w *twins) slot() domain.Slot {
+	slots := [...]domain.Slot{domain.SlotLater, domain.SlotFree, domain.SlotSkip, domain.SlotQueue, domain.SlotPreempt}
+	return slots[w.dice.IntN(len(slots))]
+}
 
 // registered returns the jobs that a live replica registers. Of the others
 // the ledgers may keep different definitions valid, which nobody asks for.
@@ -84,44 +90,53 @@ func (w *twins) registered() []string {
 	return jobs
 }
 
-func (w *twins) claim() {
-	type plan struct {
-		run      twinRun
-		from     time.Duration
-		replica  string
-		print    string
-		slot     domain.Slot
-		moveOnly bool
+// plan is an intent whose instants count from its side's base.
+type plan struct {
+	run      twinRun
+	from     time.Duration
+	replica  string
+	print    string
+	slot     domain.Slot
+	moveOnly bool
+}
+
+// plan makes up an intent for one of the jobs, often for that of the one before.
+func (w *twins) plan(jobs []string, before *plan) plan {
+	w.runs++
+	job := w.pick(jobs...)
+	p := plan{replica: w.replica(), print: fmt.Sprint("v", 1+w.dice.IntN(4)), slot: w.slot(), moveOnly: w.dice.IntN(8) == 0}
+	for _, d := range w.replicas[p.replica] {
+		if d.Job == job && w.dice.IntN(8) > 0 {
+			p.print = d.Fingerprint
+		}
 	}
+	if before != nil && w.dice.IntN(2) == 0 {
+		job, p.print = before.run.job, before.print
+	}
+	p.from = w.sides[0].cursors[job] + time.Duration(w.dice.IntN(4)/3)*time.Second
+	p.run = twinRun{job: job, origin: domain.OriginSchedule, at: p.from + time.Duration(1+w.dice.IntN(2))*time.Second}
+	if w.dice.IntN(3) == 0 {
+		p.run = twinRun{job: job, origin: domain.OriginManual, id: fmt.Sprint(w.dice.IntN(1 + w.runs)), at: time.Second}
+		p.moveOnly = false
+	}
+	return p
+}
+
+func (w *twins) claim() {
 	var plans []plan
 	jobs := w.registered()
+	var before *plan
 	for range w.dice.IntN(5) {
 		if len(jobs) == 0 {
 			return
 		}
-		w.runs++
-		job := w.pick(jobs...)
-		p := plan{replica: w.replica(), print: fmt.Sprint("v", 1+w.dice.IntN(4)), slot: w.slot(), moveOnly: w.dice.IntN(8) == 0}
-		for _, d := range w.replicas[p.replica] {
-			if d.Job == job && w.dice.IntN(8) > 0 {
-				p.print = d.Fingerprint
-			}
-		}
-		if i := len(plans); i > 0 && w.dice.IntN(2) == 0 {
-			job, p.print = plans[i-1].run.job, plans[i-1].print
-		}
-		p.from = w.sides[0].cursors[job] + time.Duration(w.dice.IntN(4)/3)*time.Second
-		p.run = twinRun{job: job, origin: domain.OriginSchedule, at: p.from + time.Duration(1+w.dice.IntN(2))*time.Second}
-		if w.dice.IntN(3) == 0 {
-			p.run = twinRun{job: job, origin: domain.OriginManual, id: fmt.Sprint(w.dice.IntN(1 + w.runs)), at: time.Second}
-			p.moveOnly = false
-		}
-		plans = append(plans, p)
+		plans = append(plans, w.plan(jobs, before))
+		before = &plans[len(plans)-1]
 	}
 	w.ask(func(_ int, side *twin) []domain.Intent {
 		intents := make([]domain.Intent, len(plans))
 		for i, p := range plans {
-			intents[i] = domain.Intent{Run: side.key(p.run), Replica: p.replica, Fingerprint: p.print, Slot: p.slot, MoveOnly: p.moveOnly, Lease: twinLease}
+			intents[i] = domain.Intent{Run: side.key(p.run), Replica: p.replica, Fingerprint: p.print, Slot: p.slot, MoveOnly: p.moveOnly, Lease: claimLease}
 			if p.run.origin == domain.OriginSchedule {
 				base := side.base[p.run.job]
 				intents[i].Move = &domain.CursorMove{From: base.Add(p.from), To: base.Add(p.run.at)}
@@ -149,7 +164,7 @@ func (w *twins) hold() {
 		var intents []domain.Intent
 		for _, c := range some {
 			intents = append(intents, domain.Intent{
-				Run: side.key(c.run), Replica: c.replica, Fingerprint: c.print, Held: c.tokens[i], Slot: slot, Lease: twinLease,
+				Run: side.key(c.run), Replica: c.replica, Fingerprint: c.print, Held: c.tokens[i], Slot: slot, Lease: claimLease,
 			})
 		}
 		return intents
@@ -163,7 +178,7 @@ func (w *twins) renew() {
 		for _, c := range some {
 			refs = append(refs, domain.ClaimRef{Run: side.key(c.run), Token: c.tokens[i]})
 		}
-		renewals, err := side.Renew(w.Context(), refs, twinLease)
+		renewals, err := side.Renew(w.Context(), refs, claimLease)
 		if err != nil {
 			w.Fatalf("Renew = %v, want no error", err)
 		}
@@ -175,7 +190,7 @@ func (w *twins) finish() {
 	some := w.some()
 	ends := make([]domain.RunEnd, len(some))
 	for i := range ends {
-		ends[i] = domain.RunEnd(1 + w.dice.IntN(3))
+		ends[i] = [...]domain.RunEnd{domain.EndFired, domain.EndFinished, domain.EndReleased}[w.dice.IntN(3)]
 	}
 	both(w, "Finish", func(i int, side *twin) []bool {
 		var results []domain.RunResult
@@ -204,7 +219,7 @@ func (w *twins) abandoned() {
 	replica := w.replica()
 	tokens := [2]map[twinRun]domain.ClaimToken{{}, {}}
 	taken := both(w, "Abandoned("+replica+")", func(i int, side *twin) []twinAbandoned {
-		claims, err := side.Abandoned(w.Context(), replica, twinLease, 1000)
+		claims, err := side.Abandoned(w.Context(), replica, claimLease, 1000)
 		if err != nil {
 			w.Fatalf("Abandoned = %v, want no error", err)
 		}
@@ -223,15 +238,13 @@ func (w *twins) abandoned() {
 	}
 }
 
-// pass lets time pass: the leases in SQL end earlier.
+// pass lets time pass.
 func (w *twins) pass() {
-	d := []time.Duration{twinReplicaLease / 2, twinReplicaLease, twinLease + time.Second}[w.dice.IntN(3)]
+	d := []time.Duration{ReplicaLease / 2, ReplicaLease, claimLease + time.Second}[w.dice.IntN(3)]
 	w.skew += d
 	clear(w.alive)
-	for _, column := range []string{"ledger_claims SET deadline_us = deadline_us", "ledger_replicas SET seen_us = seen_us"} {
-		if _, err := w.db.Bun().NewRaw("UPDATE "+column+" - ?", d.Microseconds()).Exec(w.Context()); err != nil {
-			w.Fatalf("UPDATE = %v, want no error", err)
-		}
+	if err := w.subject.Age(d); err != nil {
+		w.Fatalf("let %s pass: %v", d, err)
 	}
 }
 

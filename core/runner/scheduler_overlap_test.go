@@ -3,6 +3,7 @@ package runner_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -57,13 +58,15 @@ func TestRun_runsBesideOthersWhenAllowed(t *testing.T) {
 
 func TestRun_cancelsTheOneBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		// Whether the newer run is seen to wait is a matter of who comes first.
+		// The older run learns of the newer one by its claim or by a renewal of the
+		// same moment: whether the newer one is seen to wait, and which of the two is
+		// recorded first, is a matter of who comes first.
 		r := overlapping(t, domain.OverlapCancelPrevious)
-		wantLines(t, "runs", r.told("report", "claimed", "started", "cancelled", "completed", "skipped"),
-			"10s +10s claimed", "10s +10s started #1", "20s +20s claimed",
-			"20s +10s cancelled #1 (cancelled by a newer run)", "20s +20s started #1", "30s +30s claimed",
-			"30s +20s cancelled #1 (cancelled by a newer run)", "30s +30s started #1", "40s +40s claimed",
-			"40s +30s cancelled #1 (cancelled by a newer run)", "40s +40s started #1")
+		wantLines(t, "runs", slices.Sorted(slices.Values(r.told("report", "claimed", "started", "cancelled", "completed", "skipped"))),
+			"10s +10s claimed", "10s +10s started #1",
+			"20s +10s cancelled #1 (cancelled by a newer run)", "20s +20s claimed", "20s +20s started #1",
+			"30s +20s cancelled #1 (cancelled by a newer run)", "30s +30s claimed", "30s +30s started #1",
+			"40s +30s cancelled #1 (cancelled by a newer run)", "40s +40s claimed", "40s +40s started #1")
 	})
 }
 

@@ -218,16 +218,17 @@ func decideAbandoned(job *ScheduledJob, claim domain.Claim, now time.Time) aband
 	return driveAgain
 }
 
-// slotFor returns how a run of the policy takes its job's overlap slot.
-func slotFor(policy domain.OverlapPolicy) domain.Slot {
-	switch policy {
-	case domain.OverlapAllow:
+// slotFor returns how a run takes its job's overlap slot. A backfilled tick is
+// in no hurry, and must not be lost to a run under way: where others would skip
+// or cancel, it waits.
+func slotFor(policy domain.OverlapPolicy, origin domain.Origin) domain.Slot {
+	switch {
+	case policy == domain.OverlapAllow:
 		return domain.SlotFree
-	case domain.OverlapQueueOne:
+	case policy == domain.OverlapQueueOne, origin == domain.OriginBackfill:
 		return domain.SlotQueue
-	case domain.OverlapCancelPrevious:
+	case policy == domain.OverlapCancelPrevious:
 		return domain.SlotPreempt
-	case domain.OverlapSkip:
 	}
 	return domain.SlotSkip
 }

@@ -55,7 +55,7 @@ func planDue(r planRequest) []plannedIntent {
 		if d.Last.Add(jitter).After(r.now) {
 			r.jitterPending = true
 		} else {
-			intent.Slot = slotFor(r.job.Policy.Overlap)
+			intent.Slot = slotFor(r.job.Policy.Overlap, domain.OriginSchedule)
 		}
 		plans = append(plans, plannedIntent{intent: intent, passed: passed, late: max(d.Late, 0)})
 		from, passed = d.Last, nil

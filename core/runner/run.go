@@ -242,7 +242,7 @@ func (s *scheduler) pause(r *run, d time.Duration) bool {
 func (s *scheduler) takeSlot(r *run) bool {
 	intent := domain.Intent{
 		Run: r.claim.Run, Replica: s.cfg.Replica, Fingerprint: r.job.Fingerprint,
-		Slot: slotFor(r.job.Policy.Overlap), Lease: s.cfg.Timing.ClaimLease,
+		Slot: slotFor(r.job.Policy.Overlap, r.claim.Run.Origin), Lease: s.cfg.Timing.ClaimLease,
 	}
 	var failing outage
 	for queued := false; ; {
@@ -259,7 +259,7 @@ func (s *scheduler) takeSlot(r *run) bool {
 		case verdict.Kind == domain.Queued && !queued:
 			queued = true
 			s.note(r, domain.Record{Event: domain.EventQueued, By: verdict.By.String()})
-			s.preempt(&verdict)
+			s.preempt(intent.Slot, &verdict)
 		case verdict.Kind == domain.Queued:
 		default:
 			s.refused(r, &verdict)

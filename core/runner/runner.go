@@ -141,23 +141,36 @@ func (r *Runner) setState(state State) {
 // [ErrDisabled], [ErrStopping], [domain.ErrInvalid] for an id that no job can
 // have, ctx's, or those of the ledger.
 func (r *Runner) Trigger(ctx context.Context, name, id string) (RunReport, error) {
+	job, err := r.enabledJob(name)
+	if err != nil {
+		return RunReport{}, err
+	}
+	key := domain.RunKey{Job: name, Origin: domain.OriginManual, OriginID: id}
+	if id == "" {
+		key.OriginID, key.PlannedMS = r.newTriggerID(), r.clock.Now().UnixMilli()
+	} else if err := key.JobID(r.cfg.Namespace).Validate(); err != nil {
+		return RunReport{}, fmt.Errorf("trigger id %s: %w", domain.Quote(id), err)
+	}
+	return r.runNow(ctx, job, key)
+}
+
+// enabledJob returns the job of a name that may run here.
+func (r *Runner) enabledJob(name string) (*jobState, error) {
 	if r.scheduler == nil {
-		return RunReport{}, fmt.Errorf("%w: the scheduler is off", ErrDisabled)
+		return nil, fmt.Errorf("%w: the scheduler is off", ErrDisabled)
 	}
 	job := r.scheduler.jobs[name]
 	switch {
 	case job == nil:
-		return RunReport{}, r.scheduler.unknownJob(name)
+		return nil, r.scheduler.unknownJob(name)
 	case job.Disabled:
-		return RunReport{}, fmt.Errorf("job %s: %w", domain.Quote(name), ErrDisabled)
+		return nil, fmt.Errorf("job %s: %w", domain.Quote(name), ErrDisabled)
 	}
-	now := r.clock.Now()
-	key := domain.RunKey{Job: name, Origin: domain.OriginManual, OriginID: id}
-	if id == "" {
-		key.OriginID, key.PlannedMS = r.newTriggerID(), now.UnixMilli()
-	} else if err := key.JobID(r.cfg.Namespace).Validate(); err != nil {
-		return RunReport{}, fmt.Errorf("trigger id %s: %w", domain.Quote(id), err)
-	}
+	return job, nil
+}
+
+// runNow begins a run that no tick made and waits for its end, or for ctx's.
+func (r *Runner) runNow(ctx context.Context, job *jobState, key domain.RunKey) (RunReport, error) {
 	started, report, err := r.scheduler.trigger(ctx, job, key)
 	if err != nil || started == nil {
 		return report, err

@@ -126,7 +126,7 @@ func (s *scheduler) obey(plan *plannedIntent, verdict *domain.Verdict, asked tim
 	switch verdict.Kind {
 	case domain.Granted, domain.Queued:
 		s.journal.Record(domain.Record{Event: domain.EventClaimed, Run: plan.intent.Run, Late: plan.late})
-		s.preempt(verdict)
+		s.preempt(plan.intent.Slot, verdict)
 		s.begin(job, grant{claim: verdict.Claim, asked: asked})
 	case domain.Blocked:
 		s.skip(job, plan.intent.Run, domain.ReasonOverlap, verdict)
@@ -148,13 +148,13 @@ func (s *scheduler) skip(job *jobState, key domain.RunKey, reason string, verdic
 
 // preempt ends the run that a newer one of this replica waits for. Other
 // replicas learn it by their renewals.
-func (s *scheduler) preempt(verdict *domain.Verdict) {
-	if verdict.Kind != domain.Queued {
+func (s *scheduler) preempt(asked domain.Slot, verdict *domain.Verdict) {
+	if verdict.Kind != domain.Queued || asked != domain.SlotPreempt {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if holder := s.runs[verdict.By]; holder != nil && preemptible(holder) {
+	if holder := s.runs[verdict.By]; holder != nil {
 		holder.cancel(domain.ErrPreempted)
 	}
 }

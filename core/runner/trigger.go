@@ -49,9 +49,9 @@ func (s *scheduler) trigger(ctx context.Context, job *jobState, key domain.RunKe
 // claimNow claims a run that no tick made and begins it.
 func (s *scheduler) claimNow(job *jobState, key domain.RunKey) triggered {
 	asked := s.ports.Now()
+	slot := slotFor(job.Policy.Overlap, key.Origin)
 	verdict, err := s.claims.Do(s.living, domain.Intent{
-		Run: key, Replica: s.cfg.Replica, Fingerprint: job.Fingerprint,
-		Slot: slotFor(job.Policy.Overlap), Lease: s.cfg.Timing.ClaimLease,
+		Run: key, Replica: s.cfg.Replica, Fingerprint: job.Fingerprint, Slot: slot, Lease: s.cfg.Timing.ClaimLease,
 	})
 	if err != nil {
 		return triggered{err: fmt.Errorf("claim run: %w", err)}
@@ -60,7 +60,7 @@ func (s *scheduler) claimNow(job *jobState, key domain.RunKey) triggered {
 	switch verdict.Kind {
 	case domain.Granted, domain.Queued:
 		s.journal.Record(domain.Record{Event: domain.EventClaimed, Run: key})
-		s.preempt(&verdict)
+		s.preempt(slot, &verdict)
 		return triggered{run: s.begin(job, grant{claim: verdict.Claim, asked: asked}), report: report}
 	case domain.Taken:
 		report.Reason, report.By = domain.ReasonTaken, verdict.Owner

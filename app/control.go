@@ -22,24 +22,13 @@ const (
 	MethodHealth  = "health"
 	MethodJobs    = "jobs"
 	MethodTrigger = "trigger"
-	MethodEnqueue = "enqueue"
+	// MethodBackfill runs one past tick, MethodPause and MethodResume switch a
+	// job for the fleet.
+	MethodBackfill = "backfill"
+	MethodPause    = "pause"
+	MethodResume   = "resume"
+	MethodEnqueue  = "enqueue"
 )
-
-// TriggerRequest asks for a run of a scheduled job.
-type TriggerRequest struct {
-	Name string `json:"name"`
-}
-
-// TriggerReply is what became of a triggered run.
-type TriggerReply struct {
-	RunID      string  `json:"runId"`
-	Outcome    string  `json:"outcome"`
-	Reason     string  `json:"reason,omitempty"`
-	By         string  `json:"by,omitempty"`
-	JobID      string  `json:"jobId,omitempty"`
-	Attempts   int     `json:"attempts"`
-	DurationMS float64 `json:"durationMs"`
-}
 
 // EnqueueRequest asks for jobs on a queue in memory.
 type EnqueueRequest struct {
@@ -111,7 +100,8 @@ func hookControl(lifecycle fx.Lifecycle, settings Settings, service *SchedulerSe
 	socket := &controlSocket{config: control.Config{
 		StateDir: settings.StateDir, Namespace: settings.Namespace, Instance: settings.Instance, Logger: log,
 		Handlers: map[string]control.Handler{
-			MethodHealth: api.health, MethodJobs: api.jobs, MethodTrigger: api.trigger, MethodEnqueue: api.enqueue,
+			MethodHealth: api.health, MethodJobs: api.jobs, MethodEnqueue: api.enqueue,
+			MethodTrigger: api.trigger, MethodBackfill: api.backfill, MethodPause: api.pause, MethodResume: api.resume,
 		},
 	}}
 	lifecycle.Append(fx.StartStopHook(socket.start, socket.stop))
@@ -187,26 +177,6 @@ func (c *controlAPI) jobs(context.Context, json.RawMessage) (any, error) {
 		return nil, err
 	}
 	return e.listJobs(), nil
-}
-
-func (c *controlAPI) trigger(ctx context.Context, params json.RawMessage) (any, error) {
-	var request TriggerRequest
-	if err := control.DecodeParams(params, &request); err != nil {
-		return nil, err
-	}
-	report, err := c.service.TriggerNow(ctx, request.Name)
-	switch {
-	case errors.Is(err, runner.ErrUnknownJob), errors.Is(err, runner.ErrDisabled):
-		return nil, control.WithCode(control.CodeBadData, err)
-	case errors.Is(err, runner.ErrStopping), errors.Is(err, ErrNotStarted):
-		return nil, control.WithCode(control.CodeUnavailable, err)
-	case err != nil:
-		return nil, err
-	}
-	return TriggerReply{
-		RunID: report.Run.String(), Outcome: string(report.Event), Reason: report.Reason, By: report.By,
-		JobID: string(report.JobID), Attempts: report.Attempts, DurationMS: float64(report.Took.Microseconds()) / 1000,
-	}, nil
 }
 
 func (c *controlAPI) enqueue(ctx context.Context, params json.RawMessage) (any, error) {

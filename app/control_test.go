@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -76,6 +77,43 @@ func TestTheControlSocketListsAndTriggersJobs(t *testing.T) {
 	}
 }
 
+func TestTheControlSocketBackfillsTicks(t *testing.T) {
+	socket := controlled(t, app.Settings{}, jobs("f", app.Schedule("hourly", nothing, app.Cron("0 * * * *"))))
+	planned := time.Now().Truncate(time.Hour).Add(-2 * time.Hour)
+	for _, want := range []string{"completed", "skipped"} {
+		var reply app.TriggerReply
+		request := app.BackfillRequest{Name: "hourly", ID: "again", Planned: planned}
+		if err := socket.Call(t.Context(), app.MethodBackfill, request, &reply); err != nil || reply.Outcome != want {
+			t.Errorf("backfill = %+v, %v, want it %s", reply, err, want)
+		}
+	}
+	for _, request := range []app.BackfillRequest{
+		{Name: "none", ID: "again", Planned: planned}, {Name: "hourly", ID: "again", Planned: planned.Add(time.Second)}, {Name: "hourly", Planned: planned},
+	} {
+		err := socket.Call(t.Context(), app.MethodBackfill, request, nil)
+		if remote, ok := errors.AsType[*control.RemoteError](err); !ok || remote.Code != control.CodeBadData {
+			t.Errorf("backfill %+v = %v, want %s", request, err, control.CodeBadData)
+		}
+	}
+}
+
+func TestTheControlSocketPausesAndResumesJobs(t *testing.T) {
+	socket := controlled(t, app.Settings{}, jobs("f", app.Schedule("hourly", nothing, app.Cron("0 * * * *"))))
+	for _, c := range []struct {
+		method string
+		paused bool
+	}{{app.MethodPause, true}, {app.MethodPause, true}, {app.MethodResume, false}, {app.MethodResume, false}} {
+		var reply app.SwitchReply
+		if err := socket.Call(t.Context(), c.method, app.SwitchRequest{Name: "hourly"}, &reply); err != nil || reply.Paused != c.paused {
+			t.Errorf("%s = %+v, %v, want paused %t", c.method, reply, err, c.paused)
+		}
+	}
+	err := socket.Call(t.Context(), app.MethodPause, app.SwitchRequest{Name: "none"}, nil)
+	if remote, ok := errors.AsType[*control.RemoteError](err); !ok || remote.Code != control.CodeBadData {
+		t.Errorf("pause of none = %v, want %s", err, control.CodeBadData)
+	}
+}
+
 func TestTheControlSocketEnqueuesOnAnyQueue(t *testing.T) {
 	socket := controlled(t, app.Settings{MemoryMaxJobs: 3})
 	enqueue := func(jobs ...app.EnqueueJob) ([]app.EnqueueAnswer, error) {
@@ -121,7 +159,7 @@ func TestTheControlSocketRefusesToEnqueueWithoutQueueing(t *testing.T) {
 
 func TestTheControlSocketRefusesParametersItDoesNotKnow(t *testing.T) {
 	socket := controlled(t, app.Settings{})
-	for _, method := range []string{app.MethodTrigger, app.MethodEnqueue} {
+	for _, method := range []string{app.MethodTrigger, app.MethodBackfill, app.MethodPause, app.MethodResume, app.MethodEnqueue} {
 		err := socket.Call(t.Context(), method, map[string]any{"who": "x"}, nil)
 		if remote, ok := errors.AsType[*control.RemoteError](err); !ok || remote.Code == control.CodeInternal {
 			t.Errorf("%s with an unknown parameter = %v, want a refusal", method, err)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/ports"
@@ -64,6 +65,20 @@ func (s *SchedulerService) TriggerNow(ctx context.Context, name string) (RunRepo
 		return RunReport{}, ErrNotStarted
 	}
 	return e.runner.Trigger(ctx, name, "")
+}
+
+// Backfill runs a past tick of the scheduled job now and waits for its end;
+// when ctx ends before, the run goes on. Under one id each tick runs once. It
+// is [runner.Runner.Backfill]; errors are its own and ErrNotStarted.
+func (s *SchedulerService) Backfill(ctx context.Context, name, id string, planned time.Time) (RunReport, error) {
+	e, err := s.started()
+	if err != nil {
+		return RunReport{}, err
+	}
+	if !e.driven.Load() {
+		return RunReport{}, ErrNotStarted
+	}
+	return e.runner.Backfill(ctx, name, id, planned)
 }
 
 // Enqueue puts a job on a declared queue; an empty queue is the default one.

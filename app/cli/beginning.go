@@ -40,11 +40,16 @@ type beginning struct {
 
 var errInstant = errors.New("want RFC 3339 (2026-03-29T01:00:00Z), or a local date or time (2026-03-29, 2026-03-29T01:00)")
 
-// beginning reads --from; without an offset it is local to the zone.
+// beginning reads --from, now if it is empty.
 func (s *session) beginning(text string, zone *time.Location) (beginning, error) {
 	if text == "" {
 		return beginning{at: s.now(), zone: zone}, nil
 	}
+	return parseBeginning("from", text, zone)
+}
+
+// parseBeginning reads a flag's time; without an offset it is local to the zone.
+func parseBeginning(flag, text string, zone *time.Location) (beginning, error) {
 	if at, err := time.Parse(time.RFC3339, text); err == nil {
 		return beginning{at: at, zone: zone}, nil
 	}
@@ -56,7 +61,15 @@ func (s *session) beginning(text string, zone *time.Location) (beginning, error)
 			return beginning{at: at, zone: zone}, nil
 		}
 	}
-	return beginning{}, &exitError{code: ExitBadData, err: fmt.Errorf("--from %s: %w", domain.Quote(text), errInstant)}
+	return beginning{}, &exitError{code: ExitBadData, err: fmt.Errorf("--%s %s: %w", flag, domain.Quote(text), errInstant)}
+}
+
+// instant returns the instant itself; a day's is its first in its zone.
+func (b beginning) instant() time.Time {
+	if b.day {
+		return startOfDay(b.at, b.zone)
+	}
+	return b.at
 }
 
 // bounds returns the instant after which ticks of the zone are shown, and the

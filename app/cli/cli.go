@@ -101,11 +101,16 @@ func (o *output) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// close writes the rest. A closed pipe is no error: the reader has had enough.
-func (o *output) close() error {
+// flush shows what was written so far, before a command that takes long ends.
+func (o *output) flush() {
 	if o.err == nil {
 		o.err = o.to.Flush()
 	}
+}
+
+// close writes the rest. A closed pipe is no error: the reader has had enough.
+func (o *output) close() error {
+	o.flush()
 	if isClosedPipe(o.err) {
 		return nil
 	}

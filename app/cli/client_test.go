@@ -51,11 +51,13 @@ func answers() map[string]control.Handler {
 		app.MethodHealth:  always(app.HealthReply{State: "running", Problems: []string{}}),
 		app.MethodJobs:    always([]app.JobInfo{}),
 		app.MethodTrigger: always(app.TriggerReply{Outcome: "completed", Attempts: 1}),
+		app.MethodPause:   always(app.SwitchReply{Name: "x", Paused: true}),
+		app.MethodResume:  always(app.SwitchReply{Name: "x"}),
 		app.MethodEnqueue: always(app.EnqueueReply{Results: []app.EnqueueAnswer{{ID: "1", Status: "accepted"}}}),
 	}
 }
 
-var clientCommands = [][]string{{"health"}, {"jobs"}, {"jobs", "trigger", "x"}, {"enqueue", "mail", "welcome"}}
+var clientCommands = [][]string{{"health"}, {"jobs"}, {"jobs", "trigger", "x"}, {"jobs", "pause", "x"}, {"jobs", "resume", "x"}, {"enqueue", "mail", "welcome"}}
 
 func TestTheInstanceToAskDefaultsToTheOneThatIsSet(t *testing.T) {
 	t.Parallel()

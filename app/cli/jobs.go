@@ -23,7 +23,7 @@ or, when none runs, as they are registered. Then whether a job runs is unknown.
 
 func (s *session) jobsCommand() *cobra.Command {
 	jobs := s.jobsList("jobs")
-	jobs.AddCommand(s.jobsList("list"), s.triggerCommand())
+	jobs.AddCommand(s.jobsList("list"), s.triggerCommand(), s.pauseCommand(), s.resumeCommand(), s.backfillCommand())
 	return jobs
 }
 

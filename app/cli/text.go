@@ -86,6 +86,13 @@ func (s *session) printJSON(value any) error {
 	return encoder.Encode(value)
 }
 
+// printJSONLine prints a value for programs that read line by line.
+func (s *session) printJSONLine(value any) error {
+	encoder := json.NewEncoder(s.out)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(value)
+}
+
 // table prints rows in columns. No cell ends in blanks, the last is as long
 // as it likes.
 func table(to io.Writer, rows [][]string) {

@@ -93,7 +93,12 @@ func (s *session) withEnabled(ctx context.Context, worker control.Instance, name
 }
 
 func describeTrigger(name string, reply *app.TriggerReply) string {
-	outcome, because := reply.Outcome, ""
+	return printable(name + " " + describeOutcome(reply))
+}
+
+// describeOutcome says what became of a run.
+func describeOutcome(reply *app.TriggerReply) string {
+	because := ""
 	if reply.Reason != "" {
 		because = ": " + reply.Reason
 	}
@@ -104,10 +109,10 @@ func describeTrigger(name string, reply *app.TriggerReply) string {
 	case domain.EventFired:
 		because += ", queued as job " + strconv.Quote(reply.JobID)
 	case domain.EventSkipped:
-		return printable(fmt.Sprintf("%s skipped%s", name, because))
+		return "skipped" + because
 	}
 	took := time.Duration(reply.DurationMS * float64(time.Millisecond)).Round(time.Microsecond)
-	return printable(fmt.Sprintf("%s %s%s; %s, %s", name, outcome, because, plural(reply.Attempts, "attempt"), took))
+	return fmt.Sprintf("%s%s; %s, %s", reply.Outcome, because, plural(reply.Attempts, "attempt"), took)
 }
 
 func triggerCode(outcome string) int {

@@ -52,7 +52,7 @@ func New(settings Settings, log *slog.Logger, options ...Option) (*App, error) {
 	a.fx = fx.New(
 		fx.WithLogger(func() fxevent.Logger { return fxLogger(log) }),
 		fx.RecoverFromPanics(),
-		fx.Supply(a.settings, a.service, log, &middlewares{}),
+		fx.Supply(a.settings, a.service, log, &middlewares{}, &Database{}),
 		fx.Decorate(a.hooks.guard),
 		fx.Provide(newRegistryFromGroup, openStores, newEngine),
 		// Hooks run in this order, and stop in the opposite one: the control
@@ -123,7 +123,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.engine.begun.Store(true)
 	// fx gets no context that could end: it would drop hooks. See hooks.
 	if err := a.fx.Start(context.Background()); err != nil {
-		return errors.Join(fmt.Errorf("start worker: %w", err), a.engine.stores.close())
+		return errors.Join(fmt.Errorf("start worker: %w", err), a.engine.stores.stop())
 	}
 	return nil
 }
@@ -181,7 +181,7 @@ func (a *App) Stop(ctx context.Context) StopReport {
 	a.report.StopReport = a.engine.runner.Stop(ctx, runner.StopBudget{
 		Drain: drainShare * share, Cancel: cancelShare * share, Release: releaseShare * share,
 	})
-	a.report.Err = errors.Join(a.fx.Stop(context.Background()), a.engine.stores.close())
+	a.report.Err = errors.Join(a.fx.Stop(context.Background()), a.engine.stores.stop())
 	// Counted last, for stop hooks may have enqueued.
 	a.report.Dropped = a.engine.stores.remaining()
 	return a.report

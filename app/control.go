@@ -159,7 +159,7 @@ func (c *controlAPI) health(context.Context, json.RawMessage) (any, error) {
 	reply := HealthReply{
 		State: string(health.State), Replica: e.settings.Replica, Backend: string(e.settings.Backend),
 		Scope: string(health.Scope), ScheduledJobs: health.Jobs, RunsActive: health.Runs,
-		Problems: append(append([]string{}, e.stores.problems()...), health.Problems...), Queues: []QueueHealth{},
+		Problems: append(append([]string{}, e.stores.troubles()...), health.Problems...), Queues: []QueueHealth{},
 		UptimeSeconds: e.uptime().Seconds(), Stalled: health.Overdue > stalledAfter, Counts: map[string]int{},
 	}
 	for event, count := range e.runner.Counts() {

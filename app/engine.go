@@ -105,9 +105,12 @@ func (e *engine) announceReady(ctx context.Context, took time.Duration) {
 	health := e.runner.Health()
 	attrs := []any{
 		"replica", e.settings.Replica, "namespace", e.settings.Namespace,
-		"backend", string(e.settings.Backend), "ledger_scope", string(health.Scope),
+		"backend", string(e.settings.Backend), "ledger", string(e.stores.ledgerKind(e.settings)), "ledger_scope", string(health.Scope),
 		"timezone", e.settings.Timezone, "jobs", len(e.registry.jobs), "queues", len(health.Queues),
 		"duration_ms", float64(took.Microseconds()) / 1000,
+	}
+	if e.stores.databases.own.Load() != nil {
+		attrs = append(attrs, "storage", e.settings.Storage.String())
 	}
 	if e.settings.usesRedis() {
 		attrs = append(attrs, "redis", e.settings.Redis.String())

@@ -15,4 +15,4 @@ func (a *App) Fingerprints() map[string]string {
 }
 
 // CloseStores closes the stores of a worker, so that its runner cannot start.
-func CloseStores(a *App) error { return a.engine.stores.close() }
+func CloseStores(a *App) error { return a.engine.stores.stop() }

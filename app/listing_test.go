@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/taktwork/takt/adapters/storage"
 	"github.com/taktwork/takt/app"
 	"github.com/taktwork/takt/app/config"
 	"github.com/taktwork/takt/app/takttest"
@@ -129,8 +130,9 @@ func TestTheSettingsOfTheConfigurationAreTheDefaultsOfTheReferencesApplication(t
 	want := app.Settings{
 		Namespace: "default", Instance: "7", Timezone: got.Timezone,
 		Jobs:    app.JobDefaults{Retries: 1, RetryDelay: 5 * time.Second},
-		Backend: config.BackendMemory, Ledger: config.LedgerMemory, QueuePrefix: "bull", DefaultQueue: "worker-default", Concurrency: 10, Unknown: runner.UnknownPark,
+		Backend: config.BackendMemory, Ledger: config.LedgerAuto, QueuePrefix: "bull", DefaultQueue: "worker-default", Concurrency: 10, Unknown: runner.UnknownPark,
 		MaxPayload: got.MaxPayload, MemoryMaxJobs: 100_000, MemoryMaxBytes: got.MemoryMaxBytes, ShutdownTimeout: 25 * time.Second,
+		Storage: storage.Config{Dialect: storage.SQLite, SQLite: storage.SQLiteConfig{Path: "/home/worker/.local/state/takt/default.db"}},
 	}
 	ignoreFuncs := cmp.FilterValues(func(a, b func() time.Time) bool { return a == nil && b == nil }, cmp.Ignore())
 	ignoreDice := cmp.FilterValues(func(a, b func() float64) bool { return a == nil && b == nil }, cmp.Ignore())

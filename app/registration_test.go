@@ -126,7 +126,7 @@ func TestStrictQueuesRefuseTargetsWithoutQueues(t *testing.T) {
 }
 
 func TestABackendThatIsNotCarriedIsAnError(t *testing.T) {
-	for _, settings := range []app.Settings{{Backend: "rabbit"}, {Ledger: config.LedgerSQL}, {Ledger: "paper"}} {
+	for _, settings := range []app.Settings{{Backend: "rabbit"}, {Ledger: "paper"}} {
 		if _, err := app.New(settings, (&logbook{}).logger()); !errors.Is(err, errors.ErrUnsupported) {
 			t.Errorf("New(%q, %q) = %v, want %v", settings.Backend, settings.Ledger, err, errors.ErrUnsupported)
 		}

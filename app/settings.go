@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/taktwork/takt/adapters/redisqueue"
+	"github.com/taktwork/takt/adapters/storage"
 	"github.com/taktwork/takt/app/config"
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/runner"
@@ -36,8 +37,17 @@ type Settings struct {
 	// Backend is where queues live; default memory.
 	Backend config.Backend
 	// Ledger is where claims are kept; default Redis if the queues are there,
-	// else memory.
+	// else Storage, or memory while that has no schema of this version.
 	Ledger config.Ledger
+	// Storage is the worker's own database; the zero value is none, and what
+	// would be there is kept in memory. A SQLite file migrates itself at start,
+	// the schema in Postgres does with AutoMigrate alone.
+	Storage storage.Config
+	// Platform is the database that features use, see [Database]; the zero
+	// value is none. It is never migrated.
+	Platform storage.Config
+	// AutoMigrate brings the worker's schema in Postgres up to date at start.
+	AutoMigrate bool
 	// Redis is the connection, for queues or the ledger in Redis. It is used as
 	// it is: no variable changes it.
 	Redis redisqueue.Connection
@@ -112,7 +122,8 @@ func SettingsFrom(c *config.Config) Settings {
 			Disabled: !c.Jobs.Enabled, AllowOverlap: !c.Jobs.PreventOverlap, Retries: c.Jobs.Retries,
 			RetryDelay: c.Jobs.RetryDelay, Timeout: c.Jobs.Timeout, MaxJitter: c.Jobs.MaxRandomDelay,
 		},
-		Backend: c.Queue.Backend, Ledger: c.Queue.Ledger, Redis: connectionFrom(c),
+		Backend: c.Queue.Backend, Ledger: ledgerFrom(c), Redis: connectionFrom(c),
+		Storage: storageFrom(c), Platform: platformFrom(c), AutoMigrate: c.Storage.AutoMigrate,
 		QueuePrefix: c.Queue.Prefix, BullMQProfile: profile, RateLimits: c.Queue.RateLimits, QueueMetrics: c.Queue.Metrics, DefaultQueue: c.Queue.Default, Queues: c.Queue.Extra,
 		StrictQueues: c.Queue.Strict, Concurrency: c.Queue.Concurrency,
 		Unknown: runner.UnknownPolicy(c.Queue.UnknownJobs), MaxPayload: int(c.Queue.MaxPayload),
@@ -124,6 +135,36 @@ func SettingsFrom(c *config.Config) Settings {
 func connectionFrom(c *config.Config) redisqueue.Connection {
 	redis, _ := c.Redis()
 	return redisqueue.Connection(redis)
+}
+
+func ledgerFrom(c *config.Config) config.Ledger {
+	if c.Queue.LedgerFollows && c.Queue.Ledger == config.LedgerSQL {
+		return config.LedgerAuto
+	}
+	return c.Queue.Ledger
+}
+
+// storageFrom returns where the worker's own tables are: in the platform's
+// Postgres, or else in a file of their own.
+func storageFrom(c *config.Config) storage.Config {
+	if c.Storage.Path == "" {
+		return platformFrom(c)
+	}
+	return storage.Config{Dialect: storage.SQLite, SQLite: storage.SQLiteConfig{Path: c.Storage.Path}}
+}
+
+func platformFrom(c *config.Config) storage.Config {
+	database, _ := c.Database()
+	switch database.Type {
+	case config.DatabasePostgres:
+		return storage.Config{Dialect: storage.Postgres, Postgres: storage.PostgresConfig{
+			Host: database.Host, Port: database.Port, Database: database.Name, User: database.User, Password: database.Password,
+			SSLMode: database.SSLMode, CACert: database.CACert, PoolSize: database.PoolSize,
+		}}
+	case config.DatabaseSQLite:
+		return storage.Config{Dialect: storage.SQLite, SQLite: storage.SQLiteConfig{Path: database.Path, Foreign: true}}
+	}
+	return storage.Config{}
 }
 
 const (
@@ -142,9 +183,13 @@ func (s Settings) withDefaults() Settings {
 	setDefault(&s.Timezone, "UTC")
 	setDefault(&s.Backend, config.BackendMemory)
 	if s.Ledger == "" || s.Ledger == config.LedgerAuto {
-		s.Ledger = config.LedgerMemory
-		if s.Backend == config.BackendRedis {
+		// What stays auto is in storage if that has a schema, else in memory.
+		s.Ledger = config.LedgerAuto
+		switch {
+		case s.Backend == config.BackendRedis:
 			s.Ledger = config.LedgerRedis
+		case !s.hasStorage():
+			s.Ledger = config.LedgerMemory
 		}
 	}
 	setDefault(&s.DefaultQueue, "default")
@@ -174,6 +219,13 @@ func setDefault[T comparable](value *T, fallback T) {
 // Queueing reports whether jobs can be enqueued at all.
 func (s Settings) Queueing() bool { return s.Backend != config.BackendNone }
 
+func (s Settings) hasStorage() bool { return s.Storage.Dialect != "" }
+
+// claimsInStorage reports whether claims are kept in storage, if it can be used.
+func (s Settings) claimsInStorage() bool {
+	return s.Ledger == config.LedgerSQL || s.Ledger == config.LedgerAuto
+}
+
 func (s Settings) usesRedis() bool {
 	return s.Backend == config.BackendRedis || s.Ledger == config.LedgerRedis
 }
@@ -187,6 +239,7 @@ func (r *registry) checkSettings() {
 	if err := checkRedis(s); err != nil {
 		r.problem("settings: %s", err)
 	}
+	r.checkDatabases()
 	for _, least := range []struct {
 		name  string
 		value int
@@ -213,5 +266,24 @@ func (r *registry) checkSettings() {
 	}
 	if s.Unknown != runner.UnknownPark && s.Unknown != runner.UnknownFail {
 		r.problem("settings: unknown policy %s of unknown jobs; known are %q and %q", domain.Quote(string(s.Unknown)), runner.UnknownPark, runner.UnknownFail)
+	}
+}
+
+// checkDatabases reports databases that nothing can be opened with.
+func (r *registry) checkDatabases() {
+	s := r.settings
+	for _, database := range []struct {
+		name   string
+		config storage.Config
+	}{{"storage", s.Storage}, {"platform", s.Platform}} {
+		if database.config == (storage.Config{}) {
+			continue
+		}
+		if err := database.config.Check(); err != nil {
+			r.problem("settings: %s: %s", database.name, err)
+		}
+	}
+	if s.Ledger == config.LedgerSQL && !s.hasStorage() {
+		r.problem("settings: ledger %q without Storage", config.LedgerSQL)
 	}
 }

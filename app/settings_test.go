@@ -46,7 +46,7 @@ func TestSettingsTakeEachFieldOfTheConfiguration(t *testing.T) {
 func TestSettingsTakeTheConnectionOfTheConfiguration(t *testing.T) {
 	for profile, want := range map[string]config.Profile{"": "", "v5": config.ProfileV5, "v6": config.ProfileV6} {
 		loaded, report := config.Load(config.Source{Environ: []string{
-			"REDIS_ENABLED=true", "REDIS_URL=rediss://user:secret@redis.example:1/2", "WORKER_BULLMQ_PROFILE=" + profile,
+			"REDIS_ENABLED=true", "REDIS_URL=rediss://user:secret@redis.example:1/2", "WORKER_BULLMQ_PROFILE=" + profile, "HOME=/home/worker",
 		}})
 		if err := report.Err(); err != nil {
 			t.Fatal(err)

@@ -23,6 +23,7 @@ type stores struct {
 	switches   ports.ScheduleSwitch
 	dispatcher ports.Dispatcher
 	runs       ports.RunStore
+	databases  *databases
 	enqueuer   ports.Enqueuer
 	// inspector and consumers are nil without queueing.
 	inspector ports.Inspector
@@ -34,11 +35,15 @@ type stores struct {
 	// remaining counts the unfinished jobs that end with the process.
 	remaining func() map[domain.QueueName]int
 	close     func() error
+	// choose is called when the databases are open; nil if nothing depends on
+	// what they hold.
+	choose func()
 }
 
 // openStores opens the adapters that the settings name. It connects nothing.
-func openStores(s Settings, log *slog.Logger) (*stores, error) {
+func openStores(s Settings, platform *Database, log *slog.Logger) (*stores, error) {
 	open := &stores{
+		databases: &databases{settings: s, log: log, platform: platform},
 		runs:      inmemqueue.NewRunStore(s.HistorySize),
 		await:     func(context.Context) error { return nil },
 		problems:  func() []string { return nil },
@@ -83,13 +88,17 @@ func (o *stores) openQueues(s Settings, shared *redisqueue.Backend) error {
 }
 
 func (o *stores) openLedger(s Settings, shared *redisqueue.Backend) error {
-	switch s.Ledger { //nolint:exhaustive // the others are not carried, or settled before
+	switch s.Ledger {
 	case config.LedgerMemory:
 		ledger := inmemqueue.NewLedger(inmemqueue.LedgerConfig{Namespace: s.Namespace, Now: s.Now})
 		o.ledger, o.switches = ledger, ledger
 	case config.LedgerRedis:
 		ledger := shared.Ledger()
 		o.ledger, o.switches = ledger, ledger
+	case config.LedgerSQL, config.LedgerAuto:
+		ledger := &lateLedger{}
+		o.ledger, o.switches = ledger, ledger
+		o.choose = func() { ledger.choose(o.storedLedger(s)) }
 	default:
 		return fmt.Errorf("ledger %q: %w", s.Ledger, errors.ErrUnsupported)
 	}
@@ -101,6 +110,25 @@ func (o *stores) openLedger(s Settings, shared *redisqueue.Backend) error {
 	setDefault(&lease, defaultClaimLease)
 	o.dispatcher = runner.NewDispatcher(o.ledger, o.enqueuer, s.Namespace, lease)
 	return nil
+}
+
+// storedLedger is in memory if storage has no schema: see databases.
+func (o *stores) storedLedger(s Settings) claims {
+	if own := o.databases.own.Load(); own != nil {
+		return own.Ledger(s.Namespace)
+	}
+	return inmemqueue.NewLedger(inmemqueue.LedgerConfig{Namespace: s.Namespace, Now: s.Now})
+}
+
+// ledgerKind returns where claims came to be kept.
+func (o *stores) ledgerKind(s Settings) config.Ledger {
+	switch {
+	case s.Ledger != config.LedgerAuto:
+		return s.Ledger
+	case o.databases.own.Load() != nil:
+		return config.LedgerSQL
+	}
+	return config.LedgerMemory
 }
 
 const defaultClaimLease = 15 * time.Second
@@ -143,8 +171,28 @@ func redisProblems(shared *redisqueue.Backend) []string {
 }
 
 func hookStores(lifecycle fx.Lifecycle, open *stores) {
-	lifecycle.Append(fx.StartStopHook(open.await, open.close))
+	lifecycle.Append(fx.StartStopHook(open.start, open.stop))
 }
+
+// start returns when all stores can be used.
+func (o *stores) start(ctx context.Context) error {
+	if err := o.await(ctx); err != nil {
+		return err
+	}
+	if err := o.databases.open(ctx); err != nil {
+		return err
+	}
+	if o.choose != nil {
+		o.choose()
+	}
+	return nil
+}
+
+// stop closes all stores. Twice does no harm.
+func (o *stores) stop() error { return errors.Join(o.close(), o.databases.close()) }
+
+// troubles are what keeps the stores from working.
+func (o *stores) troubles() []string { return append(o.problems(), o.databases.problems()...) }
 
 // noQueue refuses every job.
 type noQueue struct{}

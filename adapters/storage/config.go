@@ -1,6 +1,9 @@
 package storage
 
 import (
+	"net"
+	"path"
+	"strconv"
 	"time"
 
 	"github.com/taktwork/takt/core/domain"
@@ -21,6 +24,46 @@ type Config struct {
 	Dialect  Dialect
 	Postgres PostgresConfig
 	SQLite   SQLiteConfig
+}
+
+// Check returns [domain.ErrInvalid] for a configuration that makes no sense. It
+// opens nothing.
+func (c Config) Check() error {
+	switch c.Dialect {
+	case Postgres:
+		t, err := targetOf(c.Postgres)
+		if err == nil {
+			_, err = t.poolConfig()
+		}
+		return err
+	case SQLite:
+		return checkPath(c.SQLite.Path)
+	}
+	return domain.Invalidf("dialect %s is neither %s nor %s", domain.Quote(string(c.Dialect)), Postgres, SQLite)
+}
+
+// Equal reports whether both describe the same database, opened alike.
+func (c Config) Equal(other Config) bool {
+	if !c.Postgres.URI.Equal(other.Postgres.URI) || !c.Postgres.Password.Equal(other.Postgres.Password) {
+		return false
+	}
+	c.Postgres.URI, c.Postgres.Password = other.Postgres.URI, other.Postgres.Password
+	return c == other
+}
+
+// String returns where the database is, without user and password.
+func (c Config) String() string {
+	if c.Dialect != Postgres {
+		return string(c.Dialect) + ":" + c.SQLite.Path
+	}
+	t, err := targetOf(c.Postgres)
+	switch {
+	case err != nil:
+		return string(Postgres)
+	case path.IsAbs(t.Host):
+		return "postgres:///" + t.Database + "?host=" + t.Host
+	}
+	return "postgres://" + net.JoinHostPort(t.Host, strconv.Itoa(t.Port)) + "/" + t.Database
 }
 
 // Defaults of [PostgresConfig].
@@ -63,6 +106,9 @@ type SQLiteConfig struct {
 	// Path is that of the file on a local file system. It is created if it is
 	// not there, as its directory is.
 	Path string
+	// Foreign tells that the file belongs to another program. It must be there,
+	// and neither its schema nor its journal is changed.
+	Foreign bool
 	// Readers bounds the connections that read beside the one that writes;
 	// zero means 4.
 	Readers int

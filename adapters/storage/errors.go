@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
@@ -21,6 +22,10 @@ import (
 // migrate it first.
 var ErrSchema = errors.New("storage schema is missing or older than this program")
 
+// ErrRefused says that the server knows neither the user with this password nor
+// the database, or does not let this user do what is asked.
+var ErrRefused = errors.New("storage refuses access")
+
 // Conditions of Postgres that callers act upon.
 const (
 	pgUndefinedTable  = "42P01"
@@ -30,6 +35,9 @@ const (
 	pgDeadlock        = "40P01"
 	pgSerialization   = "40001"
 	pgReadOnly        = "25006"
+	pgNoRight         = "42501"
+	pgNoDatabase      = "3D000"
+	pgNoAccess        = "28"
 )
 
 // pgOutage are the classes of conditions that pass without a change of ours:
@@ -72,6 +80,8 @@ func translatePostgres(err *pgconn.PgError) error {
 		return fmt.Errorf("%w: %w", ErrSchema, err)
 	case err.Code == pgBadText:
 		return domain.Invalidf("text: %w", err)
+	case err.Code == pgNoRight, err.Code == pgNoDatabase, strings.HasPrefix(err.Code, pgNoAccess):
+		return fmt.Errorf("%w: %w", ErrRefused, err)
 	case pgOutage(err.Code):
 		return fmt.Errorf("%w: %w", ports.ErrUnavailable, err)
 	}

@@ -15,13 +15,15 @@ type DB struct {
 	schema  string
 	bun     *bun.DB
 	runner  runner
+	health  *health
 	close   func() error
 }
 
 // Open opens the database and asks it for a sign of life; ctx bounds the wait.
 // A SQLite file of ours is migrated before Open returns, a Postgres schema is
 // not: see [DB.Migrate]. A configuration that makes no sense is
-// [domain.ErrInvalid], a server that does not answer [ports.ErrUnavailable].
+// [domain.ErrInvalid], a server that does not answer [ports.ErrUnavailable],
+// one that refuses user or database [ErrRefused].
 // No error holds a password.
 func Open(ctx context.Context, config Config) (*DB, error) {
 	switch config.Dialect {

@@ -43,8 +43,10 @@ func openPostgres(ctx context.Context, config PostgresConfig) (*DB, error) {
 		return nil, fmt.Errorf("open storage: %w", translate(ctx, err))
 	}
 	bridge := stdlib.OpenDBFromPool(pool)
+	watched := &health{}
 	return &DB{
-		dialect: Postgres, schema: target.Schema, runner: postgresRunner{pool: pool}, bun: bun.NewDB(bridge, pgdialect.New()),
+		dialect: Postgres, schema: target.Schema, bun: bun.NewDB(bridge, pgdialect.New()),
+		runner: watchedRunner{runner: postgresRunner{pool: pool}, health: watched}, health: watched,
 		close: func() error {
 			err := bridge.Close()
 			pool.Close()

@@ -6,6 +6,8 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io/fs"
+	"math/rand/v2"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -16,8 +18,10 @@ import (
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
 	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/core/ports"
 )
 
 const defaultReaders = 4
@@ -39,53 +43,99 @@ func openSQLite(ctx context.Context, config SQLiteConfig) (*DB, error) {
 	if err := registerNow(); err != nil {
 		return nil, fmt.Errorf("open storage: %w", err)
 	}
-	if err := prepareFile(config.Path); err != nil {
+	if err := prepareFile(config); err != nil {
 		return nil, fmt.Errorf("open storage: %w", err)
 	}
 	if config.Readers <= 0 {
 		config.Readers = defaultReaders
 	}
-	writer, err := sql.Open("sqlite", sqliteDSN(config.Path, "immediate"))
+	writer, err := sql.Open("sqlite", sqliteDSN(config, "immediate"))
 	if err != nil {
 		return nil, fmt.Errorf("open storage: %w", err)
 	}
-	readers, err := sql.Open("sqlite", sqliteDSN(config.Path, "deferred")+"&_pragma=query_only(1)")
+	readers, err := sql.Open("sqlite", sqliteDSN(config, "deferred")+"&_pragma=query_only(1)")
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open storage: %w", err), writer.Close())
 	}
 	writer.SetMaxOpenConns(1)
 	readers.SetMaxOpenConns(config.Readers)
 	readers.SetMaxIdleConns(config.Readers)
+	watched := &health{}
 	db := &DB{
-		dialect: SQLite, bun: bun.NewDB(writer, sqlitedialect.New()),
-		runner: sqliteRunner{writer: newPreparer(writer), readers: newPreparer(readers)},
+		dialect: SQLite, bun: bun.NewDB(writer, sqlitedialect.New()), health: watched,
+		runner: watchedRunner{runner: sqliteRunner{writer: newPreparer(writer), readers: newPreparer(readers)}, health: watched},
 		close:  func() error { return errors.Join(readers.Close(), writer.Close()) },
 	}
-	if err := db.Migrate(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open storage: %w", err), db.close())
+	begin := db.Migrate
+	if config.Foreign {
+		begin = db.bun.PingContext
+	}
+	if err := whileBusy(ctx, begin); err != nil {
+		return nil, errors.Join(fmt.Errorf("open storage: %w", translate(ctx, err)), db.close())
 	}
 	return db, nil
+}
+
+// openPatience bounds the wait for another process that opens the file, too:
+// SQLite itself does not wait for the lock while it changes the journal's mode.
+const openPatience = 5 * time.Second
+
+// whileBusy tries again while another process is at it.
+func whileBusy(ctx context.Context, begin func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, openPatience)
+	defer cancel()
+	for {
+		err := begin(ctx)
+		if err == nil || !isBusy(err) {
+			return err
+		}
+		select {
+		case <-time.After(time.Duration(1+rand.IntN(20)) * time.Millisecond):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+func isBusy(err error) bool {
+	lite, ok := errors.AsType[*sqlite.Error](err)
+	return ok && lite.Code()&0xff == sqlite3.SQLITE_BUSY
 }
 
 // sqliteDSN returns the file as the driver takes it. The settings are those of
 // each connection: an update that finds another writer waits for it, a commit
 // survives the process, and nothing in the file can run code.
-func sqliteDSN(path, lock string) string {
-	pragmas := []string{
-		"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)", "foreign_keys(1)", "trusted_schema(0)",
+func sqliteDSN(config SQLiteConfig, lock string) string {
+	pragmas := []string{"busy_timeout(5000)", "synchronous(NORMAL)", "foreign_keys(1)", "trusted_schema(0)"}
+	if !config.Foreign {
+		pragmas = append(pragmas, "journal_mode(WAL)")
 	}
-	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?_txlock=" + lock + "&_pragma=" + strings.Join(pragmas, "&_pragma=")
+	return "file:" + (&url.URL{Path: config.Path}).EscapedPath() + "?_txlock=" + lock + "&_pragma=" + strings.Join(pragmas, "&_pragma=")
 }
 
-// prepareFile creates the file for its owner alone, if it is not there.
-func prepareFile(path string) error {
+func checkPath(path string) error {
 	if path == "" || strings.ContainsAny(path, "\x00?#") || strings.HasPrefix(path, ":") || strings.HasPrefix(path, "file:") {
 		return domain.Invalidf("%s is no path of a SQLite file", domain.Quote(path))
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	return nil
+}
+
+// prepareFile creates the file for its owner alone, if it is not there. One of
+// another program is waited for.
+func prepareFile(config SQLiteConfig) error {
+	if err := checkPath(config.Path); err != nil {
 		return err
 	}
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the path is the operator's
+	flags := os.O_RDWR | os.O_CREATE
+	if config.Foreign {
+		flags = os.O_RDWR
+	} else if err := os.MkdirAll(filepath.Dir(config.Path), 0o700); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(config.Path, flags, 0o600) //nolint:gosec // the path is the operator's
+	if config.Foreign && errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %w", ports.ErrUnavailable, err)
+	}
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ func (s *session) banner(loaded *config.Config, jobs []app.JobInfo) string {
 		{"  namespace", loaded.Process.Namespace + ", instance " + printable(loaded.Process.Instance)},
 		{"  queues", describeBackend(loaded)},
 		{"  ledger", describeLedger(loaded)},
+		{"  storage", printable(app.SettingsFrom(loaded).Storage.String())},
 	}
 	if redis, ok := loaded.Redis(); ok {
 		about = append(about, []string{"  redis", printable(redisqueue.Connection(redis).String())})
@@ -64,8 +65,11 @@ func describeBackend(loaded *config.Config) string {
 }
 
 func describeLedger(loaded *config.Config) string {
-	if loaded.Queue.Ledger == config.LedgerMemory {
+	switch {
+	case loaded.Queue.Ledger == config.LedgerMemory:
 		return "memory, scope host: other workers know nothing of its runs, so run one per namespace"
+	case loaded.Queue.Ledger == config.LedgerSQL && loaded.Storage.Path != "":
+		return "sql, scope host: workers that share the file share the runs"
 	}
 	return string(loaded.Queue.Ledger) + ", scope fleet: workers share the runs"
 }

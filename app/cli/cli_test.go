@@ -75,7 +75,7 @@ func args(words ...string) cli.Invocation {
 
 // environ names a state directory where no worker is.
 func environ(more ...string) []string {
-	return append([]string{"WORKER_STATE_DIR=/nonexistent/takt"}, more...)
+	return append([]string{"WORKER_STATE_DIR=/nonexistent/takt", "WORKER_DATA_DIR=/nonexistent/data"}, more...)
 }
 
 func feature() app.Option {

@@ -148,7 +148,7 @@ func TestAStartThatCannotPlaceItsSocketBlamesTheSetting(t *testing.T) {
 		{append(taken, "WORKER_INSTANCE=blue"), cli.ExitUnavailable, `worker: config: WORKER_INSTANCE: instance "blue" in namespace "default"`},
 	} {
 		i := args("run", "--log", "json")
-		i.Environ = c.environ
+		i.Environ = append(c.environ, "WORKER_DATA_DIR="+t.TempDir())
 		got := run(t, i)
 		if got.code != c.code || !strings.Contains(got.stderr, c.want) || !strings.Contains(got.stderr, "set in environment") || strings.Contains(got.stderr, "hook") {
 			t.Errorf("%s: exit code %d, stderr %q, want %d and %q", c.environ, got.code, got.stderr, c.code, c.want)

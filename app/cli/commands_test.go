@@ -94,7 +94,7 @@ func TestConfigShowsValueDefaultAndOrigin(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(i.Dir, ".env"), []byte(dotenv), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	i.Environ = environ("TZ=Europe/Berlin", "WORKER_DEFAULT_QUEUE=mail")
+	i.Environ = environ("TZ=Europe/Berlin", "WORKER_DEFAULT_QUEUE=mail", "DB_TYPE=postgres")
 	got := run(t, i)
 	if got.code != cli.ExitOK {
 		t.Fatalf("exit code = %d, stderr %q", got.code, got.stderr)
@@ -323,7 +323,7 @@ func TestColourIsForTerminalsThatWantIt(t *testing.T) {
 		signals <- os.Interrupt
 		i := args("run", "--log", "text")
 		i.Terminal, i.Signals = c.terminal, signals
-		i.Environ = append([]string{"WORKER_STATE_DIR=" + t.TempDir() + "/s", "WORKER_TIMZONE=x"}, c.environ...)
+		i.Environ = append([]string{"WORKER_STATE_DIR=" + t.TempDir() + "/s", "WORKER_DATA_DIR=" + t.TempDir(), "WORKER_TIMZONE=x"}, c.environ...)
 		got := run(t, i)
 		if got.code != cli.ExitOK && got.code != cli.ExitAbandoned || strings.Contains(got.stderr, "\x1b[") != c.want {
 			t.Errorf("terminal %t, %s: exit code %d, stderr %q, want colour: %t", c.terminal, c.environ, got.code, got.stderr, c.want)

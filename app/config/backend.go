@@ -20,13 +20,14 @@ type Ledger string
 
 // The ledgers.
 const (
-	// LedgerAuto follows the queue backend.
+	// LedgerAuto follows the queue backend: redis for queues in Redis, else sql.
 	LedgerAuto Ledger = "auto"
 	// LedgerMemory is this process: its scope is the process.
 	LedgerMemory Ledger = "memory"
 	// LedgerRedis is Redis: workers share their runs.
 	LedgerRedis Ledger = "redis"
-	// LedgerSQL is the database; this build does not carry it.
+	// LedgerSQL is the worker's own storage: workers that have it in common
+	// share their runs.
 	LedgerSQL Ledger = "sql"
 )
 

@@ -93,7 +93,7 @@ func TestLoadAgreesWithEveryCombination(t *testing.T) {
 		environ := []string{
 			"WORKER_QUEUE_BACKEND=" + string(c.set), "WORKER_QUEUE_ENABLED=" + words[c.queue], "REDIS_ENABLED=" + words[c.redis],
 		}
-		loaded, report := config.Load(config.Source{Environ: environ})
+		loaded, report := config.Load(config.Source{Environ: append(environ, "HOME=/home/worker")})
 		text := ""
 		if err := report.Err(); err != nil {
 			text = err.Error()
@@ -109,7 +109,7 @@ func TestLoadAgreesWithEveryCombination(t *testing.T) {
 		if loaded == nil {
 			continue
 		}
-		ledger := config.LedgerMemory
+		ledger := config.LedgerSQL
 		if c.want == config.BackendRedis {
 			ledger = config.LedgerRedis
 		}
@@ -122,7 +122,7 @@ func TestLoadAgreesWithEveryCombination(t *testing.T) {
 }
 
 func TestABadSwitchTakesNoPartInContradictions(t *testing.T) {
-	_, report := config.Load(config.Source{Environ: []string{"WORKER_QUEUE_BACKEND=memory", "WORKER_QUEUE_ENABLED=flase"}})
+	_, report := config.Load(config.Source{Environ: []string{"WORKER_QUEUE_BACKEND=memory", "WORKER_QUEUE_ENABLED=flase", "HOME=/home/worker"}})
 	var names []string
 	for _, problem := range report.Problems {
 		names = append(names, problem.Variable)

@@ -26,6 +26,11 @@ func readCertificates(path string) ([]*x509.Certificate, error) {
 	if err != nil {
 		return nil, errors.New("cannot be read: " + causeOf(err))
 	}
+	return parseCertificates(text)
+}
+
+// parseCertificates returns all certificates of the PEM text, at least one.
+func parseCertificates(text []byte) ([]*x509.Certificate, error) {
 	var all []*x509.Certificate
 	for _, block := range pemBlocks(text) {
 		if block.Type != "CERTIFICATE" {
@@ -127,4 +132,13 @@ func tlsCertificate(certificates []*x509.Certificate, key privateKey) *tls.Certi
 		made.Certificate = append(made.Certificate, certificate.Raw)
 	}
 	return made
+}
+
+// encodeCertificates is parseCertificates the other way round.
+func encodeCertificates(certificates []*x509.Certificate) string {
+	var text strings.Builder
+	for _, certificate := range certificates {
+		text.Write(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw}))
+	}
+	return text.String()
 }

@@ -14,13 +14,16 @@ type Config struct {
 	Jobs JobDefaults
 	// Queue says where jobs wait and how many are worked at a time.
 	Queue Queue
+	// Storage says where the worker keeps its own tables.
+	Storage Storage
 	// Process names this worker and bounds its start and stop.
 	Process Process
 	// Log says what is logged.
 	Log Log
 
-	redis   *Redis
-	entries []Entry
+	redis    *Redis
+	database *Database
+	entries  []Entry
 }
 
 // Redis returns the connection to Redis, and whether anything uses it.
@@ -71,8 +74,11 @@ type Queue struct {
 	// Backend is where jobs wait, after the switches were weighed; never
 	// BackendUnset.
 	Backend Backend `env:"WORKER_QUEUE_BACKEND"`
-	// Ledger is where claims are kept: LedgerMemory or LedgerRedis.
+	// Ledger is where claims are kept; never LedgerAuto.
 	Ledger Ledger `env:"WORKER_LEDGER"`
+	// LedgerFollows tells that the ledger follows from where queues are: nobody
+	// insists on it.
+	LedgerFollows bool
 	// Prefix is BullMQ's prefix of keys.
 	Prefix string `env:"WORKER_QUEUE_PREFIX"`
 	// Profile is the BullMQ of the Node programs that share the queues.
@@ -139,6 +145,7 @@ type decoded struct {
 	Config   Config
 	Switches switches
 	Redis    redisParts
+	Database databaseParts
 }
 
 // switches are read, weighed and not kept.

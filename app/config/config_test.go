@@ -19,7 +19,7 @@ import (
 // source is a process with this environment in an empty directory.
 func source(t *testing.T, environ ...string) config.Source {
 	t.Helper()
-	return config.Source{Environ: environ, Dir: t.TempDir(), PID: 4711, UID: 1000}
+	return config.Source{Environ: append(environ, "HOME=/home/worker"), Dir: t.TempDir(), PID: 4711, UID: 1000}
 }
 
 func write(t *testing.T, dir, name, text string) {
@@ -45,7 +45,7 @@ func TestAnEmptyEnvironmentGivesTheDefaults(t *testing.T) {
 		},
 		Jobs: config.JobDefaults{Enabled: true, PreventOverlap: true, Retries: 1, RetryDelay: 5 * time.Second},
 		Queue: config.Queue{
-			Default: "worker-default", Backend: config.BackendMemory, Ledger: config.LedgerMemory,
+			Default: "worker-default", Backend: config.BackendMemory, Ledger: config.LedgerSQL, LedgerFollows: true,
 			Prefix: "bull", Profile: config.ProfileV5, UnknownJobs: config.UnknownPark, Concurrency: 10,
 			MaxPayload: 256 << 10, MemoryMaxJobs: 100_000, MemoryMaxBytes: 64 << 20,
 		},
@@ -53,7 +53,8 @@ func TestAnEmptyEnvironmentGivesTheDefaults(t *testing.T) {
 			Namespace: "default", StateDir: "/tmp/takt-1000", Instance: "4711",
 			StartTimeout: time.Minute, ShutdownTimeout: 25 * time.Second,
 		},
-		Log: config.Log{Level: slog.LevelInfo},
+		Storage: config.Storage{Path: "/home/worker/.local/state/takt/default.db", DataDir: "/home/worker/.local/state/takt"},
+		Log:     config.Log{Level: slog.LevelInfo},
 	}
 	got, report := config.Load(source(t))
 	if diff := cmp.Diff(config.Report{}, report, cmpopts.EquateEmpty()); diff != "" {
@@ -76,6 +77,7 @@ func TestEveryVariableReachesItsField(t *testing.T) {
 		"WORKER_QUEUE_PREFIX={shop}", "WORKER_BULLMQ_PROFILE=V6",
 		"WORKER_NAMESPACE=shop-1", "WORKER_STATE_DIR=/run/takt/", "WORKER_INSTANCE=blue", "WORKER_DEPLOY_ID=v1.2",
 		"WORKER_START_TIMEOUT=2m", "WORKER_SHUTDOWN_TIMEOUT=10m", "LOG_LEVEL=DEBUG",
+		"WORKER_DB_PATH=/srv/takt/./shop.db", "WORKER_DATA_DIR=/srv/takt/", "DB_AUTO_MIGRATE=true",
 	))
 	want := &config.Config{
 		Scheduler: config.Scheduler{Timezone: "Europe/Berlin", HeartbeatCron: "0 * * * *"},
@@ -91,7 +93,8 @@ func TestEveryVariableReachesItsField(t *testing.T) {
 			Namespace: "shop-1", StateDir: "/run/takt", Instance: "blue", DeployID: "v1.2",
 			StartTimeout: 2 * time.Minute, ShutdownTimeout: 10 * time.Minute,
 		},
-		Log: config.Log{Level: slog.LevelDebug},
+		Storage: config.Storage{Path: "/srv/takt/shop.db", DataDir: "/srv/takt", AutoMigrate: true},
+		Log:     config.Log{Level: slog.LevelDebug},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(config.Config{})); diff != "" {
 		t.Errorf("Load() (-want +got):\n%s", diff)
@@ -121,6 +124,11 @@ func TestTheTableHasEveryFieldOnce(t *testing.T) {
 	} {
 		seen["REDIS_"+part]++ // make the connection
 	}
+	for _, part := range []string{
+		"TYPE", "URI", "HOST", "PORT", "NAME", "USER", "PASS", "SSL_MODE", "REQUIRE_TLS", "CA_CERT", "POOL_SIZE", "PATH",
+	} {
+		seen["DB_"+part]++ // make the database
+	}
 	for _, name := range taggedNames(reflect.TypeFor[config.Config]()) {
 		seen[name]++
 	}
@@ -137,7 +145,11 @@ func TestTheTableHasEveryFieldOnce(t *testing.T) {
 
 func TestEveryExampleIsAccepted(t *testing.T) {
 	for _, variable := range config.Variables() {
-		if _, report := config.Load(source(t, variable.Name+"="+variable.Example)); report.Err() != nil {
+		environ := []string{variable.Name + "=" + variable.Example}
+		if strings.HasPrefix(variable.Name, "DB_") && variable.Name != "DB_TYPE" {
+			environ = append(environ, "DB_TYPE=sqlite")
+		}
+		if _, report := config.Load(source(t, environ...)); report.Err() != nil {
 			t.Errorf("example of %s: %v", variable.Name, report.Err())
 		}
 		if variable.Description == "" || variable.Expected == "" || variable.Group == "" {

@@ -17,6 +17,8 @@ func (l *loader) crossCheck(target *decoded) {
 	l.resolveBackend(target)
 	l.resolveLedger(target)
 	l.resolveRedis(target)
+	l.resolveDatabase(target)
+	l.resolveStorage(target)
 	l.checkHeartbeatCron(target.Config.Scheduler)
 	l.checkPayload(target.Config.Queue)
 	l.checkSocketPath(target.Config.Process)
@@ -67,11 +69,8 @@ func (l *loader) switchOf(name string, on bool) Switch {
 func (l *loader) resolveLedger(target *decoded) {
 	queue := &target.Config.Queue
 	switch queue.Ledger {
-	case LedgerSQL:
-		l.lack(nameLedger, string(LedgerSQL), string(LedgerAuto), string(LedgerMemory), string(LedgerRedis))
-		queue.Ledger = LedgerMemory
 	case LedgerAuto:
-		queue.Ledger = LedgerMemory
+		queue.Ledger, queue.LedgerFollows = LedgerSQL, true
 		if queue.Backend == BackendRedis {
 			queue.Ledger = LedgerRedis
 		}
@@ -79,15 +78,8 @@ func (l *loader) resolveLedger(target *decoded) {
 		if l.switchOf(nameRedisEnabled, target.Switches.RedisEnabled) == SwitchOff {
 			l.contradict(Contradiction{Variable: nameLedger, Value: string(LedgerRedis), Other: nameRedisEnabled, OtherValue: "false"})
 		}
-	case LedgerMemory:
+	case LedgerMemory, LedgerSQL:
 	}
-}
-
-// lack reports a value that this build does not carry, and those it does.
-func (l *loader) lack(name, wanted string, carried ...string) {
-	problem := l.mistake(l.byName[name], wanted, "this build does not carry "+wanted)
-	problem.Expected = orList(carried) + " in this build"
-	l.report(problem)
 }
 
 func (l *loader) checkHeartbeatCron(scheduler Scheduler) {
@@ -146,7 +138,11 @@ func (l *loader) mistakeHere(name, what string) Problem {
 	if display := variable.rule.display; display != nil {
 		text = display(text)
 	}
-	return l.mistake(variable, text, what)
+	problem := l.mistake(variable, text, what)
+	if redact := variable.rule.redact; variable.Secret && redact != nil {
+		problem.Got = quoted(redact(text))
+	}
+	return problem
 }
 
 func (l *loader) report(problem Problem) { l.problems = append(l.problems, problem) }

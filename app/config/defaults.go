@@ -18,15 +18,17 @@ func (l *loader) defaultOf(name string) (string, Origin) {
 		text, origin = l.defaultStateDir()
 	case nameInstance:
 		text, origin = strconv.Itoa(l.source.PID), Origin{Via: "process id"}
-	case nameQueueBackend:
+	case nameDataDir:
+		text, origin = l.defaultDataDir()
+	case nameQueueBackend, nameStoragePath, nameDBSSLMode:
 	default:
 		text = l.byName[name].Default
 	}
 	if empty, ok := l.places.find(name); ok && origin.Via == "" {
 		origin.Via = "empty in " + empty.origin.String()
 	}
-	if left, ok := l.places.leftOut(name); ok {
-		origin.Via = "not from " + left.origin.String() + ", for Redis is set elsewhere"
+	if left, subject, ok := l.places.leftOut(name); ok {
+		origin.Via = "not from " + left.origin.String() + ", for " + subject + " is set elsewhere"
 	}
 	return text, origin
 }
@@ -61,4 +63,19 @@ func (l *loader) defaultStateDir() (string, Origin) {
 		return fallback, Origin{Via: "XDG_RUNTIME_DIR is not an absolute path"}
 	}
 	return filepath.Join(dir, "takt"), runtime.origin.via("XDG_RUNTIME_DIR")
+}
+
+// defaultDataDir is empty if the environment says nothing of a home: whether
+// that matters is found out when everything else is known.
+func (l *loader) defaultDataDir() (string, Origin) {
+	for _, home := range []struct{ variable, below string }{{"XDG_STATE_HOME", "takt"}, {"HOME", ".local/state/takt"}} {
+		found, ok := l.places.find(home.variable)
+		if !ok || found.value == "" {
+			continue
+		}
+		if dir, err := directory().canonical(found.value); err == nil {
+			return filepath.Join(dir, home.below), found.origin.via(home.variable)
+		}
+	}
+	return "", Origin{}
 }

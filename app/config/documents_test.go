@@ -79,7 +79,7 @@ func defaultText(v config.Variable) string {
 
 // settingText is the default where it can be written down, else the example.
 func settingText(v config.Variable) string {
-	if _, report := config.Load(config.Source{Environ: []string{v.Name + "=" + v.Default}}); v.Default == "" || report.Err() != nil {
+	if _, report := config.Load(config.Source{Environ: []string{v.Name + "=" + v.Default, "HOME=/home/worker"}}); v.Default == "" || report.Err() != nil {
 		return v.Example
 	}
 	return v.Default

@@ -22,7 +22,7 @@ type Entry struct {
 	Secret bool `json:"secret,omitempty"`
 	// Bad values are mistakes; Value is then what was set, quoted.
 	Bad bool `json:"bad,omitempty"`
-	// Unused variables are set but not read by this version.
+	// Unused variables are set, but this version does not know them.
 	Unused bool `json:"unused,omitempty"`
 }
 
@@ -90,13 +90,12 @@ func (l *loader) entry(variable Variable) Entry {
 	}
 }
 
-// unused are the sorted names that are set and not read: every unknown
-// WORKER_ name, and the platform's settings that this version leaves alone.
+// unused are the sorted WORKER_ names that are set and that nothing reads.
 func (l *loader) unused() []string {
 	names := map[string]bool{}
 	for _, place := range l.places.ranked {
 		for name := range place {
-			if l.isUnknown(name) || slices.Contains(ignoredNames(), name) {
+			if l.isUnknown(name) {
 				names[name] = true
 			}
 		}

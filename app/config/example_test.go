@@ -7,7 +7,7 @@ import (
 )
 
 func ExampleLoad() {
-	loaded, report := config.Load(config.Source{Environ: []string{"WORKER_CONCURRENCY=20", "WORKER_TIMEZONE=Europe/Berlin"}})
+	loaded, report := config.Load(config.Source{Environ: []string{"WORKER_CONCURRENCY=20", "WORKER_TIMEZONE=Europe/Berlin", "HOME=/home/worker"}})
 	if err := report.Err(); err != nil {
 		fmt.Println(err)
 		return
@@ -17,7 +17,7 @@ func ExampleLoad() {
 }
 
 func ExampleReport_Err() {
-	_, report := config.Load(config.Source{Environ: []string{"WORKER_CONCURRENCY=ten", "WORKER_JOB_RETRY_DELAY=10"}})
+	_, report := config.Load(config.Source{Environ: []string{"WORKER_CONCURRENCY=ten", "WORKER_JOB_RETRY_DELAY=10", "HOME=/home/worker"}})
 	fmt.Println(report.Err())
 	// Output:
 	// config: WORKER_JOB_RETRY_DELAY: a duration without a unit, set in environment (got "10"); expected a duration with a unit (ms, s, m, h, d) from 0s to 24h; example 30s

@@ -22,7 +22,7 @@ func FuzzConfigEnv(f *testing.F) {
 	f.Add("WORKER_QUEUES=a\x01WORKER_JOB_TIMEOUT=1d1ns\x01TZ=Asia/Tokyo\x01XDG_RUNTIME_DIR=/run")
 	const canary = "kanarienvogel-7f3a"
 	f.Fuzz(func(t *testing.T, text string) {
-		environ := append([]string{"REDIS_PASSWORD=" + canary, "DB_PASS=" + canary, "WORKER_SECRET=" + canary}, strings.Split(text, "\x01")...)
+		environ := append([]string{"HOME=/home/worker", "REDIS_PASSWORD=" + canary, "DB_TYPE=postgres", "DB_PASS=" + canary, "WORKER_SECRET=" + canary}, strings.Split(text, "\x01")...)
 		loaded, report := config.Load(config.Source{Environ: environ, PID: 1})
 		if (loaded == nil) != (report.Err() != nil) {
 			t.Fatalf("Load() = %v with problems %v", loaded, report.Problems)
@@ -61,7 +61,7 @@ func inRange(t *testing.T, c *config.Config) {
 		"memory jobs":     c.Queue.MemoryMaxJobs >= 1,
 		"queue":           queueLike(c.Queue.Default),
 		"backend":         slices.Contains([]config.Backend{config.BackendRedis, config.BackendMemory, config.BackendNone}, c.Queue.Backend),
-		"ledger":          c.Queue.Ledger == config.LedgerMemory || c.Queue.Ledger == config.LedgerRedis,
+		"ledger":          slices.Contains([]config.Ledger{config.LedgerMemory, config.LedgerRedis, config.LedgerSQL}, c.Queue.Ledger),
 		"unknown jobs":    c.Queue.UnknownJobs == config.UnknownPark || c.Queue.UnknownJobs == config.UnknownFail,
 		"namespace":       c.Process.Namespace != "" && strings.Trim(c.Process.Namespace, "abcdefghijklmnopqrstuvwxyz0123456789-") == "",
 		"instance":        c.Process.Instance != "" && !strings.ContainsAny(c.Process.Instance, "/\\\x00"),

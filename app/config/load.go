@@ -33,16 +33,17 @@ func Load(source Source, options ...Option) (*Config, Report) {
 }
 
 // LoadPart is [Load] for who needs some variables alone: mistakes in others are
-// warnings, and their defaults count. Mistakes in the files stay problems: what
+// warnings, and their defaults count; what is missing of others is missed by nobody. Mistakes in the files stay problems: what
 // was meant there nobody knows.
 func LoadPart(source Source, names []string, options ...Option) (*Config, Report) {
 	loaded, all := read(source, options)
 	part := Report{}
 	for _, problem := range all.Problems {
-		if isVariable(problem.Variable) && !slices.Contains(names, problem.Variable) {
-			part.Warnings = append(part.Warnings, problem)
-		} else {
+		switch needed := !isVariable(problem.Variable) || slices.Contains(names, problem.Variable); {
+		case needed:
 			part.Problems = append(part.Problems, problem)
+		case !problem.missing:
+			part.Warnings = append(part.Warnings, problem)
 		}
 	}
 	if len(part.Problems) > 0 {

@@ -71,8 +71,8 @@ func (l *loader) resolveRedis(target *decoded) {
 		return
 	}
 	parts := target.Redis
-	l.warnOfOtherOrigins()
-	l.warnOfBlanks()
+	l.warnOfOtherOrigins(redisGroup(), nameRedisURL, nameRedisHost)
+	l.warnOfBlanks(nameRedisUser, nameRedisPassword)
 	address, ok := l.redisAddress(parts)
 	if !ok || l.values[nameRedisTLS].bad {
 		return // What follows would be guesses.
@@ -126,18 +126,7 @@ func (l *loader) addressOfParts(parts redisParts) (redisAddress, bool) {
 // checkBesideURL warns once of the parts of the same origin that the URL makes
 // useless. One about TLS is too grave to be passed over.
 func (l *loader) checkBesideURL(address redisAddress, parts redisParts) {
-	var ignored []string
-	for _, name := range redisPartNames() {
-		if found := l.values[name]; found.set && name != nameRedisTLS {
-			ignored = append(ignored, name)
-		}
-	}
-	if len(ignored) > 0 {
-		l.warnings = append(l.warnings, Problem{
-			Variable: nameRedisURL, Origin: l.values[nameRedisURL].origin,
-			What: "wins over " + andList(ignored) + ", which " + plural(len(ignored), "is", "are") + " ignored",
-		})
-	}
+	l.warnOfIgnored(nameRedisURL, nameRedisHost, nameRedisPort, nameRedisUser, nameRedisPassword)
 	if found := l.values[nameRedisTLS]; found.set && !found.bad && parts.TLS != address.tls {
 		problem := l.mistakeHere(nameRedisTLS, "contradicts the scheme of "+nameRedisURL)
 		problem.Expected = "a rediss:// address for TLS and a redis:// one without, or no " + nameRedisTLS
@@ -187,42 +176,6 @@ func (l *loader) checkPlaintext(address redisAddress, parts redisParts) {
 		What:     what + ": the password crosses the network in plaintext",
 		Expected: "a rediss:// address or REDIS_TLS=true; " + nameRedisRequireTLS + "=true insists on it",
 	})
-}
-
-// warnOfBlanks points at what is most often a slip, and is kept all the same.
-func (l *loader) warnOfBlanks() {
-	for _, name := range []string{nameRedisUser, nameRedisPassword} {
-		if text := l.values[name].text; text != strings.TrimSpace(text) {
-			l.warnings = append(l.warnings, Problem{
-				Variable: name, Origin: l.values[name].origin, Got: mask,
-				What: "blank before or after the value, which is taken as part of it",
-			})
-		}
-	}
-}
-
-// warnOfOtherOrigins warns when the address falls back to the default although
-// a place of lower rank has one.
-func (l *loader) warnOfOtherOrigins() {
-	if l.values[nameRedisURL].set || l.values[nameRedisHost].set {
-		return
-	}
-	var decided string
-	for _, name := range redisGroup() {
-		if l.values[name].set && decided == "" {
-			decided = name
-		}
-	}
-	for _, name := range []string{nameRedisURL, nameRedisHost} {
-		if left, ok := l.places.leftOut(name); ok && decided != "" {
-			l.warnings = append(l.warnings, Problem{
-				Variable: name, Origin: left.origin, Got: mask,
-				What: "ignored: where Redis is comes as a whole from the place that sets " + decided +
-					" (" + l.values[decided].origin.String() + ")",
-				Expected: "the address in the same place",
-			})
-		}
-	}
 }
 
 // isLoopback reports whether the host is this one, as far as its name says.

@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// host accepts the name or address of a host, and nothing beside it.
-func host() rule {
+// host accepts the name or address of a host, and nothing beside it. Whole
+// addresses and ports belong into the variables of those names.
+func host(address, portName string) rule {
 	return rule{
 		expected: "the name or IP address of a host, without a port",
 		canonical: func(value string) (string, error) {
@@ -16,9 +17,9 @@ func host() rule {
 			case value != strings.TrimSpace(value):
 				return "", errBlank
 			case strings.Contains(value, "://"):
-				return "", errors.New("an address in place of a host; " + nameRedisURL + " takes addresses")
+				return "", errors.New("an address in place of a host; " + address + " takes addresses")
 			case strings.Contains(value, "@"):
-				return "", errors.New("user or password in place of a host; " + nameRedisURL + " takes them")
+				return "", errors.New("user or password in place of a host; " + address + " takes them")
 			}
 			if name, err := hostName(value); err == nil {
 				return name, nil
@@ -26,8 +27,8 @@ func host() rule {
 			if name, err := hostName("[" + value + "]"); err == nil {
 				return name, nil
 			}
-			if name, port, err := splitHostPort(value); err == nil && name != value && port > 0 {
-				return "", errors.New("a port beside the host; " + nameRedisPort + " takes it")
+			if name, port, err := splitHostPort(value, 1); err == nil && name != value && port > 0 {
+				return "", errors.New("a port beside the host; " + portName + " takes it")
 			}
 			return "", errHost
 		},

@@ -29,19 +29,27 @@ func (l *loader) redisTLS(parts redisParts, host string) *tls.Config {
 // authorities reads those that are trusted in place of the system's.
 func (l *loader) authorities(path string) *x509.CertPool {
 	certificates, err := readCertificates(l.absolute(path))
-	if err == nil {
-		err = checkValidity(certificates, l.now())
-	}
-	if err != nil {
-		l.report(l.mistakeHere(nameRedisCACert, err.Error()))
+	if !l.areGood(nameRedisCACert, certificates, err) {
 		return nil
 	}
-	l.warnOfExpiry(nameRedisCACert, latestExpiry(certificates))
 	pool := x509.NewCertPool()
 	for _, certificate := range certificates {
 		pool.AddCert(certificate)
 	}
 	return pool
+}
+
+// areGood reports what is wrong with authorities, or will be soon.
+func (l *loader) areGood(name string, authorities []*x509.Certificate, err error) bool {
+	if err == nil {
+		err = checkValidity(authorities, l.now())
+	}
+	if err != nil {
+		l.report(l.mistakeHere(name, err.Error()))
+		return false
+	}
+	l.warnOfExpiry(name, latestExpiry(authorities))
+	return true
 }
 
 // clientCertificate has the connection present the certificate.
@@ -85,11 +93,9 @@ func (l *loader) warnOfExpiry(name string, at time.Time) {
 	if at.Sub(l.now()) >= expiryWarning {
 		return
 	}
-	found := l.values[name]
-	l.warnings = append(l.warnings, Problem{
-		Variable: name, Origin: found.origin, Got: quoted(found.text),
-		What: "the certificate expires on " + at.UTC().Format(time.DateOnly), Expected: "a new one before that",
-	})
+	warning := l.mistakeHere(name, "the certificate expires on "+at.UTC().Format(time.DateOnly))
+	warning.Expected, warning.Example = "a new one before that", ""
+	l.warnings = append(l.warnings, warning)
 }
 
 // refuseUnusedTLS reports what was given for TLS to a connection that has none:

@@ -137,7 +137,7 @@ func (a *redisAddress) readHost(text string) error {
 		return errURLSettings
 	}
 	place, database, _ := strings.Cut(place, "/")
-	host, port, err := splitHostPort(place)
+	host, port, err := splitHostPort(place, defaultRedisPort)
 	if err != nil {
 		return err
 	}
@@ -177,7 +177,7 @@ func databaseNumber(text string) (int, error) {
 	return int(number), nil
 }
 
-func splitHostPort(text string) (host string, port int, err error) {
+func splitHostPort(text string, fallback int) (host string, port int, err error) {
 	host, digits, found := strings.Cut(text, ":")
 	if inside, rest, closed := strings.Cut(text, "]"); strings.HasPrefix(text, "[") && closed {
 		host = inside + "]"
@@ -189,7 +189,7 @@ func splitHostPort(text string) (host string, port int, err error) {
 		return "", 0, errURLHost
 	}
 	if !found {
-		return host, defaultRedisPort, nil
+		return host, fallback, nil
 	}
 	number, err := wholeNumber(digits)
 	if err != nil || number < 1 || number > 1<<16-1 {

@@ -150,7 +150,7 @@ func TestAWrongAddressOfRedisIsRefusedWithoutRepeatingIt(t *testing.T) {
 // shownFor is all that anybody is shown of a configuration.
 func shownFor(t *testing.T, environ ...string) string {
 	t.Helper()
-	entries, report := config.Inspect(config.Source{Environ: environ})
+	entries, report := config.Inspect(config.Source{Environ: append(environ, "HOME=/home/worker")})
 	shown, err := json.Marshal([]any{entries, report, report.Strict()})
 	if err != nil {
 		t.Fatal(err)
@@ -196,13 +196,13 @@ func FuzzRedisURL(f *testing.F) {
 // means what net/url would read as well.
 func staysSecret(t *testing.T, text string) {
 	t.Helper()
-	loaded, report := config.Load(config.Source{Environ: []string{"REDIS_ENABLED=true", "REDIS_URL=" + text}})
+	loaded, report := config.Load(config.Source{Environ: []string{"REDIS_ENABLED=true", "REDIS_URL=" + text, "HOME=/home/worker"}})
 	if loaded == nil {
 		for _, problem := range report.Problems {
 			if problem.Got != "***" {
 				t.Errorf("problem = %s, want the value masked", problem)
 			}
-			if _, same := config.Load(config.Source{Environ: []string{"REDIS_ENABLED=true", "REDIS_URL=redis://u:geheim@h:x"}}); problem.Expected != same.Problems[0].Expected {
+			if _, same := config.Load(config.Source{Environ: []string{"REDIS_ENABLED=true", "REDIS_URL=redis://u:geheim@h:x", "HOME=/home/worker"}}); problem.Expected != same.Problems[0].Expected {
 				t.Errorf("problem = %s, want the rule of every address", problem)
 			}
 		}
@@ -230,7 +230,7 @@ func survivesEncoding(t *testing.T, password string) {
 		return
 	}
 	text := "rediss://user:" + strings.ReplaceAll(url.QueryEscape(password), "+", "%20") + "@redis.example"
-	loaded, report := config.Load(config.Source{Environ: []string{"REDIS_ENABLED=true", "REDIS_URL=" + text}})
+	loaded, report := config.Load(config.Source{Environ: []string{"REDIS_ENABLED=true", "REDIS_URL=" + text, "HOME=/home/worker"}})
 	if err := report.Err(); err != nil {
 		t.Fatalf("password %q as %s: %v", password, text, err)
 	}

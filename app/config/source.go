@@ -41,20 +41,40 @@ func ProcessSource() (Source, error) {
 type origins struct {
 	environment map[string]setting
 	ranked      []map[string]setting
-	// redis is the place that the group of Redis is taken from: the first that
-	// sets any of it, or the last.
-	redis int
+	groups      []group
+}
+
+// group are variables that say together where something is. They count from one
+// place: the first that sets any of them, or the last.
+type group struct {
+	subject string
+	names   []string
+	place   int
 }
 
 func newOrigins(environment map[string]setting, ranked ...map[string]setting) origins {
-	o := origins{environment: environment, ranked: ranked, redis: len(ranked) - 1}
-	sets := func(place map[string]setting) bool {
-		return slices.ContainsFunc(redisGroup(), func(name string) bool { return place[name].value != "" })
-	}
-	if i := slices.IndexFunc(ranked, sets); i >= 0 {
-		o.redis = i
+	o := origins{environment: environment, ranked: ranked, groups: []group{
+		{subject: "Redis", names: redisGroup()},
+		{subject: "Postgres", names: databaseGroup()},
+	}}
+	for i := range o.groups {
+		g := &o.groups[i]
+		sets := func(place map[string]setting) bool {
+			return slices.ContainsFunc(g.names, func(name string) bool { return place[name].value != "" })
+		}
+		if g.place = slices.IndexFunc(ranked, sets); g.place < 0 {
+			g.place = len(ranked) - 1
+		}
 	}
 	return o
+}
+
+func (o origins) groupOf(name string) (group, bool) {
+	i := slices.IndexFunc(o.groups, func(g group) bool { return slices.Contains(g.names, name) })
+	if i < 0 || len(o.ranked) == 0 {
+		return group{}, false
+	}
+	return o.groups[i], true
 }
 
 // rank reads all places. The second result is what is wrong with the files.
@@ -81,16 +101,15 @@ func (s Source) rank() (origins, Report) {
 }
 
 // find returns the setting of the highest rank. An empty one masks the lower
-// ranks, and is found with an empty value. Of the group of Redis only one place
-// counts.
+// ranks, and is found with an empty value. Of a group only one place counts.
 func (o origins) find(name string) (setting, bool) {
 	if name == nameDotenvOverride {
 		found, ok := o.environment[name]
 		return found, ok
 	}
 	ranked := o.ranked
-	if slices.Contains(redisGroup(), name) && len(ranked) > 0 {
-		ranked = ranked[:o.redis+1]
+	if g, ok := o.groupOf(name); ok {
+		ranked = ranked[:g.place+1]
 	}
 	for _, place := range ranked {
 		if found, ok := place[name]; ok {
@@ -100,16 +119,17 @@ func (o origins) find(name string) (setting, bool) {
 	return setting{}, false
 }
 
-// leftOut returns a setting of the group of Redis that does not count, for a
-// place of higher rank sets others.
-func (o origins) leftOut(name string) (setting, bool) {
-	if _, counts := o.find(name); counts || !slices.Contains(redisGroup(), name) {
-		return setting{}, false
+// leftOut returns a setting of a group that does not count, for a place of
+// higher rank sets others of it, and what the group is about.
+func (o origins) leftOut(name string) (left setting, subject string, found bool) {
+	g, grouped := o.groupOf(name)
+	if _, counts := o.find(name); counts || !grouped {
+		return setting{}, "", false
 	}
-	for _, place := range o.ranked[min(o.redis+1, len(o.ranked)):] {
-		if found := place[name]; found.value != "" {
-			return found, true
+	for _, place := range o.ranked[min(g.place+1, len(o.ranked)):] {
+		if left := place[name]; left.value != "" {
+			return left, g.subject, true
 		}
 	}
-	return setting{}, false
+	return setting{}, "", false
 }

@@ -52,6 +52,7 @@ func Variables() []Variable {
 	all = append(all, jobVariables()...)
 	all = append(all, queueVariables()...)
 	all = append(all, redisVariables()...)
+	all = append(all, databaseVariables()...)
 	all = append(all, processVariables()...)
 	for i := range all {
 		all[i].Expected = all[i].rule.expected
@@ -132,7 +133,7 @@ func queueVariables() []Variable {
 		{
 			Name: nameLedger, Group: group, Default: "auto", Example: "memory",
 			rule:        choice(string(LedgerAuto), string(LedgerMemory), string(LedgerRedis), string(LedgerSQL)),
-			Description: "Where the claims of runs are kept. Workers share them in Redis alone; auto is redis for queues in Redis, else memory. This version has no sql.",
+			Description: "Where the claims of runs are kept: auto is redis for queues in Redis, else sql, or memory where storage cannot be used; redis and sql insist.",
 		},
 		{
 			Name: "WORKER_DEFAULT_QUEUE", Group: group, Default: "worker-default", Example: "reports", rule: queueName(),
@@ -225,13 +226,4 @@ func processLimits(group string) []Variable {
 
 func queueName() rule {
 	return pattern("a queue name", regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`))
-}
-
-// ignoredNames are settings of the platform that this version knows of and
-// does not use. Their values are never shown: half of them are secrets.
-func ignoredNames() []string {
-	return []string{
-		"DB_CA_CERT", "DB_HOST", "DB_NAME", "DB_PASS", "DB_PATH", "DB_POOL_SIZE", "DB_PORT", "DB_SSL_MODE", "DB_TYPE",
-		"DB_URI", "DB_USER",
-	}
 }

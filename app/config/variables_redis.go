@@ -31,7 +31,7 @@ func redisVariables() []Variable {
 			Description: "Where Redis is; wins over REDIS_HOST, REDIS_PORT, REDIS_USER and REDIS_PASSWORD.",
 		},
 		{
-			Name: nameRedisHost, Group: group, Default: "127.0.0.1", Example: "redis.example", rule: host(),
+			Name: nameRedisHost, Group: group, Default: "127.0.0.1", Example: "redis.example", rule: host(nameRedisURL, nameRedisPort),
 			Description: "Host of Redis.",
 		},
 		{
@@ -72,7 +72,7 @@ func redisTLSVariables(group string) []Variable {
 			Description: "Key of the certificate in REDIS_CERT.",
 		},
 		{
-			Name: nameRedisServerName, Group: group, Example: "redis.internal", rule: host(),
+			Name: nameRedisServerName, Group: group, Example: "redis.internal", rule: host(nameRedisURL, nameRedisPort),
 			Description: "Name that the certificate of Redis must have; unset is the host.",
 		},
 	}

@@ -8,7 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/taktwork/takt/adapters/storage"
 	"github.com/taktwork/takt/app"
+	configuration "github.com/taktwork/takt/app/config"
 	"github.com/taktwork/takt/core/domain"
 )
 
@@ -99,6 +101,11 @@ func pass(d time.Duration) {
 func settingsOf(config Config) app.Settings {
 	settings := config.Settings
 	settings.StateDir = ""
+	// A database knows nothing of the bubble's time.
+	settings.Storage, settings.Platform = storage.Config{}, storage.Config{}
+	if settings.Ledger == configuration.LedgerSQL {
+		settings.Ledger = configuration.LedgerMemory
+	}
 	if settings.Replica == "" {
 		settings.Replica = "test"
 	}

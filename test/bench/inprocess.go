@@ -52,7 +52,7 @@ func idleGoroutines(ctx context.Context) (count int, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	loaded, err := configured("WORKER_STATE_DIR=" + dir)
+	loaded, err := configured("WORKER_STATE_DIR="+dir, "WORKER_DATA_DIR="+dir)
 	if err != nil {
 		return 0, err
 	}

@@ -81,7 +81,7 @@ func startWorker(ctx context.Context, binary string) (*worker, error) {
 	w := &worker{stop: stop, dir: dir, read: make(chan struct{})}
 	w.cmd = exec.CommandContext(ctx, binary, "run")
 	w.cmd.Dir = dir
-	w.cmd.Env = []string{"WORKER_STATE_DIR=" + dir}
+	w.cmd.Env = []string{"WORKER_STATE_DIR=" + dir, "WORKER_DATA_DIR=" + dir}
 	w.cmd.Cancel = func() error { return w.cmd.Process.Signal(syscall.SIGTERM) }
 	w.cmd.WaitDelay = stopWithin
 	if err := w.start(); err != nil {

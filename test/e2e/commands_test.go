@@ -75,7 +75,7 @@ func TestEnqueueWithoutQueuesSaysWhy(t *testing.T) {
 
 func TestTwoWorkersOnOneHostAreToldApart(t *testing.T) {
 	t.Parallel()
-	h := newHost(t)
+	h := newHost(t, "WORKER_LEDGER=memory") // each has its own run on start
 	blue, green := *h, *h
 	blue.env = append(slices.Clip(blue.env), "WORKER_INSTANCE=blue")
 	green.env = append(slices.Clip(green.env), "WORKER_INSTANCE=green")
@@ -148,7 +148,7 @@ func TestHealthDuringTheStart(t *testing.T) {
 func TestNoSecretIsEverPrinted(t *testing.T) {
 	t.Parallel()
 	const canary = "c4n4ry"
-	h := newHost(t, "LOG_LEVEL=debug", "REDIS_PASSWORD="+canary, "DB_PASS="+canary, "WORKER_API_TOKEN="+canary,
+	h := newHost(t, "LOG_LEVEL=debug", "REDIS_PASSWORD="+canary, "DB_TYPE=sqlite", "DB_PASS="+canary, "WORKER_API_TOKEN="+canary,
 		"REDIS_URL=redis://user:"+canary+"@redis.example:6379/0")
 	write(t, filepath.Join(h.dir, ".env"), "DB_URI=postgres://u:"+canary+"@db.example/x\nWORKER_TIMZONE=\""+canary+"\"\n", 0o600)
 	write(t, filepath.Join(h.dir, ".env.local"), "WORKER_SECRET="+canary+"\n", 0o600)

@@ -29,7 +29,7 @@ func TestStaticBinaryRunsInAnEmptyRoot(t *testing.T) {
 		attr = inUserNamespace(0, nobody)
 		attr.Chroot = root
 	}
-	h.env = []string{"WORKER_STATE_DIR=/state", "WORKER_TIMEZONE=America/New_York"}
+	h.env = []string{"WORKER_STATE_DIR=/state", "WORKER_DATA_DIR=/state/data", "WORKER_TIMEZONE=America/New_York"}
 	r := startInRoot(t, h, attr, "run")
 	r.ready(t)
 	r.waitFor(t, `"timezone":"America/New_York"`)
@@ -56,7 +56,7 @@ func checkUntouched(t *testing.T, root string) {
 	err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
 		name, _ := filepath.Rel(root, path)
 		switch name {
-		case ".", "worker", "state", "state/default":
+		case ".", "worker", "state", "state/default", "state/data", "state/data/default.db":
 		default:
 			t.Errorf("%s is left", path)
 		}

@@ -34,7 +34,7 @@ func newHost(t *testing.T, env ...string) *host {
 	t.Cleanup(func() { _ = os.RemoveAll(state) })
 	return &host{
 		dir: t.TempDir(), state: state + "/state",
-		env: append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TZ=", "WORKER_STATE_DIR=" + state + "/state"}, env...),
+		env: append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TZ=", "WORKER_STATE_DIR=" + state + "/state", "WORKER_DATA_DIR=" + t.TempDir()}, env...),
 	}
 }
 

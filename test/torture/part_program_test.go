@@ -61,7 +61,7 @@ func (d desk) programPart(t testing.TB, name, addr string, env ...string) part {
 	return part{
 		Role: program, Name: name, Addr: addr, File: d.effects(), Args: []string{"run", "--log", "json"},
 		Env: append([]string{
-			"REDIS_ENABLED=true", "REDIS_URL=redis://" + addr, "WORKER_STATE_DIR=" + state + "/state",
+			"REDIS_ENABLED=true", "REDIS_URL=redis://" + addr, "WORKER_STATE_DIR=" + state + "/state", "WORKER_DATA_DIR=" + state + "/data",
 			"WORKER_INSTANCE=" + name, "WORKER_LOG_REGISTERED_JOBS=false",
 		}, env...),
 	}

@@ -1,10 +1,12 @@
 package storage_test
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/taktwork/takt/adapters/storage"
+	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/test/pgtest"
 )
 
@@ -15,15 +17,33 @@ func openSQLite(tb testing.TB) *storage.DB {
 	})
 }
 
+// openPostgres opens a database as the role that works with it, so that all
+// suites fail without a right that they need.
 func openPostgres(tb testing.TB) *storage.DB {
 	tb.Helper()
-	db := open(tb, storage.Config{
-		Dialect: storage.Postgres, Postgres: storage.PostgresConfig{URI: pgtest.Database(tb)},
-	})
-	if err := db.Migrate(tb.Context()); err != nil {
-		tb.Fatalf("Migrate = %v, want no error", err)
+	return openAs(tb, migrated(tb), "worker_run")
+}
+
+// migrated is a database whose schema the role that migrates made.
+func migrated(tb testing.TB) domain.Secret {
+	tb.Helper()
+	roles, err := os.ReadFile("../../deploy/postgres-roles.sql")
+	if err != nil {
+		tb.Fatal(err)
 	}
-	return db
+	uri := pgtest.Database(tb)
+	pgtest.ExecRoles(tb, uri, string(roles))
+	if err := openAs(tb, uri, "worker_migrate").Migrate(tb.Context()); err != nil {
+		tb.Fatalf("Migrate as worker_migrate = %v, want no error", err)
+	}
+	return uri
+}
+
+func openAs(tb testing.TB, uri domain.Secret, role string) *storage.DB {
+	tb.Helper()
+	return open(tb, storage.Config{
+		Dialect: storage.Postgres, Postgres: storage.PostgresConfig{URI: pgtest.As(tb, uri, role)},
+	})
 }
 
 func open(tb testing.TB, config storage.Config) *storage.DB {
@@ -38,4 +58,8 @@ func open(tb testing.TB, config storage.Config) *storage.DB {
 		}
 	})
 	return db
+}
+
+func postgresAt(uri string) storage.Config {
+	return storage.Config{Dialect: storage.Postgres, Postgres: storage.PostgresConfig{URI: domain.NewSecret(uri)}}
 }

@@ -1,0 +1,96 @@
+package storage_test
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/taktwork/takt/adapters/storage"
+	"github.com/taktwork/takt/test/pgtest"
+)
+
+func TestTheRoleThatWorksHasTheRowsOfEveryTableAndNothingElse(t *testing.T) {
+	t.Parallel()
+	db := openPostgres(t)
+	var tables []string
+	query := "SELECT tablename FROM pg_tables WHERE schemaname = 'worker' ORDER BY 1"
+	if err := db.Bun().NewRaw(query).Scan(t.Context(), &tables); err != nil || len(tables) < 2 {
+		t.Fatalf("tables = %v, %v, want those of the migrations", tables, err)
+	}
+	for _, table := range tables {
+		var rights string
+		query := `SELECT coalesce(string_agg(name, ' ' ORDER BY name), '')
+			FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS name
+			WHERE has_table_privilege('worker_run', 'worker.' || quote_ident(?), name)`
+		if err := db.Bun().NewRaw(query, table).Scan(t.Context(), &rights); err != nil || rights != "DELETE INSERT SELECT UPDATE" {
+			t.Errorf("rights on %s = %q, %v, want DELETE INSERT SELECT UPDATE", table, rights, err)
+		}
+	}
+	for _, refused := range []string{
+		"CREATE TABLE worker.mine (id int)", "CREATE TABLE public.mine (id int)", "CREATE SCHEMA mine", "CREATE ROLE mine",
+		"DROP TABLE worker." + tables[0], "TRUNCATE worker." + tables[0], "ALTER TABLE worker." + tables[0] + " ADD COLUMN mine int",
+		"SELECT * FROM pg_authid", "COPY worker." + tables[0] + " TO PROGRAM 'true'", "ALTER ROLE worker_run SUPERUSER",
+	} {
+		if _, err := db.Bun().NewRaw(refused).Exec(t.Context()); err == nil || !strings.Contains(err.Error(), "42501") {
+			t.Errorf("%s = %v, want insufficient privilege", refused, err)
+		}
+	}
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Errorf("Migrate of what is migrated = %v, want no error", err)
+	}
+}
+
+func TestTheRoleThatWorksCannotMigrate(t *testing.T) {
+	t.Parallel()
+	uri := pgtest.Database(t)
+	roles, err := os.ReadFile("../../deploy/postgres-roles.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // again does no harm
+		pgtest.ExecRoles(t, uri, string(roles))
+	}
+	if err := openAs(t, uri, "worker_run").Migrate(t.Context()); !errors.Is(err, storage.ErrRefused) {
+		t.Errorf("Migrate as worker_run = %v, want ErrRefused", err)
+	}
+}
+
+func TestThePlatformsTokensAreReadAndUpdatedAndNothingElse(t *testing.T) {
+	t.Parallel()
+	uri := pgtest.Database(t)
+	pgtest.Exec(t, uri, "CREATE TABLE tokens (id int PRIMARY KEY); CREATE TABLE secrets (id int)")
+	roles, err := os.ReadFile("../../deploy/postgres-roles.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pgtest.ExecRoles(t, uri, string(roles))
+	db := openAs(t, uri, "worker_run")
+	var refused []string
+	for _, statement := range []string{
+		"SELECT id FROM public.tokens FOR UPDATE", "UPDATE public.tokens SET id = 1",
+		"DELETE FROM public.tokens", "INSERT INTO public.tokens VALUES (1)", "SELECT id FROM public.secrets",
+	} {
+		if _, err := db.Bun().NewRaw(statement).Exec(t.Context()); err != nil {
+			refused = append(refused, strings.Fields(statement)[0])
+		}
+	}
+	if !slices.Equal(refused, []string{"DELETE", "INSERT", "SELECT"}) {
+		t.Errorf("refused are %v, want to delete, to insert, and to read another table", refused)
+	}
+}
+
+func TestAServerThatRefusesTheUserIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	uri := pgtest.Database(t)
+	for name, uri := range map[string]string{
+		"user":     pgtest.As(t, uri, "nobody_knows").Reveal(),
+		"database": strings.Replace(uri.Reveal(), "/test_", "/nowhere_", 1),
+	} {
+		_, err := storage.Open(t.Context(), postgresAt(uri))
+		if !errors.Is(err, storage.ErrRefused) {
+			t.Errorf("Open(another %s) = %v, want ErrRefused", name, err)
+		}
+	}
+}

@@ -1,0 +1,3 @@
+// Package dispatch holds the tests of dispatchers whose ledger and queues are
+// kept by different adapters.
+package dispatch

@@ -16,3 +16,6 @@ func (a *App) Fingerprints() map[string]string {
 
 // CloseStores closes the stores of a worker, so that its runner cannot start.
 func CloseStores(a *App) error { return a.engine.stores.stop() }
+
+// Troubles are what keeps the stores of a worker from working.
+func Troubles(a *App) []string { return a.engine.stores.troubles() }

@@ -147,8 +147,11 @@ func ledgerFrom(c *config.Config) config.Ledger {
 // storageFrom returns where the worker's own tables are: in the platform's
 // Postgres, or else in a file of their own.
 func storageFrom(c *config.Config) storage.Config {
-	if c.Storage.Path == "" {
+	if database, ok := c.Database(); ok && database.Type == config.DatabasePostgres {
 		return platformFrom(c)
+	}
+	if c.Storage.Path == "" {
+		return storage.Config{}
 	}
 	return storage.Config{Dialect: storage.SQLite, SQLite: storage.SQLiteConfig{Path: c.Storage.Path}}
 }

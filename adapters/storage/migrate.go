@@ -88,6 +88,10 @@ func migrationsOf(dialect Dialect) (fs.FS, error) {
 	return fs.Sub(migrationFiles, "migrations/"+string(dialect))
 }
 
+// Migrations returns all migrations that this program knows for a database, in
+// order, as if none was applied.
+func Migrations(dialect Dialect) ([]Migration, error) { return knownMigrations(dialect) }
+
 // MigrationStatus returns all migrations that this program knows, in order,
 // and when each was applied. It changes nothing.
 func (db *DB) MigrationStatus(ctx context.Context) ([]Migration, error) {

@@ -76,14 +76,24 @@ func TestMigrate_onPostgres(t *testing.T) {
 func TestMigrationSQL_doesWhatMigrateDoes(t *testing.T) {
 	uri := pgtest.Database(t)
 	db := open(t, storage.Config{Dialect: storage.Postgres, Postgres: storage.PostgresConfig{URI: uri}})
-	text, err := db.MigrationSQL()
+	text, err := db.MigrationSQL(t.Context())
 	if err != nil {
 		t.Fatalf("MigrationSQL = %v, want no error", err)
+	}
+	if all, err := storage.MigrationSQL(storage.Config{Dialect: storage.Postgres}); err != nil || all != text {
+		t.Errorf("for a new database the text is %q, %v, want %q", all, err, text)
 	}
 	pgtest.Exec(t, uri, text)
 	wantApplied(t, db)
 	if err := db.Migrate(t.Context()); err != nil {
 		t.Errorf("Migrate after the text = %v, want no error", err)
+	}
+	if again, err := db.MigrationSQL(t.Context()); err != nil || again != "" {
+		t.Errorf("MigrationSQL of what is migrated = %q, %v, want nothing", again, err)
+	}
+	pgtest.Exec(t, uri, "DELETE FROM worker.migrations WHERE version_id = 1")
+	if first, err := db.MigrationSQL(t.Context()); err != nil || strings.Contains(first, "CREATE SCHEMA") || !strings.Contains(first, "0001_ledger") {
+		t.Errorf("MigrationSQL of the first one = %q, %v, want that alone", first, err)
 	}
 	if _, err := db.Ledger("").Sync(t.Context(), domain.SyncRequest{Replica: "ann"}); err != nil {
 		t.Errorf("Sync = %v, want no error", err)

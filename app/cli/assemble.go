@@ -13,12 +13,17 @@ import (
 )
 
 // load reads the configuration; its error holds all problems.
-func (s *session) load() (*config.Config, config.Report, error) {
+func (s *session) load(options ...config.Option) (*config.Config, config.Report, error) {
 	if s.sourceErr != nil {
 		return nil, config.Report{}, fmt.Errorf("read configuration: %w", s.sourceErr)
 	}
-	loaded, report := config.Load(s.source, config.WithCronCheck(checkCron))
+	loaded, report := config.Load(s.source, append(options, config.WithCronCheck(checkCron))...)
 	return loaded, report, report.Err()
+}
+
+// look is load for a command that starts no worker.
+func (s *session) look() (*config.Config, config.Report, error) {
+	return s.load(config.WithoutStorage())
 }
 
 // loadPart reads the configuration for a command that needs only the named

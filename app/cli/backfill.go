@@ -81,7 +81,7 @@ func (f *backfillFlags) check(cmd *cobra.Command) error {
 }
 
 func (s *session) backfill(ctx context.Context, name string, f *backfillFlags) error {
-	loaded, _, err := s.load()
+	loaded, _, err := s.look()
 	if err != nil {
 		return err
 	}

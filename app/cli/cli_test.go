@@ -25,11 +25,19 @@ import (
 	"github.com/taktwork/takt/core/ports"
 	"github.com/taktwork/takt/core/runner"
 	"github.com/taktwork/takt/core/schedule"
+	"github.com/taktwork/takt/test/pgtest"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	code := pgtest.Main(m)
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Println(err)
+		code = 1
+	}
+	os.Exit(code)
+}
 
 // now is when all commands of these tests run: before both changes of the
 // clocks of 2026.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"syscall"
 
+	"github.com/taktwork/takt/adapters/storage"
 	"github.com/taktwork/takt/app"
 	"github.com/taktwork/takt/app/config"
 	"github.com/taktwork/takt/app/control"
@@ -66,7 +67,7 @@ func codeOf(err error) int {
 	switch {
 	case err == nil:
 		return ExitOK
-	case badConfig, badFeatures, errors.Is(err, control.ErrConfig):
+	case badConfig, badFeatures, isAny(err, control.ErrConfig, app.ErrStorage, storage.ErrRefused):
 		return ExitConfig
 	case errors.Is(err, errInterrupted):
 		return ExitAbandoned

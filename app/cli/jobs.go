@@ -79,7 +79,7 @@ func (s *session) jobs(ctx context.Context, wanted string) ([]app.JobInfo, error
 	if wanted != "" || !errors.Is(err, control.ErrNoWorker) {
 		return nil, err
 	}
-	loaded, _, err := s.load()
+	loaded, _, err := s.look()
 	if err != nil {
 		return nil, err
 	}

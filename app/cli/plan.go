@@ -152,7 +152,7 @@ func (s *session) planned(ctx context.Context, name string, f *planFlags) (*view
 		f.zone = loaded.Scheduler.Timezone
 		return s.expression(f)
 	}
-	loaded, _, err := s.load()
+	loaded, _, err := s.look()
 	if err != nil {
 		return nil, err
 	}

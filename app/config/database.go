@@ -204,9 +204,14 @@ func (l *loader) resolveStorage(target *decoded) {
 	}
 }
 
+// wantDataDir reports that there is no place for the worker's file, to who
+// needs one.
 func (l *loader) wantDataDir() {
+	if l.storageless {
+		return
+	}
 	problem := l.mistakeHere(nameDataDir, "no place for the worker's SQLite file: neither XDG_STATE_HOME nor HOME holds an absolute path")
-	problem.Got, problem.missing = "", true
+	problem.Got = ""
 	l.report(problem)
 }
 

@@ -305,6 +305,18 @@ func TestTheWorkersFileFollowsTheDirectoryOfData(t *testing.T) {
 	expect(t, "problems", report.Problems, "")
 }
 
+func TestWhoOpensNoStorageNeedsNoPlaceForIt(t *testing.T) {
+	got, report := config.Load(source(t, "HOME="), config.WithoutStorage())
+	if report.Err() != nil || got.Storage.Path != "" {
+		t.Errorf("Load() = %v with file %q, want no problem and none", report.Err(), got.Storage.Path)
+	}
+	if _, report := config.LoadPart(source(t, "HOME="), []string{"WORKER_NAMESPACE"}); report.Err() != nil || len(report.Warnings) > 0 {
+		t.Errorf("LoadPart() = %v with %v, want neither problem nor warning", report.Err(), report.Warnings)
+	}
+	_, report = config.LoadPart(source(t, "HOME="), []string{"WORKER_DATA_DIR"})
+	expect(t, "problems", report.Problems, "WORKER_DATA_DIR: no place")
+}
+
 func TestThePlatformsFileIsFoundFromTheWorkingDirectory(t *testing.T) {
 	from := source(t, "DB_TYPE=sqlite3", "DB_PATH=data/../shop.db")
 	got, ok := mustLoad(t, from).Database()

@@ -20,6 +20,12 @@ func WithCronCheck(check CronCheck) Option {
 	return func(l *loader) { l.checkCron = check }
 }
 
+// WithoutStorage is for who opens no storage: there need be no place for the
+// worker's own file. The place is empty then.
+func WithoutStorage() Option {
+	return func(l *loader) { l.storageless = true }
+}
+
 // Load reads and checks everything. The configuration is nil if the report has
 // a problem, and usable otherwise. Load reads the two files of the source, and
 // those of certificates if it needs them, and nothing else; it blocks on no
@@ -33,17 +39,19 @@ func Load(source Source, options ...Option) (*Config, Report) {
 }
 
 // LoadPart is [Load] for who needs some variables alone: mistakes in others are
-// warnings, and their defaults count; what is missing of others is missed by nobody. Mistakes in the files stay problems: what
+// warnings, and their defaults count. Mistakes in the files stay problems: what
 // was meant there nobody knows.
 func LoadPart(source Source, names []string, options ...Option) (*Config, Report) {
+	if !slices.Contains(names, nameDataDir) {
+		options = append(slices.Clip(options), WithoutStorage())
+	}
 	loaded, all := read(source, options)
 	part := Report{}
 	for _, problem := range all.Problems {
-		switch needed := !isVariable(problem.Variable) || slices.Contains(names, problem.Variable); {
-		case needed:
-			part.Problems = append(part.Problems, problem)
-		case !problem.missing:
+		if isVariable(problem.Variable) && !slices.Contains(names, problem.Variable) {
 			part.Warnings = append(part.Warnings, problem)
+		} else {
+			part.Problems = append(part.Problems, problem)
 		}
 	}
 	if len(part.Problems) > 0 {
@@ -108,11 +116,13 @@ type loader struct {
 	source    Source
 	places    origins
 	checkCron CronCheck
-	table     []Variable
-	byName    map[string]Variable
-	values    map[string]value
-	problems  []Problem
-	warnings  []Problem
+	// storageless tells that nobody opens the worker's own file.
+	storageless bool
+	table       []Variable
+	byName      map[string]Variable
+	values      map[string]value
+	problems    []Problem
+	warnings    []Problem
 }
 
 func newLoader(source Source, places origins) *loader {

@@ -28,8 +28,6 @@ type Problem struct {
 
 	// unknown marks a name that nothing reads: a warning, or under Strict a problem.
 	unknown bool
-	// missing marks a setting that only those miss who need it.
-	missing bool
 }
 
 // String is the one line that people read:

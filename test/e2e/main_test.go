@@ -13,6 +13,7 @@ import (
 	// tests is not taken for one of changed code.
 	_ "github.com/taktwork/takt/app/cli"
 	_ "github.com/taktwork/takt/app/lifecycle"
+	"github.com/taktwork/takt/test/pgtest"
 )
 
 // The binaries under test, built once.
@@ -39,7 +40,7 @@ func run(m *testing.M) int {
 			return 1
 		}
 	}
-	code := m.Run()
+	code := pgtest.Main(m)
 	if err := goleak.Find(); code == 0 && err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

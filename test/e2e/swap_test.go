@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/test/pgtest"
 	"github.com/taktwork/takt/test/redistest"
 )
 
@@ -33,14 +34,23 @@ type swapped struct {
 func TestTheBackendIsSwappedByTheEnvironmentAlone(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	memory := swap(t, "WORKER_QUEUE_BACKEND=memory")
-	redis := swap(t, "REDIS_ENABLED=true", "REDIS_URL="+server.URL(0))
+	postgres := []string{"DB_TYPE=postgres", "DB_URI=" + pgtest.Database(t).Reveal(), "DB_AUTO_MIGRATE=true"}
+	memory := swap(t, "WORKER_LEDGER=memory")
 	none := swap(t, "WORKER_QUEUE_BACKEND=none")
-
-	if diff := cmp.Diff(memory, redis, cmp.AllowUnexported(swapped{}), cmp.FilterPath(func(p cmp.Path) bool {
-		return p.String() == "ticks"
-	}, cmp.Ignore())); diff != "" {
-		t.Errorf("memory and redis differ (-memory +redis):\n%s", diff)
+	others := map[string]swapped{
+		"redis":                        swap(t, "REDIS_ENABLED=true", "REDIS_URL="+server.URL(0)),
+		"memory with claims in sqlite": swap(t, "WORKER_LEDGER=sql"),
+		"memory beside postgres":       swap(t, postgres...),
+		"redis with claims in sqlite":  swap(t, "REDIS_ENABLED=true", "REDIS_URL="+server.URL(1), "WORKER_LEDGER=sql"),
+		"redis beside postgres": swap(t, append(postgres, "REDIS_ENABLED=true", "REDIS_URL="+server.URL(2),
+			"WORKER_LEDGER=sql", "WORKER_NAMESPACE=other")...),
+	}
+	for name, other := range others {
+		if diff := cmp.Diff(memory, other, cmp.AllowUnexported(swapped{}), cmp.FilterPath(func(p cmp.Path) bool {
+			return p.String() == "ticks"
+		}, cmp.Ignore())); diff != "" {
+			t.Errorf("memory and %s differ (-memory +other):\n%s", name, diff)
+		}
 	}
 	for _, command := range []string{"trigger swap.inline", "trigger swap.failing", "trigger swap.flaky", "trigger swap.skipped"} {
 		if none.answers[command] != memory.answers[command] {
@@ -61,7 +71,8 @@ func TestTheBackendIsSwappedByTheEnvironmentAlone(t *testing.T) {
 	if diff := cmp.Diff(inline(memory), inline(none)); diff != "" {
 		t.Errorf("inline runs differ (-memory +none):\n%s", diff)
 	}
-	for name, got := range map[string]swapped{"memory": memory, "redis": redis, "none": none} {
+	others["memory"], others["none"] = memory, none
+	for name, got := range others {
 		if got.ticks == 0 {
 			t.Errorf("%s: no tick, want one each second", name)
 		}

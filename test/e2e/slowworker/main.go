@@ -15,5 +15,8 @@ func main() {
 	if os.Getenv(swapRecords) != "" {
 		modules = append(modules, swapModule())
 	}
+	if path := os.Getenv(tickRecords); path != "" {
+		modules = append(modules, tickModule(path))
+	}
 	os.Exit(cli.Main(cli.Build{Version: "slow"}, modules...))
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 )
@@ -33,6 +34,10 @@ type Migration struct {
 // it is not there, which takes the right to; processes that migrate at once
 // wait for each other. It does nothing when nothing is to do.
 func (db *DB) Migrate(ctx context.Context) error {
+	// Most often there is nothing to do, and then no lock to wait for.
+	if db.CheckSchema(ctx) == nil {
+		return nil
+	}
 	if err := db.createSchema(ctx); err != nil {
 		return fmt.Errorf("migrate: %w", translate(ctx, err))
 	}
@@ -58,14 +63,18 @@ func (db *DB) createSchema(ctx context.Context) error {
 	if db.dialect != Postgres {
 		return nil
 	}
-	var exists bool
 	// CREATE SCHEMA IF NOT EXISTS asks for the right to create it first.
-	err := db.bun.NewRaw("SELECT to_regnamespace(?) IS NOT NULL", db.schema).Scan(ctx, &exists)
-	if err != nil || exists {
+	known, err := db.hasSchema(ctx)
+	if err != nil || known {
 		return err
 	}
-	_, err = db.bun.NewRaw("CREATE SCHEMA IF NOT EXISTS ?", bunIdent(db.schema)).Exec(ctx)
+	_, err = db.standard().ExecContext(ctx, "CREATE SCHEMA IF NOT EXISTS "+pgx.Identifier{db.schema}.Sanitize())
 	return err
+}
+
+func (db *DB) hasSchema(ctx context.Context) (known bool, err error) {
+	err = db.standard().QueryRowContext(ctx, "SELECT to_regnamespace($1) IS NOT NULL", db.schema).Scan(&known)
+	return known, translate(ctx, err)
 }
 
 func (db *DB) provider() (*goose.Provider, error) {
@@ -75,13 +84,13 @@ func (db *DB) provider() (*goose.Provider, error) {
 	}
 	options := []goose.ProviderOption{goose.WithTableName(migrationTable), goose.WithDisableGlobalRegistry(true)}
 	if db.dialect == SQLite {
-		return goose.NewProvider(goose.DialectSQLite3, db.bun.DB, files, options...)
+		return goose.NewProvider(goose.DialectSQLite3, db.standard(), files, options...)
 	}
 	locker, err := lock.NewPostgresSessionLocker()
 	if err != nil {
 		return nil, err
 	}
-	return goose.NewProvider(goose.DialectPostgres, db.bun.DB, files, append(options, goose.WithSessionLocker(locker))...)
+	return goose.NewProvider(goose.DialectPostgres, db.standard(), files, append(options, goose.WithSessionLocker(locker))...)
 }
 
 func migrationsOf(dialect Dialect) (fs.FS, error) {
@@ -126,30 +135,32 @@ func (db *DB) CheckSchema(ctx context.Context) error {
 
 // applied returns when each migration was applied.
 func (db *DB) applied(ctx context.Context) (map[int64]time.Time, error) {
-	exists := "SELECT to_regclass(?) IS NOT NULL"
+	exists := "SELECT to_regclass($1) IS NOT NULL"
 	if db.dialect == SQLite {
-		exists = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = ?)"
+		exists = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = $1)"
 	}
 	var found bool
-	if err := db.bun.NewRaw(exists, migrationTable).Scan(ctx, &found); err != nil {
+	if err := db.standard().QueryRowContext(ctx, exists, migrationTable).Scan(&found); err != nil {
 		return nil, translate(ctx, err)
 	}
 	if !found {
 		return nil, ErrSchema
 	}
-	var rows []struct {
-		VersionID int64
-		Tstamp    time.Time
-	}
-	query := "SELECT version_id, tstamp FROM " + migrationTable + " WHERE is_applied"
-	if err := db.bun.NewRaw(query).Scan(ctx, &rows); err != nil {
+	rows, err := db.standard().QueryContext(ctx, "SELECT version_id, tstamp FROM "+migrationTable+" WHERE is_applied")
+	if err != nil {
 		return nil, translate(ctx, err)
 	}
-	applied := make(map[int64]time.Time, len(rows))
-	for _, row := range rows {
-		applied[row.VersionID] = row.Tstamp
+	defer rows.Close() //nolint:errcheck // Err tells
+	applied := map[int64]time.Time{}
+	for rows.Next() {
+		var version int64
+		var at time.Time
+		if err := rows.Scan(&version, &at); err != nil {
+			return nil, translate(ctx, err)
+		}
+		applied[version] = at
 	}
-	return applied, nil
+	return applied, translate(ctx, rows.Err())
 }
 
 func knownMigrations(dialect Dialect) ([]Migration, error) {

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/uptrace/bun"
 )
 
 // MigrationSQL returns as text, for an administrator to run, what makes a new
@@ -27,10 +26,11 @@ func MigrationSQL(config Config) (string, error) {
 func (db *DB) MigrationSQL(ctx context.Context) (string, error) {
 	text := migrationText{dialect: db.dialect, schema: db.schema}
 	if db.dialect == Postgres {
-		err := db.bun.NewRaw("SELECT to_regnamespace(?) IS NULL", db.schema).Scan(ctx, &text.newSchema)
+		known, err := db.hasSchema(ctx)
 		if err != nil {
-			return "", fmt.Errorf("migrations as text: %w", translate(ctx, err))
+			return "", fmt.Errorf("migrations as text: %w", err)
 		}
+		text.newSchema = !known
 	}
 	applied, err := db.applied(ctx)
 	if text.newTable = errors.Is(err, ErrSchema); err != nil && !text.newTable {
@@ -105,6 +105,3 @@ func (t migrationText) begin() string {
 	}
 	return text
 }
-
-// bunIdent returns a name that bun quotes.
-func bunIdent(name string) bun.Ident { return bun.Ident(name) }

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 
 	"github.com/uptrace/bun"
@@ -13,10 +14,13 @@ import (
 type DB struct {
 	dialect Dialect
 	schema  string
-	bun     *bun.DB
 	runner  runner
-	health  *health
-	close   func() error
+	// standard is the handle of database/sql, bun the one above it. Many a worker
+	// needs neither, and then pays for neither.
+	standard func() *sql.DB
+	bun      func() *bun.DB
+	health   *health
+	close    func() error
 }
 
 // Open opens the database and asks it for a sign of life; ctx bounds the wait.
@@ -40,7 +44,7 @@ func (db *DB) Dialect() Dialect { return db.dialect }
 
 // Bun returns the handle for queries that are not hot. It writes arguments
 // into the text of a query: payloads belong into the ports' own statements.
-func (db *DB) Bun() *bun.DB { return db.bun }
+func (db *DB) Bun() *bun.DB { return db.bun() }
 
 // Close closes all connections, after the calls that use them.
 func (db *DB) Close() error {

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"crypto/x509"
+	"database/sql"
 	"fmt"
 	"os"
 	"strings"
@@ -42,13 +43,14 @@ func openPostgres(ctx context.Context, config PostgresConfig) (*DB, error) {
 		pool.Close()
 		return nil, fmt.Errorf("open storage: %w", translate(ctx, err))
 	}
-	bridge := stdlib.OpenDBFromPool(pool)
 	watched := &health{}
+	standard := sync.OnceValue(func() *sql.DB { return stdlib.OpenDBFromPool(pool) })
 	return &DB{
-		dialect: Postgres, schema: target.Schema, bun: bun.NewDB(bridge, pgdialect.New()),
+		dialect: Postgres, schema: target.Schema, standard: standard,
+		bun:    sync.OnceValue(func() *bun.DB { return bun.NewDB(standard(), pgdialect.New()) }),
 		runner: watchedRunner{runner: postgresRunner{pool: pool}, health: watched}, health: watched,
 		close: func() error {
-			err := bridge.Close()
+			err := standard().Close()
 			pool.Close()
 			return err
 		},

@@ -62,13 +62,15 @@ func openSQLite(ctx context.Context, config SQLiteConfig) (*DB, error) {
 	readers.SetMaxIdleConns(config.Readers)
 	watched := &health{}
 	db := &DB{
-		dialect: SQLite, bun: bun.NewDB(writer, sqlitedialect.New()), health: watched,
-		runner: watchedRunner{runner: sqliteRunner{writer: newPreparer(writer), readers: newPreparer(readers)}, health: watched},
-		close:  func() error { return errors.Join(readers.Close(), writer.Close()) },
+		dialect: SQLite, health: watched,
+		standard: func() *sql.DB { return writer },
+		bun:      sync.OnceValue(func() *bun.DB { return bun.NewDB(writer, sqlitedialect.New()) }),
+		runner:   watchedRunner{runner: sqliteRunner{writer: newPreparer(writer), readers: newPreparer(readers)}, health: watched},
+		close:    func() error { return errors.Join(readers.Close(), writer.Close()) },
 	}
 	begin := db.Migrate
 	if config.Foreign {
-		begin = db.bun.PingContext
+		begin = writer.PingContext
 	}
 	if err := whileBusy(ctx, begin); err != nil {
 		return nil, errors.Join(fmt.Errorf("open storage: %w", translate(ctx, err)), db.close())

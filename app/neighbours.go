@@ -11,7 +11,7 @@ import (
 // warnOfNeighbours names the other live workers of the namespace on this host:
 // with the ledger in memory none of them knows of the others' runs.
 func (e *engine) warnOfNeighbours(ctx context.Context) {
-	if e.settings.Ledger != config.LedgerMemory || e.settings.StateDir == "" || e.settings.SchedulerDisabled || len(e.registry.jobs) == 0 {
+	if e.stores.ledgerKind(e.settings) != config.LedgerMemory || e.settings.StateDir == "" || e.settings.SchedulerDisabled || len(e.registry.jobs) == 0 {
 		return
 	}
 	live, err := control.Instances(e.settings.StateDir, e.settings.Namespace)

@@ -224,11 +224,6 @@ func (s Settings) Queueing() bool { return s.Backend != config.BackendNone }
 
 func (s Settings) hasStorage() bool { return s.Storage.Dialect != "" }
 
-// claimsInStorage reports whether claims are kept in storage, if it can be used.
-func (s Settings) claimsInStorage() bool {
-	return s.Ledger == config.LedgerSQL || s.Ledger == config.LedgerAuto
-}
-
 func (s Settings) usesRedis() bool {
 	return s.Backend == config.BackendRedis || s.Ledger == config.LedgerRedis
 }

@@ -22,7 +22,7 @@ $$;
 ALTER ROLE worker_migrate NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
 ALTER ROLE worker_run NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
 
--- The worker bounds its calls by itself; these hold for whatever else logs in with its password.
+-- No statement of the worker comes near these; they bound what else logs in with its password, and what goes wrong.
 ALTER ROLE worker_run SET statement_timeout = '30s';
 ALTER ROLE worker_run SET lock_timeout = '5s';
 ALTER ROLE worker_run SET idle_in_transaction_session_timeout = '30s';

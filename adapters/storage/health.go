@@ -3,7 +3,6 @@ package storage
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -42,11 +41,7 @@ func (h *health) note(err error) error {
 	return err
 }
 
-// callLimit bounds a call: a server that was cut off from the network says
-// nothing at all.
-const callLimit = 10 * time.Second
-
-// watchedRunner bounds calls, and keeps account of what they come to.
+// watchedRunner keeps account of what calls come to.
 type watchedRunner struct {
 	runner
 
@@ -54,19 +49,9 @@ type watchedRunner struct {
 }
 
 func (r watchedRunner) read(ctx context.Context, statements ...statement) error {
-	return r.bounded(ctx, statements, r.runner.read)
+	return r.health.note(r.runner.read(ctx, statements...))
 }
 
 func (r watchedRunner) write(ctx context.Context, statements ...statement) error {
-	return r.bounded(ctx, statements, r.runner.write)
-}
-
-func (r watchedRunner) bounded(ctx context.Context, statements []statement, call func(context.Context, ...statement) error) error {
-	bound, cancel := context.WithTimeout(ctx, callLimit)
-	defer cancel()
-	err := call(bound, statements...)
-	if err != nil && bound.Err() != nil && ctx.Err() == nil {
-		err = fmt.Errorf("%w: no answer for %s", ports.ErrUnavailable, callLimit)
-	}
-	return r.health.note(err)
+	return r.health.note(r.runner.write(ctx, statements...))
 }

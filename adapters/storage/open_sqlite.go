@@ -88,7 +88,7 @@ func whileBusy(ctx context.Context, begin func(context.Context) error) error {
 	defer cancel()
 	for {
 		err := begin(ctx)
-		if err == nil || !isBusy(err) {
+		if err == nil || !isLocked(err) {
 			return err
 		}
 		select {
@@ -99,7 +99,7 @@ func whileBusy(ctx context.Context, begin func(context.Context) error) error {
 	}
 }
 
-func isBusy(err error) bool {
+func isLocked(err error) bool {
 	lite, ok := errors.AsType[*sqlite.Error](err)
 	return ok && lite.Code()&0xff == sqlite3.SQLITE_BUSY
 }

@@ -81,6 +81,7 @@ func TestTheWorkersFileIsMadeAndHoldsItsClaims(t *testing.T) {
 }
 
 func TestWithoutASchemaInPostgresClaimsAreInMemoryWithOneWarning(t *testing.T) {
+	t.Parallel()
 	for name, ledger := range map[string]config.Ledger{"unset": "", "auto": config.LedgerAuto} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -302,6 +303,7 @@ func TestFeaturesAreGivenThePlatformsDatabase(t *testing.T) {
 		"postgres with storage": {app.Settings{Storage: inPostgres(uri), Platform: inPostgres(uri)}, storage.Postgres},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			var seen []*storage.DB
 			var log logbook
 			worker, err := app.New(c.settings, log.logger(), peek(&seen))

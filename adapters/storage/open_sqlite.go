@@ -134,7 +134,7 @@ func prepareFile(config SQLiteConfig) error {
 	} else if err := os.MkdirAll(filepath.Dir(config.Path), 0o700); err != nil {
 		return err
 	}
-	file, err := os.OpenFile(config.Path, flags, 0o600) //nolint:gosec // the path is the operator's
+	file, err := os.OpenFile(config.Path, flags, 0o600)
 	if config.Foreign && errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: %w", ports.ErrUnavailable, err)
 	}

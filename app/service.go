@@ -150,12 +150,19 @@ func (s *SchedulerService) ResumeJob(ctx context.Context, name string) error {
 	return s.toggle(ctx, name, ports.ScheduleSwitch.ResumeJob)
 }
 
-func (s *SchedulerService) toggle(ctx context.Context, name string, do func(ports.ScheduleSwitch, context.Context, string) error) error {
+func (s *SchedulerService) toggle(ctx context.Context, name string, do jobSwitch) error {
 	e, err := s.started()
 	if err != nil {
 		return err
 	}
-	err = do(e.stores.switches, ctx, name)
+	return e.stores.switchJob(ctx, name, do)
+}
+
+// jobSwitch is one of the methods of [ports.ScheduleSwitch].
+type jobSwitch func(ports.ScheduleSwitch, context.Context, string) error
+
+func (o *stores) switchJob(ctx context.Context, name string, do jobSwitch) error {
+	err := do(o.switches, ctx, name)
 	if errors.Is(err, ports.ErrNotFound) {
 		return fmt.Errorf("%w %s", runner.ErrUnknownJob, domain.Quote(name))
 	}

@@ -39,7 +39,7 @@ func served(t *testing.T, handlers map[string]control.Handler, instances ...stri
 			<-done //nolint:errcheck // Serve returns when it was closed
 		})
 	}
-	return []string{"WORKER_STATE_DIR=" + dir}
+	return []string{"WORKER_STATE_DIR=" + dir, "WORKER_DATA_DIR=/nonexistent/data"}
 }
 
 // answers are handlers that give fixed answers.

@@ -2,15 +2,20 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/taktwork/takt/app"
+	"github.com/taktwork/takt/app/config"
+	"github.com/taktwork/takt/app/control"
 )
 
 func (s *session) pauseCommand() *cobra.Command {
 	return s.switchCommand(app.MethodPause, "pause NAME", "Stop the ticks of a scheduled job on all replicas", `Stops the ticks of a scheduled job, on all replicas within a second, until it is
-resumed; a restart does not end the pause when the ledger is in Redis or SQL. Runs under
+resumed. With the ledger in Redis or SQL a restart does not end the pause, and no worker
+need run; with the ledger in memory the running worker is asked. Runs under
 way go on, and "jobs trigger" and "jobs backfill" run the job all the same. Ticks that
 pass meanwhile are recorded as skipped and are not caught up with. Pausing twice does no harm.
 `, "worker jobs pause reports.nightly")
@@ -37,17 +42,25 @@ func (s *session) switchCommand(method, use, short, long, example string) *cobra
 }
 
 func (s *session) switchJob(ctx context.Context, method, name string, f jobsFlags) error {
-	loaded, report, err := s.loadClient()
+	client, report, err := s.loadClient()
 	if err != nil {
 		return err
 	}
-	s.warn(report)
-	worker, err := s.anyWorker(loaded, f.instance)
+	live, err := control.Instances(client.Process.StateDir, client.Process.Namespace)
 	if err != nil {
 		return err
 	}
 	var reply app.SwitchReply
-	if err := call(ctx, worker, question{method: method, params: app.SwitchRequest{Name: name}}, &reply); err != nil {
+	if len(live) == 0 && f.instance == "" {
+		reply, err = s.switchInLedger(ctx, name, method == app.MethodPause)
+		if errors.Is(err, app.ErrClaimsInMemory) {
+			err = fmt.Errorf("%w; %w", err, s.explain(client, control.ErrNoWorker))
+		}
+	} else {
+		s.warn(report)
+		reply, err = s.askToSwitch(ctx, client, question{method: method, params: app.SwitchRequest{Name: name}}, f.instance)
+	}
+	if err != nil {
 		return err
 	}
 	if f.asJSON {
@@ -59,4 +72,32 @@ func (s *session) switchJob(ctx context.Context, method, name string, f jobsFlag
 	}
 	s.printf("%s %s\n", printable(reply.Name), state)
 	return nil
+}
+
+// askToSwitch asks a running worker.
+func (s *session) askToSwitch(ctx context.Context, client *config.Config, q question, instance string) (app.SwitchReply, error) {
+	var reply app.SwitchReply
+	worker, err := s.anyWorker(client, instance)
+	if err != nil {
+		return reply, err
+	}
+	err = call(ctx, worker, q, &reply)
+	return reply, err
+}
+
+// switchInLedger needs no worker, but a ledger outside of one.
+func (s *session) switchInLedger(ctx context.Context, name string, paused bool) (app.SwitchReply, error) {
+	reply := app.SwitchReply{Name: name, Paused: paused}
+	loaded, _, err := s.load()
+	if err != nil {
+		return reply, err
+	}
+	built, err := s.registered(ctx, loaded)
+	if err != nil {
+		return reply, err
+	}
+	_, err = patiently(ctx, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, built.SwitchJob(ctx, name, paused)
+	})
+	return reply, err
 }

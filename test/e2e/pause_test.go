@@ -1,0 +1,70 @@
+package e2e_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/taktwork/takt/test/redistest"
+)
+
+const heartbeat = "worker.heartbeat.scheduler"
+
+func TestAJobIsPausedWithAndWithoutAWorker(t *testing.T) {
+	t.Parallel()
+	redis := "REDIS_URL=" + redistest.Start(t).URL(0)
+	for name, env := range map[string][]string{"sqlite": nil, "redis": {"REDIS_ENABLED=true", redis}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t, append([]string{"WORKER_HEARTBEAT_CRON=* * * * * *"}, env...)...)
+			h.ask(t, workerBin, "jobs", "pause", heartbeat).want(t, 65, "unknown scheduled job")
+			r := h.start(t, workerBin, "run")
+			r.ready(t)
+			h.ask(t, workerBin, "jobs", "pause", heartbeat).want(t, 0, heartbeat+" is paused")
+			h.askUntil(t, "paused", workerBin, "jobs")
+			r.signal(t, os.Interrupt)
+			r.exit(t, 0)
+
+			h.ask(t, workerBin, "jobs", "resume", heartbeat, "--json").want(t, 0, `"paused": false`)
+			h.ask(t, workerBin, "jobs", "pause", heartbeat).want(t, 0, heartbeat+" is paused")
+			h.ask(t, workerBin, "jobs", "pause", "nope").want(t, 65, `unknown scheduled job "nope"`)
+			r = h.start(t, workerBin, "run")
+			r.ready(t)
+			h.askUntil(t, "paused", workerBin, "jobs")
+			h.ask(t, workerBin, "jobs", "resume", heartbeat).want(t, 0, heartbeat+" ticks")
+			r.waitFor(t, "Worker heartbeat processed at ")
+			r.signal(t, os.Interrupt)
+			r.exit(t, 0)
+		})
+	}
+}
+
+func TestAPauseInMemoryNeedsTheWorker(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "WORKER_LEDGER=memory")
+	h.ask(t, workerBin, "jobs", "pause", heartbeat).want(t, 69, "claims are in the memory of the workers", "no running worker")
+}
+
+func TestABackfillIsRepeatedUnderItsID(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "WORKER_HEARTBEAT_CRON=0 * * * * *")
+	to := time.Now().UTC().Truncate(time.Minute)
+	words := []string{"jobs", "backfill", heartbeat, "--from", to.Add(-3 * time.Minute).Format(time.RFC3339), "--to", to.Format(time.RFC3339), "--id", "gap"}
+	h.ask(t, workerBin, words...).want(t, 69, "no running worker")
+	for range 2 {
+		r := h.start(t, workerBin, "run")
+		r.ready(t)
+		got := h.ask(t, workerBin, words...)
+		got.want(t, 0, "backfill gap of "+heartbeat+": 3 done, 0 failed, 0 skipped or unfinished")
+		if lines := strings.Count(got.stdout, "\n"); lines != 3 {
+			t.Errorf("%d lines, want one for each tick:\n%s", lines, got.stdout)
+		}
+		r.signal(t, os.Interrupt)
+		r.exit(t, 0)
+	}
+	// The second time the ledger knew that they had been run.
+	r := h.start(t, workerBin, "run")
+	r.ready(t)
+	h.ask(t, workerBin, words...).want(t, 0, "skipped: taken")
+}

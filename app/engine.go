@@ -22,7 +22,10 @@ type engine struct {
 	begun, driven atomic.Bool
 	// readyAt is when the worker was ready, in nanoseconds since the Unix
 	// epoch; zero before.
-	readyAt   atomic.Int64
+	readyAt atomic.Int64
+	// withheld are the features whose conditions are not met; nil before a
+	// start.
+	withheld  atomic.Pointer[map[string]bool]
 	strangers strangers
 }
 
@@ -51,10 +54,15 @@ func newEngine(s Settings, reg *registry, open *stores, log *slog.Logger) (*engi
 }
 
 func (e *engine) listJobs() []JobInfo {
-	if e.readyAt.Load() == 0 {
-		return e.registry.listJobs(nil, e.settings.Now())
+	var live map[string]runner.JobStatus
+	if e.readyAt.Load() != 0 {
+		live = e.runner.Jobs()
 	}
-	return e.registry.listJobs(e.runner.Jobs(), e.settings.Now())
+	var withheld map[string]bool
+	if features := e.withheld.Load(); features != nil {
+		withheld = *features
+	}
+	return e.registry.listJobs(live, withheld, e.settings.Now())
 }
 
 // uptime is the time since the worker was ready.
@@ -77,6 +85,9 @@ func (e *engine) start(ctx context.Context) error {
 	began := time.Now()
 	for _, warning := range e.registry.warnings {
 		e.log.WarnContext(ctx, "registration", "warning", warning)
+	}
+	if err := e.withhold(ctx); err != nil {
+		return err
 	}
 	e.warnOfNeighbours(ctx)
 	e.announceJobs(ctx)

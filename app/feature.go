@@ -18,6 +18,11 @@ type Contribution struct {
 	Queues   []string
 	Jobs     []ScheduledJob
 	Handlers []Handler
+	// Condition is asked once when the worker starts, after the start hooks of
+	// all features and before the first job; nil is no condition. If it is not
+	// met, the jobs of this contribution are disabled and its handlers left
+	// out until the worker starts anew.
+	Condition Condition
 
 	feature string
 	// problem is a mistake in the feature itself; empty if there is none.

@@ -51,13 +51,13 @@ type JobInfo struct {
 }
 
 // listJobs returns all jobs with their live state. Without one, next ticks
-// are computed from now.
-func (r *registry) listJobs(live map[string]runner.JobStatus, now time.Time) []JobInfo {
+// are computed from now. Those of withheld features are disabled.
+func (r *registry) listJobs(live map[string]runner.JobStatus, withheld map[string]bool, now time.Time) []JobInfo {
 	all := make([]JobInfo, 0, len(r.jobs))
 	for i := range r.jobs {
 		job := &r.jobs[i]
 		info := job.info
-		info.Enabled = info.Enabled && !r.settings.SchedulerDisabled
+		info.Enabled = info.Enabled && !r.settings.SchedulerDisabled && !withheld[info.ProviderName]
 		if status, ok := live[job.Name]; ok {
 			describeLive(&info, status)
 		} else if info.Enabled && job.Schedule != nil {

@@ -25,6 +25,8 @@ type registry struct {
 	queues   []string
 	jobs     []registeredJob
 	handlers []Handler
+	// conditions are those of features, by name.
+	conditions map[string]Condition
 	around   []Middleware
 	problems []string
 	warnings []string
@@ -43,7 +45,7 @@ type registeredJob struct {
 // newRegistry gathers and checks the contributions. Features come in no
 // particular order, so everything is sorted by name.
 func newRegistry(settings Settings, contributed []Contribution, around []Middleware) (*registry, error) {
-	r := &registry{settings: settings, around: around, names: map[string]string{}, known: map[string]bool{}}
+	r := &registry{settings: settings, around: around, names: map[string]string{}, known: map[string]bool{}, conditions: map[string]Condition{}}
 	slices.SortFunc(contributed, func(a, b Contribution) int { return strings.Compare(a.feature, b.feature) })
 	r.checkSettings()
 	r.checkFeatures(contributed)
@@ -52,6 +54,9 @@ func newRegistry(settings Settings, contributed []Contribution, around []Middlew
 		r.declare("feature "+c.feature, c.Queues...)
 	}
 	for _, c := range contributed {
+		if c.Condition != nil {
+			r.conditions[c.feature] = c.Condition
+		}
 		for _, job := range c.Jobs {
 			job.feature = c.feature
 			r.addJob(job)

@@ -69,9 +69,9 @@ func TestAFeatureWhoseConditionIsNotMetStaysOff(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		parked, err := queues.Jobs(t.Context(), "shared", domain.JobFilter{State: domain.StateDelayed, Limit: 10})
+		parked, err := queues.Jobs(t.Context(), "shared", domain.JobFilter{State: domain.StateParked, Limit: 10})
 		if err != nil || len(parked) != 1 || parked[0].Job.Name != "off.event" {
-			t.Errorf("delayed jobs = %v, %v; want off.event, parked", parked, err)
+			t.Errorf("parked jobs = %v, %v; want off.event", parked, err)
 		}
 		if lines := log.lines(`msg="feature withheld"`); len(lines) != 1 || !strings.Contains(lines[0], `feature=off reason="there is no table"`) {
 			t.Errorf("log lines = %q, want one with the reason", lines)

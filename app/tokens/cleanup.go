@@ -2,12 +2,15 @@ package tokens
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/schema"
+
+	"github.com/taktwork/takt/core/domain"
 )
 
 const (
@@ -97,7 +100,11 @@ func (t *table) walk(ctx context.Context, page func(ctx context.Context, after *
 		if err != nil || len(rows) == 0 {
 			return err
 		}
-		last = &rows[len(rows)-1]
+		next := &rows[len(rows)-1]
+		if last != nil && next.ID == last.ID {
+			return fmt.Errorf("token %s cannot be passed: its expiresAt is no text", domain.Quote(last.ID))
+		}
+		last = next
 	}
 	return context.Cause(ctx)
 }

@@ -47,7 +47,9 @@ func (sqlite) expiring(now time.Time) schema.QueryAppender {
 	return bun.SafeQuery(`"expiresAt" < ?`, now.UTC().Format(sqliteDay))
 }
 
-func (sqlite) expiry() schema.QueryAppender { return bun.SafeQuery(`"expiresAt"`) }
+// expiry is an expression: of a column the driver would make a time, whose
+// text may be another one.
+func (sqlite) expiry() schema.QueryAppender { return bun.SafeQuery(`+"expiresAt"`) }
 
 // lock is nothing: a statement that writes is alone.
 func (sqlite) lock() schema.QueryAppender { return bun.SafeQuery("") }

@@ -16,6 +16,8 @@ type Config struct {
 	Queue Queue
 	// Storage says where the worker keeps its own tables.
 	Storage Storage
+	// Tokens is the clean-up of the platform's tokens.
+	Tokens Tokens
 	// Process names this worker and bounds its start and stop.
 	Process Process
 	// Log says what is logged.
@@ -104,6 +106,12 @@ type Queue struct {
 
 // Enabled reports whether jobs can be enqueued at all.
 func (q Queue) Enabled() bool { return q.Backend != BackendNone }
+
+// Tokens is the clean-up of the platform's tokens.
+type Tokens struct {
+	// InactivityThresholds say after which time without use tokens are revoked.
+	InactivityThresholds Thresholds `env:"TOKEN_INACTIVITY_THRESHOLDS"`
+}
 
 // Process names this worker and bounds its start and stop.
 type Process struct {

@@ -40,6 +40,7 @@ var defaults = map[string]string{
 	"WORKER_BULLMQ_PROFILE":       "v5",
 	"WORKER_QUEUE_RATE_LIMITS":    "",
 	"WORKER_QUEUE_METRICS":        "0s",
+	"TOKEN_INACTIVITY_THRESHOLDS": "",
 	"WORKER_LEDGER":               "sql",
 	"WORKER_DEFAULT_QUEUE":        "worker-default",
 	"WORKER_QUEUES":               "",

@@ -53,11 +53,19 @@ func Variables() []Variable {
 	all = append(all, queueVariables()...)
 	all = append(all, redisVariables()...)
 	all = append(all, databaseVariables()...)
+	all = append(all, tokenVariables()...)
 	all = append(all, processVariables()...)
 	for i := range all {
 		all[i].Expected = all[i].rule.expected
 	}
 	return all
+}
+
+func tokenVariables() []Variable {
+	return []Variable{{
+		Name: "TOKEN_INACTIVITY_THRESHOLDS", Group: "Tokens of the platform", Example: "refresh_token=30d,api_key=90d", rule: thresholds(),
+		Description: "After which time without use active tokens of a type are revoked; types that are not named never are.",
+	}}
 }
 
 func schedulerVariables() []Variable {

@@ -1,4 +1,4 @@
-// Command worker is Takt's own worker: the engine with its built-in feature.
+// Command worker is Takt's own worker: the engine with its built-in features.
 package main
 
 import (
@@ -7,11 +7,12 @@ import (
 
 	"github.com/taktwork/takt/app/cli"
 	"github.com/taktwork/takt/app/lifecycle"
+	"github.com/taktwork/takt/app/tokens"
 )
 
 // version is set by the linker.
 var version = "dev"
 
 func main() {
-	os.Exit(cli.Main(cli.Build{Version: version}, lifecycle.Module()))
+	os.Exit(cli.Main(cli.Build{Version: version}, lifecycle.Module(), tokens.Module()))
 }

@@ -27,9 +27,9 @@ type registry struct {
 	handlers []Handler
 	// conditions are those of features, by name.
 	conditions map[string]Condition
-	around   []Middleware
-	problems []string
-	warnings []string
+	around     []Middleware
+	problems   []string
+	warnings   []string
 
 	crons schedule.Parser
 	names map[string]string

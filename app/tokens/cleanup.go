@@ -90,10 +90,11 @@ func (t *table) revoke(ctx context.Context, thresholds map[string]time.Duration)
 func (t *table) walk(ctx context.Context, page func(ctx context.Context, after *found) ([]found, error), change func(ctx context.Context, rows []found) error) error {
 	var last *found
 	for ctx.Err() == nil {
+		changed := false
 		rows, err := step(ctx, func(ctx context.Context) ([]found, error) {
 			rows, err := page(ctx, last)
 			if due := dueAmong(rows); err == nil && len(due) > 0 {
-				err = change(ctx, due)
+				changed, err = true, change(ctx, due)
 			}
 			return rows, err
 		})
@@ -105,6 +106,9 @@ func (t *table) walk(ctx context.Context, page func(ctx context.Context, after *
 			return fmt.Errorf("token %s cannot be passed: its expiresAt is no text", domain.Quote(last.ID))
 		}
 		last = next
+		if changed {
+			pause(ctx, t.dialect.rest())
+		}
 	}
 	return context.Cause(ctx)
 }
@@ -113,6 +117,19 @@ func step(ctx context.Context, do func(ctx context.Context) ([]found, error)) ([
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepPatience)
 	defer cancel()
 	return do(ctx)
+}
+
+// pause waits, but not beyond the end of ctx.
+func pause(ctx context.Context, d time.Duration) {
+	if d == 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 func dueAmong(rows []found) []found {

@@ -84,7 +84,8 @@ func TestInactiveTokensAreRevokedByType(t *testing.T) {
 
 func TestNoThresholdsRevokeNothing(t *testing.T) {
 	t.Parallel()
-	p := newPlatform(t, storage.SQLite) // without a table
+	p := newPlatform(t, storage.SQLite)
+	p.exec(t, "CREATE TABLE users (id integer)")
 	if counts, err := tokens.Revoke(t.Context(), p.open(t), time.UTC, nil); err != nil || len(counts) != 0 {
 		t.Errorf("Revoke = %v, %v; want nothing", counts, err)
 	}

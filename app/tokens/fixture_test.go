@@ -44,6 +44,7 @@ func newPlatform(t *testing.T, dialect storage.Dialect) *platform {
 		p.config.Postgres.URI = pgtest.Database(t)
 		driver, source = "pgx", p.config.Postgres.URI.Reveal()
 	} else {
+		p.config.SQLite.Foreign = true
 		p.config.SQLite.Path = filepath.Join(t.TempDir(), "platform.sqlite3")
 		source = p.config.SQLite.Path + "?_pragma=busy_timeout(5000)"
 	}
@@ -91,9 +92,9 @@ func (p *platform) open(t *testing.T) *storage.DB {
 	return db
 }
 
-// token is a row as far as the tests look at it. Times are literals of the
+// tokenRow is a row as far as the tests look at it. Times are literals of the
 // platform's, or nil.
-type token struct {
+type tokenRow struct {
 	ID, Type, Status      string
 	ExpiresAt, LastUsedAt any
 	RevokedAt, Reason     any
@@ -120,13 +121,13 @@ func idOf(name string) string {
 }
 
 // token returns a row.
-func (p *platform) token(t *testing.T, name string) token {
+func (p *platform) token(t *testing.T, name string) tokenRow {
 	t.Helper()
 	text := func(column string) string { return column }
 	if p.config.Dialect == storage.Postgres {
 		text = func(column string) string { return column + "::text" }
 	}
-	var row token
+	var row tokenRow
 	var updated string
 	err := p.own.QueryRowContext(context.Background(), `SELECT "tokenHash", "tokenType", "status", `+text(`"expiresAt"`)+`, `+text(`"lastUsedAt"`)+
 		`, `+text(`"revokedAt"`)+`, "revokedReason", "version", CAST("updatedAt" AS text) FROM tokens WHERE "tokenHash" = $1`, name).Scan(

@@ -45,4 +45,6 @@ func (p postgres) expiring(now time.Time) schema.QueryAppender { return p.before
 
 func (postgres) expiry() schema.QueryAppender { return bun.SafeQuery(`"expiresAt"::text`) }
 
+func (postgres) rest() time.Duration { return 0 }
+
 func (postgres) lock() schema.QueryAppender { return bun.SafeQuery("FOR NO KEY UPDATE SKIP LOCKED") }

@@ -51,5 +51,9 @@ func (sqlite) expiring(now time.Time) schema.QueryAppender {
 // text may be another one.
 func (sqlite) expiry() schema.QueryAppender { return bun.SafeQuery(`+"expiresAt"`) }
 
+// rest is longer than the pauses of SQLite's busy handler, 100 ms at most: a
+// writer that waits finds the file free, however fast the steps follow.
+func (sqlite) rest() time.Duration { return 150 * time.Millisecond }
+
 // lock is nothing: a statement that writes is alone.
 func (sqlite) lock() schema.QueryAppender { return bun.SafeQuery("") }

@@ -39,6 +39,8 @@ type dialect interface {
 	expiring(now time.Time) schema.QueryAppender
 	// expiry is the value of expiresAt as it can be given back.
 	expiry() schema.QueryAppender
+	// rest is how long to leave the database to others after a change.
+	rest() time.Duration
 	// lock keeps the rows of a query from others for the statement, those
 	// excepted that others keep.
 	lock() schema.QueryAppender

@@ -1,0 +1,6 @@
+//go:build !race
+
+package tokens_test
+
+// manySQLite rows take many steps.
+const manySQLite = many

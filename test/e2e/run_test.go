@@ -25,8 +25,8 @@ func TestRunShowsBannerJobsAndHeartbeats(t *testing.T) {
 	output := r.stderr.String()
 	for _, text := range []string{
 		"Takt worker e2e", "namespace  default", "memory: jobs end with this process", "scope host",
-		"Europe/Berlin (from environment (TZ))", "worker.heartbeat.scheduler  * * * * * * Europe/Berlin",
-		"worker.startup.scheduler    manual", "scheduled job registered", "Worker startup event processed at ",
+		"Europe/Berlin (from environment (TZ))", "worker.heartbeat.scheduler        * * * * * * Europe/Berlin",
+		"worker.startup.scheduler          manual", "scheduled job registered", "Worker startup event processed at ",
 	} {
 		if !strings.Contains(output, text) {
 			t.Errorf("no %q in the output", text)

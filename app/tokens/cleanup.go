@@ -28,7 +28,7 @@ func (t *table) expire(ctx context.Context) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	within, due := t.dialect.expiring(now), t.dialect.before("expiresAt", now)
+	within, due := t.expiring(now), t.before("expiresAt", now)
 	var count int64
 	err = t.walk(ctx,
 		func(ctx context.Context, after *found) ([]found, error) {
@@ -60,7 +60,7 @@ func (t *table) revoke(ctx context.Context, thresholds map[string]time.Duration)
 	dueOf := make(map[string]schema.QueryAppender, len(thresholds))
 	for _, kind := range slices.Sorted(maps.Keys(thresholds)) {
 		counts[kind] = 0
-		dueOf[kind] = bun.SafeQuery(`("tokenType" = ? AND ?)`, kind, t.dialect.before("lastUsedAt", now.Add(-thresholds[kind])))
+		dueOf[kind] = bun.SafeQuery(`("tokenType" = ? AND ?)`, kind, t.before("lastUsedAt", now.Add(-thresholds[kind])))
 		due = bun.SafeQuery("? OR ?", due, dueOf[kind])
 	}
 	due = bun.SafeQuery("(?)", due)
@@ -69,7 +69,7 @@ func (t *table) revoke(ctx context.Context, thresholds map[string]time.Duration)
 		func(ctx context.Context, rows []found) error {
 			for kind, same := range byType(rows) {
 				changed, err := t.change(ctx, same, dueOf[kind], func(now time.Time) schema.QueryAppender {
-					return bun.SafeQuery(`"status" = 'REVOKED', "revokedAt" = ?, "revokedReason" = ?`, t.dialect.stamp(now), revokedReason)
+					return bun.SafeQuery(`"status" = 'REVOKED', "revokedAt" = ?, "revokedReason" = ?`, t.stamp(now), revokedReason)
 				})
 				counts[kind] += changed
 				if err != nil {
@@ -107,7 +107,7 @@ func (t *table) walk(ctx context.Context, page func(ctx context.Context, after *
 		}
 		last = next
 		if changed {
-			pause(ctx, t.dialect.rest())
+			pause(ctx, t.rest)
 		}
 	}
 	return context.Cause(ctx)

@@ -15,15 +15,8 @@ import (
 	"github.com/taktwork/takt/app/tokens"
 )
 
-// many rows take many steps.
+// many is the number of rows in Postgres; for SQLite see manySQLite.
 const many = 100_000
-
-func (p *platform) many() int {
-	if p.config.Dialect == storage.SQLite {
-		return manySQLite
-	}
-	return many
-}
 
 // afterUpdate calls a function after each update of the database.
 type afterUpdate func()
@@ -42,7 +35,7 @@ func (after afterUpdate) AfterQuery(_ context.Context, event *bun.QueryEvent) {
 func TestThePlatformIsNotKeptWaiting(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, p *platform) {
-		p.fill(t, "api_key", 5*tokens.PageSize)
+		p.fill(t, 5*tokens.PageSize)
 		db := p.open(t)
 		foreign, err := p.own.Conn(t.Context())
 		if err != nil {
@@ -77,8 +70,8 @@ func TestThePlatformIsNotKeptWaiting(t *testing.T) {
 func TestThePlatformWorksBesideTheCleanUp(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, p *platform) {
-		rows := p.many()
-		p.fill(t, "api_key", rows)
+		rows := p.many
+		p.fill(t, rows)
 		db := p.open(t)
 		steps := make(chan struct{}, 1)
 		db.Bun().AddQueryHook(afterPage(func() { //nolint:staticcheck // there is no other way yet
@@ -126,8 +119,8 @@ func TestThePlatformWorksBesideTheCleanUp(t *testing.T) {
 func TestTwoReplicasChangeEachTokenOnce(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, p *platform) {
-		rows := min(p.many(), 20*tokens.PageSize)
-		p.fill(t, "api_key", rows)
+		rows := min(p.many, 20*tokens.PageSize)
+		p.fill(t, rows)
 		var mu sync.Mutex
 		total := int64(0)
 		var replicas sync.WaitGroup
@@ -155,7 +148,7 @@ func TestTokensThatThePlatformKeepsAreLeftToTheNextRun(t *testing.T) {
 	t.Parallel()
 	p := newPlatform(t, storage.Postgres)
 	p.createTable(t)
-	p.fill(t, "api_key", 10)
+	p.fill(t, 10)
 	db := p.open(t)
 	kept, err := p.own.BeginTx(t.Context(), nil)
 	if err != nil {
@@ -217,7 +210,7 @@ func TestARunEndsBetweenTwoStepsAndTheNextGoesOn(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, p *platform) {
 		const rows = 4*tokens.PageSize + 1
-		p.fill(t, "api_key", rows)
+		p.fill(t, rows)
 		db := p.open(t)
 		ctx, cancel := context.WithCancelCause(t.Context())
 		defer cancel(nil)

@@ -20,6 +20,8 @@ import (
 type platform struct {
 	config storage.Config
 	own    *sql.DB
+	// many is a number of rows that takes many steps.
+	many int
 }
 
 // onEach runs the test on both of the platform's databases.
@@ -38,15 +40,16 @@ func onEach(t *testing.T, test func(t *testing.T, p *platform)) {
 // newPlatform makes an empty database.
 func newPlatform(t *testing.T, dialect storage.Dialect) *platform {
 	t.Helper()
-	p := &platform{config: storage.Config{Dialect: dialect}}
-	driver, source := "sqlite", ""
+	p := &platform{config: storage.Config{Dialect: dialect}, many: many}
+	var driver, source string
 	if dialect == storage.Postgres {
 		p.config.Postgres.URI = pgtest.Database(t)
 		driver, source = "pgx", p.config.Postgres.URI.Reveal()
 	} else {
 		p.config.SQLite.Foreign = true
+		p.many = manySQLite
 		p.config.SQLite.Path = filepath.Join(t.TempDir(), "platform.sqlite3")
-		source = p.config.SQLite.Path + "?_pragma=busy_timeout(5000)"
+		driver, source = "sqlite", p.config.SQLite.Path+"?_pragma=busy_timeout(5000)"
 	}
 	own, err := sql.Open(driver, source)
 	if err != nil {
@@ -171,18 +174,18 @@ func (p *platform) count(t *testing.T, query string, args ...any) int64 {
 	return n
 }
 
-// fill adds n active tokens of the type, all of which expired and were last
+// fill adds n active api keys, all of which expired and were last
 // used a year ago.
-func (p *platform) fill(t *testing.T, kind string, n int) {
+func (p *platform) fill(t *testing.T, n int) {
 	t.Helper()
 	if p.config.Dialect == storage.Postgres {
 		p.exec(t, `INSERT INTO tokens ("tokenHash", "tokenType", "expiresAt", "lastUsedAt", "version", "userId")
-			SELECT $1 || n, $1, now() - interval '1 year' - n * interval '1 second', now() - interval '1 year', 1, gen_random_uuid() FROM generate_series(1, $2) n`, kind, n)
+			SELECT 'api_key' || n, 'api_key', now() - interval '1 year' - n * interval '1 second', now() - interval '1 year', 1, gen_random_uuid() FROM generate_series(1, $1) n`, n)
 		return
 	}
-	p.exec(t, `WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < $2)
+	p.exec(t, `WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < $1)
 		INSERT INTO tokens ("id", "tokenHash", "tokenType", "expiresAt", "lastUsedAt", "version", "userId")
-		SELECT lower(hex(randomblob(16))), $1 || n, $1, strftime('%Y-%m-%d %H:%M:%f', 'now', '-1 year', -n || ' seconds'), strftime('%Y-%m-%d %H:%M:%f', 'now', '-1 year'), 1, 'u' FROM s`, kind, n)
+		SELECT lower(hex(randomblob(16))), 'api_key' || n, 'api_key', strftime('%Y-%m-%d %H:%M:%f', 'now', '-1 year', -n || ' seconds'), strftime('%Y-%m-%d %H:%M:%f', 'now', '-1 year'), 1, 'u' FROM s`, n)
 }
 
 // stamp is a time as the platform writes it.

@@ -2,5 +2,4 @@
 
 package tokens_test
 
-// manySQLite rows take many steps.
 const manySQLite = many

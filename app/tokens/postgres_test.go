@@ -68,7 +68,7 @@ func (q queries) AfterQuery(_ context.Context, event *bun.QueryEvent) {
 func TestQueriesUseIndexes(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, p *platform) {
-		p.fill(t, "api_key", p.many())
+		p.fill(t, p.many)
 		p.exec(t, "ANALYZE tokens")
 		db := p.open(t)
 		seen := queries{}
@@ -85,7 +85,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 			"page by expiry": `IDX_tokens_expires"? .*expiresAt`, "page": `tokens_(pkey|1).*id`, "due": `tokens_(pkey|1).*id`,
 		} {
 			plan := p.explain(t, seen[kind])
-			if !regexp.MustCompile(`(?s)` + index).MatchString(plan) || regexp.MustCompile(`Seq Scan|SCAN (tokens|token)\b`).MatchString(plan) {
+			if !regexp.MustCompile(`(?s)`+index).MatchString(plan) || regexp.MustCompile(`Seq Scan|SCAN (tokens|token)\b`).MatchString(plan) {
 				t.Errorf("plan of %q:\n%s\nwant the index %s, and no scan", kind, plan, index)
 			}
 		}

@@ -16,20 +16,29 @@ const pageSize = 1000
 
 // table is the platform's table of tokens.
 type table struct {
-	db      *bun.DB
-	dialect dialect
+	db *bun.DB
+	dialect
 }
 
 // dialect is what differs between the platform's databases.
-type dialect interface {
-	// name is the table's.
-	name() schema.QueryAppender
-	// columns lists those of the table; none if there is no table.
-	columns(ctx context.Context, db *bun.DB) ([]string, error)
-	// now returns the database's time.
-	now(ctx context.Context, db *bun.DB) (time.Time, error)
-	// stamp is the time as the platform writes it into a column of its own,
-	// updated as it does into updatedAt.
+type dialect struct {
+	times
+	// name is the table's, expiry the value of expiresAt as it can be given
+	// back.
+	name, expiry schema.QueryAppender
+	// lock keeps the rows of a query from others for the statement, those
+	// excepted that others keep.
+	lock schema.QueryAppender
+	// columns asks for the names of the table's columns, clock for the time;
+	// without one it is the host's.
+	columns, clock string
+	// rest is how long to leave the database to others after a change.
+	rest time.Duration
+}
+
+// times are what the platform writes and compares.
+type times interface {
+	// stamp is a time in a column of its own, updated one in updatedAt.
 	stamp(t time.Time) string
 	updated(t time.Time) string
 	// before holds for rows whose time in the column is before t.
@@ -37,20 +46,13 @@ type dialect interface {
 	// expiring holds for all rows that have expired, and for few others. An
 	// index on expiresAt answers it.
 	expiring(now time.Time) schema.QueryAppender
-	// expiry is the value of expiresAt as it can be given back.
-	expiry() schema.QueryAppender
-	// rest is how long to leave the database to others after a change.
-	rest() time.Duration
-	// lock keeps the rows of a query from others for the statement, those
-	// excepted that others keep.
-	lock() schema.QueryAppender
 }
 
 func newTable(db *storage.DB, zone *time.Location) *table {
 	if db.Dialect() == storage.Postgres {
-		return &table{db: db.Bun(), dialect: postgres{zone: zone}}
+		return &table{db: db.Bun(), dialect: postgres(zone)}
 	}
-	return &table{db: db.Bun(), dialect: sqlite{}}
+	return &table{db: db.Bun(), dialect: sqlite()}
 }
 
 // needed are the columns that the clean-up reads or writes.
@@ -61,14 +63,22 @@ func needed() []string {
 // missing returns the needed columns that the table has not; all of them if
 // there is no table.
 func (t *table) missing(ctx context.Context) ([]string, error) {
-	there, err := t.dialect.columns(ctx, t.db)
-	if err != nil {
+	var there []string
+	if err := t.db.NewRaw(t.columns).Scan(ctx, &there); err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(needed(), func(column string) bool { return slices.Contains(there, column) }), nil
 }
 
-func (t *table) now(ctx context.Context) (time.Time, error) { return t.dialect.now(ctx, t.db) }
+// now returns the database's time.
+func (t *table) now(ctx context.Context) (time.Time, error) {
+	if t.clock == "" {
+		return time.Now(), nil
+	}
+	var now time.Time
+	err := t.db.NewRaw(t.clock).Scan(ctx, &now)
+	return now, err
+}
 
 // found is a row that a walk came by.
 type found struct {
@@ -94,7 +104,7 @@ func (t *table) pageByExpiry(ctx context.Context, after *found, within, due sche
 		SELECT "id", "tokenType", ?4 AS "expiry", "status" = 'ACTIVE' AND ?5 AS "due" FROM page
 		WHERE "status" = 'ACTIVE' AND ?5 OR "id" = (SELECT "id" FROM page ORDER BY "expiresAt" DESC, "id" DESC LIMIT 1)
 		ORDER BY "expiresAt", "id"`,
-		t.dialect.name(), within, follows, pageSize, t.dialect.expiry(), due).Scan(ctx, &rows)
+		t.name, within, follows, pageSize, t.expiry, due).Scan(ctx, &rows)
 	return rows, err
 }
 
@@ -112,7 +122,7 @@ func (t *table) pageByID(ctx context.Context, after *found, due schema.QueryAppe
 		SELECT "id", "tokenType", NULL AS "expiry", "status" = 'ACTIVE' AND ?3 AS "due" FROM page
 		WHERE "status" = 'ACTIVE' AND ?3 OR "id" = (SELECT "id" FROM page ORDER BY "id" DESC LIMIT 1)
 		ORDER BY "id"`,
-		t.dialect.name(), follows, pageSize, due).Scan(ctx, &rows)
+		t.name, follows, pageSize, due).Scan(ctx, &rows)
 	return rows, err
 }
 
@@ -132,7 +142,7 @@ func (t *table) change(ctx context.Context, rows []found, due schema.QueryAppend
 			SELECT "id" FROM ?0 WHERE "id" IN (?1) AND "status" = 'ACTIVE' AND ?2 ?3
 		)
 		UPDATE ?0 AS token SET ?4, "version" = "version" + 1, "updatedAt" = ?5 FROM due WHERE token."id" = due."id"`,
-		t.dialect.name(), bun.List(ids), due, t.dialect.lock(), set(now), t.dialect.updated(now)).Exec(ctx)
+		t.name, bun.List(ids), due, t.lock, set(now), t.updated(now)).Exec(ctx)
 	if err != nil {
 		return 0, err
 	}

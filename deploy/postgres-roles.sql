@@ -48,7 +48,8 @@ DO $$
 BEGIN
     IF to_regclass('public.tokens') IS NOT NULL THEN
         GRANT USAGE ON SCHEMA public TO worker_run;
-        GRANT SELECT, UPDATE ON public.tokens TO worker_run;
+        GRANT SELECT ("id", "tokenType", "status", "expiresAt", "lastUsedAt", "version") ON public.tokens TO worker_run;
+        GRANT UPDATE ("status", "revokedAt", "revokedReason", "version", "updatedAt") ON public.tokens TO worker_run;
     END IF;
 END
 $$;

@@ -60,7 +60,8 @@ func TestTheRoleThatWorksCannotMigrate(t *testing.T) {
 func TestThePlatformsTokensAreReadAndUpdatedAndNothingElse(t *testing.T) {
 	t.Parallel()
 	uri := pgtest.Database(t)
-	pgtest.Exec(t, uri, "CREATE TABLE tokens (id int PRIMARY KEY); CREATE TABLE secrets (id int)")
+	pgtest.Exec(t, uri, `CREATE TABLE tokens (id int PRIMARY KEY, "tokenHash" text, "tokenType" text, status text, "expiresAt" timestamptz, "lastUsedAt" timestamptz,
+		"revokedAt" timestamptz, "revokedReason" text, version int, "updatedAt" timestamptz); CREATE TABLE secrets (id int)`)
 	roles, err := os.ReadFile("../../deploy/postgres-roles.sql")
 	if err != nil {
 		t.Fatal(err)
@@ -69,15 +70,16 @@ func TestThePlatformsTokensAreReadAndUpdatedAndNothingElse(t *testing.T) {
 	db := openAs(t, uri, "worker_run")
 	var refused []string
 	for _, statement := range []string{
-		"SELECT id FROM public.tokens FOR UPDATE", "UPDATE public.tokens SET id = 1",
+		"SELECT id FROM public.tokens FOR NO KEY UPDATE", "UPDATE public.tokens SET status = 'EXPIRED'",
 		"DELETE FROM public.tokens", "INSERT INTO public.tokens VALUES (1)", "SELECT id FROM public.secrets",
+		`SELECT "tokenHash" FROM public.tokens`, "UPDATE public.tokens SET id = 1",
 	} {
 		if _, err := db.Bun().NewRaw(statement).Exec(t.Context()); err != nil {
 			refused = append(refused, strings.Fields(statement)[0])
 		}
 	}
-	if !slices.Equal(refused, []string{"DELETE", "INSERT", "SELECT"}) {
-		t.Errorf("refused are %v, want to delete, to insert, and to read another table", refused)
+	if !slices.Equal(refused, []string{"DELETE", "INSERT", "SELECT", "SELECT", "UPDATE"}) {
+		t.Errorf("refused are %v, want to delete, to insert, to read another table or column, and to write a key", refused)
 	}
 }
 

@@ -2,6 +2,7 @@ package tokens_test
 
 import (
 	"context"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,22 +17,18 @@ import (
 	"github.com/taktwork/takt/test/pgtest"
 )
 
-// grants are what the worker's role needs on the platform's table.
-const grants = `
-	GRANT USAGE ON SCHEMA "public" TO worker_tokens;
-	GRANT SELECT ("id", "tokenType", "status", "expiresAt", "lastUsedAt", "version"),
-		UPDATE ("status", "revokedAt", "revokedReason", "version", "updatedAt") ON "public"."tokens" TO worker_tokens;`
-
 func TestFewRightsAreEnough(t *testing.T) {
 	t.Parallel()
 	p := newPlatform(t, storage.Postgres)
 	p.createTable(t)
 	p.seed(t)
-	pgtest.Exec(t, p.config.Postgres.URI, `
-		CREATE ROLE worker_tokens LOGIN;
-		REVOKE ALL ON SCHEMA "public" FROM PUBLIC;`+grants)
+	roles, err := os.ReadFile("../../deploy/postgres-roles.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pgtest.ExecRoles(t, p.config.Postgres.URI, string(roles))
 	limited := *p
-	limited.config.Postgres.URI = domain.NewSecret(strings.Replace(p.config.Postgres.URI.Reveal(), "postgres://postgres@", "postgres://worker_tokens@", 1))
+	limited.config.Postgres.URI = pgtest.As(t, p.config.Postgres.URI, "worker_run")
 	var log logbook
 	worker, _ := start(t, &log, append(limited.environ(), thresholds)...)
 	await(t, func() bool {

@@ -119,6 +119,8 @@ func TestHandlersLogTheLinesOfTheReference(t *testing.T) {
 		var log lines
 		c := configured(t)
 		settings := app.SettingsFrom(c)
+		// A database lives in real time.
+		settings.Storage = app.Settings{}.Storage
 		settings.StateDir, settings.Replica = "", "here"
 		handler := slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -63,9 +64,12 @@ func (d *databases) openOwn(ctx context.Context) (*storage.DB, error) {
 	if !s.hasStorage() {
 		return nil, nil //nolint:nilnil // nothing to open
 	}
+	if isSameFile(s.Storage, s.Platform) {
+		return nil, fmt.Errorf("%w: %s is the platform's file under another name; set WORKER_DB_PATH to one of the worker's own", ErrStorage, s.Storage)
+	}
 	db, err := d.openOne(ctx, "storage", s.Storage)
 	if err == nil {
-		if err = d.prepare(ctx, db); err == nil {
+		if err = d.patiently(ctx, s.Storage, func() error { return d.prepare(ctx, db) }); err == nil {
 			d.own.Store(db)
 			return db, nil
 		}
@@ -80,6 +84,19 @@ func (d *databases) openOwn(ctx context.Context) (*storage.DB, error) {
 	}
 	d.log.WarnContext(ctx, "storage is not used", "without", without, "storage", s.Storage.String(), "err", err, "remedy", remedy(s.Storage, err))
 	return db, nil
+}
+
+// isSameFile reports whether both are one file, under whatever names.
+func isSameFile(own, platform storage.Config) bool {
+	if own.Dialect != storage.SQLite || platform.Dialect != storage.SQLite {
+		return false
+	}
+	one, err := os.Stat(own.SQLite.Path)
+	if err != nil {
+		return false
+	}
+	other, err := os.Stat(platform.SQLite.Path)
+	return err == nil && os.SameFile(one, other)
 }
 
 // refusal words why the worker does not start.
@@ -119,22 +136,31 @@ func (d *databases) prepare(ctx context.Context, db *storage.DB) error {
 }
 
 // openOne opens a database and waits for it while it is down.
-func (d *databases) openOne(ctx context.Context, name string, config storage.Config) (*storage.DB, error) {
+func (d *databases) openOne(ctx context.Context, name string, config storage.Config) (db *storage.DB, err error) {
+	err = d.patiently(ctx, config, func() error {
+		db, err = storage.Open(ctx, config)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.keep(namedDB{name, db})
+	return db, nil
+}
+
+// patiently repeats what a database that is down keeps from being done.
+func (d *databases) patiently(ctx context.Context, config storage.Config, do func() error) error {
 	var failing waiting
 	for {
-		db, err := storage.Open(ctx, config)
-		if err == nil {
-			d.keep(namedDB{name, db})
-			return db, nil
-		}
-		if !errors.Is(err, ports.ErrUnavailable) {
-			return nil, failing.orLatest(err)
+		err := do()
+		if err == nil || !errors.Is(err, ports.ErrUnavailable) {
+			return failing.orLatest(err)
 		}
 		if failing.latest == nil {
 			d.log.WarnContext(ctx, "storage not reachable yet", "storage", config.String(), "err", err)
 		}
 		if !failing.pause(ctx, err) {
-			return nil, err
+			return err
 		}
 	}
 }

@@ -363,6 +363,30 @@ func TestThePlatformsFileIsLeftAsItIs(t *testing.T) {
 	}
 }
 
+func TestThePlatformsFileUnderAnotherNameIsNotTakenForTheWorkers(t *testing.T) {
+	t.Parallel()
+	path := platformFile(t)
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alias := filepath.Join(t.TempDir(), "own.db")
+	if err := os.Symlink(path, alias); err != nil {
+		t.Fatal(err)
+	}
+	var log logbook
+	worker, err := app.New(app.Settings{Storage: inFile(alias), Platform: foreign(path)}, log.logger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := worker.Start(t.Context()); !errors.Is(err, app.ErrStorage) || !strings.Contains(err.Error(), "WORKER_DB_PATH") {
+		t.Errorf("Start = %v, want ErrStorage", err)
+	}
+	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the file was changed (%v), want it as it was", err)
+	}
+}
+
 func TestSettingsOfADatabaseThatMakeNoSenseAreMistakes(t *testing.T) {
 	got := problems(t, app.Settings{
 		Ledger: config.LedgerSQL, Platform: storage.Config{Dialect: "mysql"},

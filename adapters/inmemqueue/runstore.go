@@ -1,19 +1,16 @@
 package inmemqueue
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/ports"
 )
 
 var _ ports.RunStore = (*RunStore)(nil)
-
-// defaultQueryLimit is the limit of a query that names none.
-const defaultQueryLimit = 100
 
 // RunStore keeps the latest records in the memory of one process. When it is
 // full the oldest make room, and are counted. It is safe for concurrent use;
@@ -26,7 +23,9 @@ type RunStore struct {
 	// moment as they came. It grows up to the capacity.
 	ring         []domain.Record
 	first, count int
-	dropped      uint64
+	// latest is the ID of the record appended last.
+	latest  int64
+	dropped uint64
 }
 
 // firstRing is how many records the ring has room for at first.
@@ -60,6 +59,7 @@ func (s *RunStore) at(i int) *domain.Record {
 
 // add puts the record at its time, which is nearly always the end.
 func (s *RunStore) add(record *domain.Record) {
+	s.latest++
 	if s.count == s.capacity {
 		s.dropped++
 		if record.At.Before(s.at(0).At) {
@@ -75,7 +75,9 @@ func (s *RunStore) add(record *domain.Record) {
 	for ; i > 0 && s.at(i-1).At.After(record.At); i-- {
 		*s.at(i) = *s.at(i - 1)
 	}
-	*s.at(i) = *record
+	kept := s.at(i)
+	*kept = *record
+	kept.ID, kept.Fields = s.latest, slices.Clone(record.Fields)
 }
 
 func (s *RunStore) grow() {
@@ -101,47 +103,55 @@ func (s *RunStore) Query(ctx context.Context, filter domain.RunFilter) ([]domain
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	limit := filter.Limit
-	if limit <= 0 {
-		limit = defaultQueryLimit
+	if filter.Limit <= 0 {
+		filter.Limit = domain.DefaultRunLimit
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if filter.AfterID != 0 {
+		return s.appended(&filter), nil
+	}
+	return s.newest(&filter, filter.Limit), nil
+}
+
+// newest returns the newest records that the filter selects, limit at most.
+func (s *RunStore) newest(filter *domain.RunFilter, limit int) []domain.Record {
 	var found []domain.Record
 	for i := s.count - 1; i >= 0 && len(found) < limit; i-- {
 		record := s.at(i)
 		if record.At.Before(filter.Since) {
 			break
 		}
-		if selects(&filter, record) {
+		if filter.Selects(record) {
 			found = append(found, *record)
+			last := &found[len(found)-1]
+			last.Fields = slices.Clone(last.Fields)
 		}
 	}
-	return found, nil
+	return found
 }
 
-// selects reports whether the filter's fields but Since select the record.
-func selects(filter *domain.RunFilter, record *domain.Record) bool {
-	switch {
-	case filter.Job != "" && filter.Job != record.Run.Job,
-		filter.Queue != "" && filter.Queue != record.Queue,
-		filter.JobID != "" && filter.JobID != record.JobID,
-		len(filter.Events) > 0 && !slices.Contains(filter.Events, record.Event),
-		!filter.Before.IsZero() && !record.At.Before(filter.Before):
-		return false
-	}
-	return true
+// appended returns the records that the filter selects in the order in which
+// they came.
+func (s *RunStore) appended(filter *domain.RunFilter) []domain.Record {
+	found := s.newest(filter, s.count)
+	slices.SortFunc(found, func(a, b domain.Record) int { return cmp.Compare(a.ID, b.ID) })
+	return found[:min(filter.Limit, len(found))]
 }
 
 // Prune implements [ports.RunStore]. Pruned records do not count as dropped.
-func (s *RunStore) Prune(ctx context.Context, before time.Time, limit int) (int, error) {
+func (s *RunStore) Prune(ctx context.Context, keep domain.RunRetention, limit int) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	beyond := 0
+	if keep.Count > 0 {
+		beyond = s.count - keep.Count
+	}
 	n := 0
-	for n < min(limit, s.count) && s.at(n).At.Before(before) {
+	for n < min(limit, s.count) && (n < beyond || s.at(n).At.Before(keep.Since)) {
 		n++
 	}
 	s.remove(n)

@@ -64,7 +64,7 @@ func TestRunStore_doesNothingUnderAnEndedContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, queryErr := store.Query(ctx, domain.RunFilter{})
-	_, pruneErr := store.Prune(ctx, time.Unix(9, 0), 1)
+	_, pruneErr := store.Prune(ctx, domain.RunRetention{Since: time.Unix(9, 0)}, 1)
 	for call, err := range map[string]error{"Append": store.Append(ctx, records(1)), "Query": queryErr, "Prune": pruneErr} {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("%s = %v, want context.Canceled", call, err)
@@ -98,11 +98,12 @@ func TestRunStore_holdsWhatASortedListWould(t *testing.T) {
 		dice := rand.New(rand.NewPCG(seed, 1))
 		store := inmemqueue.NewRunStore(capacity)
 		var want []domain.Record
+		appended := int64(0)
 		for step := range 200 {
 			now := int64(step * 10)
 			if dice.IntN(10) == 0 {
 				before, limit := time.Unix(now-int64(dice.IntN(300)), 0), 1+dice.IntN(capacity)
-				n, err := store.Prune(t.Context(), before, limit)
+				n, err := store.Prune(t.Context(), domain.RunRetention{Since: before}, limit)
 				old := slices.IndexFunc(want, func(r domain.Record) bool { return !r.At.Before(before) })
 				if old < 0 {
 					old = len(want)
@@ -119,6 +120,10 @@ func TestRunStore_holdsWhatASortedListWould(t *testing.T) {
 			}
 			if err := store.Append(t.Context(), batch); err != nil {
 				t.Fatal(err)
+			}
+			for i := range batch {
+				appended++
+				batch[i].ID = appended
 			}
 			want = append(slices.Clone(want), batch...)
 			slices.SortStableFunc(want, func(a, b domain.Record) int { return a.At.Compare(b.At) })

@@ -33,6 +33,20 @@ const (
 	EventRequeued    Event = "requeued"
 )
 
+// What else history knows: which jobs there were, and who could have run them.
+const (
+	// EventRegistered tells that a replica registered a definition of a job,
+	// with its schedule; the reason is [ReasonDisabled] when it has no ticks.
+	EventRegistered Event = "registered"
+	EventJobPaused  Event = "job-paused"
+	EventJobResumed Event = "job-resumed"
+	// Replicas give signs of life from their start to their stop; these
+	// records name no job.
+	EventWorkerStarted Event = "worker-started"
+	EventWorkerAlive   Event = "worker-alive"
+	EventWorkerStopped Event = "worker-stopped"
+)
+
 // Reason codes of skipped and coalesced ticks. They are stable: history and
 // answers are built on them.
 const (
@@ -43,11 +57,17 @@ const (
 	ReasonTaken = "taken"
 	// ReasonSuperseded is given when a newer definition of the job is live.
 	ReasonSuperseded = "superseded"
+	// ReasonDisabled is given with the registration of a job without ticks.
+	ReasonDisabled = "disabled"
 )
 
 // Record is one decision about a run or a job. Records are written in
-// batches, kept in order of At for one run, and never changed.
+// batches and never changed.
 type Record struct {
+	// ID is the number that the store gave the record, zero before. Later
+	// appended records have larger ones, and become visible in their order.
+	ID int64
+	// At is the store's time, kept to the microsecond.
 	At      time.Time
 	Replica string
 	Event   Event
@@ -74,17 +94,19 @@ type Record struct {
 	// run's planned instant to Until; zero for a single one.
 	Until time.Time
 	Count int
+	// Schedule is that of a registered definition, as text that can be parsed
+	// back.
+	Schedule string
+	// Fields are the values of a queue job's data that its handler chose to
+	// be searched for.
+	Fields []Field
 }
 
-// RunFilter selects records. Zero fields select everything.
-type RunFilter struct {
-	Job    string
-	Queue  QueueName
-	JobID  JobID
-	Events []Event
-	// Since and Before bound At: from Since on, earlier than Before.
-	Since, Before time.Time
-	// Limit is the largest number of records returned, the newest; zero
-	// means 100.
-	Limit int
+// Field is a value in a job's data.
+type Field struct {
+	// Path leads to it: names of members and indices of arrays, with dots
+	// between them.
+	Path string
+	// Value is a string as it is, a number or a boolean as in JSON.
+	Value string
 }

@@ -2,7 +2,6 @@ package ports
 
 import (
 	"context"
-	"time"
 
 	"github.com/taktwork/takt/core/domain"
 )
@@ -27,16 +26,22 @@ type ScheduledHandler interface {
 	HandleRun(ctx context.Context, run domain.RunKey, attempt int) ([]byte, error)
 }
 
-// RunStore keeps the history of runs and jobs.
+// RunStore keeps the history of runs and jobs. While ctx lives, no call returns
+// without knowing its outcome: an error means that nothing was done.
 type RunStore interface {
-	// Append adds records, all or none. The store keeps the slice's elements,
-	// not the slice.
+	// Append adds records, all or none, and numbers them in their order; the
+	// IDs they have are not looked at. The store keeps neither the slice nor
+	// what its elements point to.
 	Append(ctx context.Context, records []domain.Record) error
 
-	// Query returns the records that the filter selects, newest first.
+	// Query returns the records that the filter selects: the newest, by At and
+	// then by ID, newest first; with AfterID those that were appended first, in that
+	// order.
 	Query(ctx context.Context, filter domain.RunFilter) ([]domain.Record, error)
 
-	// Prune removes records older than before, at most limit of them in one
-	// call, and returns how many it removed.
-	Prune(ctx context.Context, before time.Time, limit int) (int, error)
+	// Prune removes records that are not to be kept, the oldest first, at most
+	// limit of them, and returns how many it removed. It holds no lock for
+	// longer than that takes; one caller at a time has something to do, to
+	// others it returns zero.
+	Prune(ctx context.Context, keep domain.RunRetention, limit int) (int, error)
 }

@@ -39,10 +39,11 @@ func lineOf(r *domain.Record) (slog.Level, string) {
 
 func levelOf(event domain.Event) slog.Level {
 	switch event {
-	case domain.EventClaimed, domain.EventJittered:
+	case domain.EventClaimed, domain.EventJittered, domain.EventRegistered, domain.EventWorkerAlive:
 		return slog.LevelDebug
 	case domain.EventQueued, domain.EventStarted, domain.EventFired, domain.EventCompleted, domain.EventReleased,
-		domain.EventSnoozed, domain.EventReturned:
+		domain.EventSnoozed, domain.EventReturned, domain.EventJobPaused, domain.EventJobResumed,
+		domain.EventWorkerStarted, domain.EventWorkerStopped:
 		return slog.LevelInfo
 	case domain.EventStuck, domain.EventFailed, domain.EventLost, domain.EventQuarantined:
 		return slog.LevelError
@@ -104,6 +105,18 @@ func messageOf(event domain.Event) string {
 		return "quarantined after too many crashes"
 	case domain.EventRequeued:
 		return "job requeued after its lease ran out"
+	case domain.EventRegistered:
+		return "scheduled job registered"
+	case domain.EventJobPaused:
+		return "scheduled job paused"
+	case domain.EventJobResumed:
+		return "scheduled job resumed"
+	case domain.EventWorkerStarted:
+		return "replica started"
+	case domain.EventWorkerAlive:
+		return "replica alive"
+	case domain.EventWorkerStopped:
+		return "replica stopped"
 	}
 	return string(event)
 }

@@ -219,7 +219,7 @@ func (b *recordBook) Query(context.Context, domain.RunFilter) ([]domain.Record, 
 }
 
 // Prune implements [ports.RunStore].
-func (b *recordBook) Prune(context.Context, time.Time, int) (int, error) { return 0, nil }
+func (b *recordBook) Prune(context.Context, domain.RunRetention, int) (int, error) { return 0, nil }
 
 // tickLog collects log messages with their level.
 type tickLog struct {

@@ -178,7 +178,7 @@ func (w *world) Append(_ context.Context, records []domain.Record) error {
 func (*world) Query(context.Context, domain.RunFilter) ([]domain.Record, error) { return nil, nil }
 
 // Prune implements [ports.RunStore].
-func (*world) Prune(context.Context, time.Time, int) (int, error) { return 0, nil }
+func (*world) Prune(context.Context, domain.RunRetention, int) (int, error) { return 0, nil }
 
 // link is the way of one replica to the ledger.
 type link struct {

@@ -12,7 +12,6 @@ package portmock
 import (
 	context "context"
 	reflect "reflect"
-	time "time"
 
 	domain "github.com/taktwork/takt/core/domain"
 	gomock "go.uber.org/mock/gomock"
@@ -207,18 +206,18 @@ func (c *MockRunStoreAppendCall) DoAndReturn(f func(context.Context, []domain.Re
 }
 
 // Prune mocks base method.
-func (m *MockRunStore) Prune(ctx context.Context, before time.Time, limit int) (int, error) {
+func (m *MockRunStore) Prune(ctx context.Context, keep domain.RunRetention, limit int) (int, error) {
 	m.ctrl.T.Helper()
-	ret := m.ctrl.Call(m, "Prune", ctx, before, limit)
+	ret := m.ctrl.Call(m, "Prune", ctx, keep, limit)
 	ret0, _ := ret[0].(int)
 	ret1, _ := ret[1].(error)
 	return ret0, ret1
 }
 
 // Prune indicates an expected call of Prune.
-func (mr *MockRunStoreMockRecorder) Prune(ctx, before, limit any) *MockRunStorePruneCall {
+func (mr *MockRunStoreMockRecorder) Prune(ctx, keep, limit any) *MockRunStorePruneCall {
 	mr.mock.ctrl.T.Helper()
-	call := mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "Prune", reflect.TypeOf((*MockRunStore)(nil).Prune), ctx, before, limit)
+	call := mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "Prune", reflect.TypeOf((*MockRunStore)(nil).Prune), ctx, keep, limit)
 	return &MockRunStorePruneCall{Call: call}
 }
 
@@ -234,13 +233,13 @@ func (c *MockRunStorePruneCall) Return(arg0 int, arg1 error) *MockRunStorePruneC
 }
 
 // Do rewrite *gomock.Call.Do
-func (c *MockRunStorePruneCall) Do(f func(context.Context, time.Time, int) (int, error)) *MockRunStorePruneCall {
+func (c *MockRunStorePruneCall) Do(f func(context.Context, domain.RunRetention, int) (int, error)) *MockRunStorePruneCall {
 	c.Call = c.Call.Do(f)
 	return c
 }
 
 // DoAndReturn rewrite *gomock.Call.DoAndReturn
-func (c *MockRunStorePruneCall) DoAndReturn(f func(context.Context, time.Time, int) (int, error)) *MockRunStorePruneCall {
+func (c *MockRunStorePruneCall) DoAndReturn(f func(context.Context, domain.RunRetention, int) (int, error)) *MockRunStorePruneCall {
 	c.Call = c.Call.DoAndReturn(f)
 	return c
 }

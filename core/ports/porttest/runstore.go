@@ -1,7 +1,11 @@
 package porttest
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -25,11 +29,22 @@ func RunStore(t *testing.T, open func(*testing.T) ports.RunStore) {
 		{"records of one moment come last appended first", runStage.ordersOneMoment},
 		{"records are the store's own", runStage.copiesRecords},
 		{"a filter selects by job", runStage.selectsJobs},
-		{"a filter selects by queue and job id", runStage.selectsQueueJobs},
+		{"a filter selects one run", runStage.selectsRuns},
+		{"a filter selects what was decided about a tick", runStage.selectsTicks},
+		{"a filter selects by any of its origins", runStage.selectsOrigins},
+		{"a filter selects by queue, job id and job name", runStage.selectsQueueJobs},
+		{"a filter selects by values of the data", runStage.selectsFields},
+		{"a filter selects by replica", runStage.selectsReplicas},
 		{"a filter selects by any of its events", runStage.selectsEvents},
 		{"a filter selects from since on, before the end", runStage.selectsTimes},
 		{"a limit keeps the newest and is 100 by default", runStage.limits},
-		{"pruning removes what is older, the oldest first", runStage.prunes},
+		{"records are numbered as they are appended", runStage.numbers},
+		{"pages go on where the one before ended", runStage.pages},
+		{"a history is followed in the order of appending", runStage.follows},
+		{"a filter selects as the domain says", runStage.selectsAsTheDomain},
+		{"pruning removes what is older, the oldest first", runStage.prunesByAge},
+		{"pruning removes the oldest beyond a number", runStage.prunesByCount},
+		{"nothing is done under an ended context", runStage.endsWithContext},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) { c.test(runStage{T: t, store: open(t)}) })
@@ -55,15 +70,25 @@ func (s runStage) add(records ...domain.Record) {
 	}
 }
 
-// want checks the answer to a query, up to the location of times.
-func (s runStage) want(filter domain.RunFilter, want ...domain.Record) {
+// find answers a query.
+func (s runStage) find(filter domain.RunFilter) []domain.Record {
 	s.Helper()
 	got, err := s.store.Query(s.Context(), filter)
 	if err != nil {
 		s.Fatalf("Query = %v, want no error", err)
 	}
+	return got
+}
+
+// want checks the answer to a query, up to the numbers of the records.
+func (s runStage) want(filter domain.RunFilter, want ...domain.Record) {
+	s.Helper()
+	got := s.find(filter)
 	if len(got) == 0 && len(want) == 0 {
 		return
+	}
+	for i := range got {
+		got[i].ID = 0
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		s.Errorf("Query(%+v) differs (-want +got):\n%s", filter, diff)
@@ -72,7 +97,7 @@ func (s runStage) want(filter domain.RunFilter, want ...domain.Record) {
 
 func (s runStage) answersWhenEmpty() {
 	s.want(domain.RunFilter{})
-	if n, err := s.store.Prune(s.Context(), recordAt(9).At, 10); n != 0 || err != nil {
+	if n, err := s.store.Prune(s.Context(), domain.RunRetention{Since: recordAt(9).At}, 10); n != 0 || err != nil {
 		s.Errorf("Prune = %d, %v, want 0 and no error", n, err)
 	}
 }
@@ -83,8 +108,18 @@ func (s runStage) keepsEveryField() {
 	full.Attempt, full.Took, full.Late, full.Wait = 2, time.Second, 3*time.Millisecond, time.Minute
 	full.Reason, full.By, full.Until, full.Count = domain.ReasonOverlap, "bob", recordAt(5).At, 5
 	full.Run.Origin, full.Run.OriginID = domain.OriginBackfill, "jan"
-	s.add(full)
-	s.want(domain.RunFilter{}, full)
+	full.At = full.At.Add(123456 * time.Microsecond)
+	full.Run.PlannedMS, full.Until = full.Run.PlannedMS+7, full.Until.Add(8*time.Millisecond)
+	full.Stack, full.Schedule = "goroutine 1 [running]:\n\tmain.go:7", "*/5 * * * * in Europe/Vienna"
+	full.Fields = []domain.Field{{Path: "customer.id", Value: "a\"b\\ü\t"}, {Path: "n", Value: "1.50"}}
+	bare := domain.Record{At: recordAt(0).At, Replica: "ann", Event: domain.EventWorkerAlive}
+	odd := domain.Record{At: recordAt(2).At, Replica: "ann", Event: domain.EventFailed, Queue: "mail", JobID: "nul\x00, \xff", JobName: "\x00", Reason: "\xf0\x9f\x00"}
+	s.add(bare, full, odd)
+	s.want(domain.RunFilter{Since: full.At.Add(-time.Microsecond), Before: odd.At}, full)
+	s.want(domain.RunFilter{Before: full.At}, bare)
+	if got := s.find(domain.RunFilter{Since: odd.At}); len(got) != 1 || got[0].Event != odd.Event {
+		s.Errorf("Query = %v, want the record with text that is no text", got)
+	}
 }
 
 func (s runStage) ordersByTime() {
@@ -115,6 +150,68 @@ func (s runStage) selectsJobs() {
 	s.want(domain.RunFilter{Job: "nobody"})
 }
 
+func (s runStage) selectsRuns() {
+	manual, backfill := recordAt(2), recordAt(3)
+	manual.Run.Origin, manual.Run.OriginID = domain.OriginManual, "7f3a"
+	backfill.Run.Origin, backfill.Run.OriginID, backfill.Run.PlannedMS = domain.OriginBackfill, "jan", recordAt(1).Run.PlannedMS
+	s.add(recordAt(1), manual, backfill)
+	s.want(domain.RunFilter{Run: recordAt(1).Run}, recordAt(1))
+	s.want(domain.RunFilter{Run: manual.Run}, manual)
+	s.want(domain.RunFilter{Run: backfill.Run}, backfill)
+	other := backfill.Run
+	other.OriginID = "feb"
+	s.want(domain.RunFilter{Run: other})
+}
+
+func (s runStage) selectsTicks() {
+	tick := recordAt(5)
+	missed, backfill, manual, start, other := recordAt(11), recordAt(12), recordAt(13), recordAt(14), recordAt(15)
+	missed.Event, missed.Run, missed.Until, missed.Count = domain.EventCoalesced, recordAt(3).Run, recordAt(8).At, 6
+	backfill.Run.Origin, backfill.Run.OriginID, backfill.Run.PlannedMS = domain.OriginBackfill, "jan", tick.Run.PlannedMS
+	manual.Run.Origin, manual.Run.OriginID, manual.Run.PlannedMS = domain.OriginManual, "1", tick.Run.PlannedMS
+	start.Run.Origin, start.Run.OriginID, start.Run.PlannedMS = domain.OriginStart, "d1", tick.Run.PlannedMS
+	other.Run.Job, other.Run.PlannedMS = "other", tick.Run.PlannedMS
+	s.add(recordAt(4), tick, recordAt(6), missed, backfill, manual, start, other)
+	s.want(domain.RunFilter{Job: "report", Tick: tick.At}, backfill, missed, tick)
+	s.want(domain.RunFilter{Job: "report", Tick: tick.At, Origins: []domain.Origin{domain.OriginSchedule}}, missed, tick)
+	s.want(domain.RunFilter{Job: "report", Tick: recordAt(3).At}, missed)
+	s.want(domain.RunFilter{Job: "report", Tick: recordAt(8).At, Events: []domain.Event{domain.EventCoalesced}}, missed)
+	s.want(domain.RunFilter{Job: "report", Tick: recordAt(9).At})
+	s.want(domain.RunFilter{Job: "nobody", Tick: tick.At})
+}
+
+func (s runStage) selectsOrigins() {
+	manual, start := recordAt(2), recordAt(3)
+	manual.Run.Origin, start.Run.Origin = domain.OriginManual, domain.OriginStart
+	s.add(recordAt(1), manual, start)
+	s.want(domain.RunFilter{Origins: []domain.Origin{domain.OriginStart, domain.OriginManual}}, start, manual)
+	s.want(domain.RunFilter{Origins: []domain.Origin{domain.OriginBackfill}})
+}
+
+func (s runStage) selectsFields() {
+	first, second, third := recordAt(1), recordAt(2), recordAt(3)
+	first.Fields = []domain.Field{{Path: "tenant", Value: "acme"}, {Path: "no", Value: "1"}}
+	second.Fields = []domain.Field{{Path: "tenant", Value: "acme"}, {Path: "no", Value: "2"}}
+	third.Fields = []domain.Field{{Path: "no", Value: "acme"}}
+	second.Event = domain.EventFailed
+	s.add(first, second, third)
+	acme := domain.Field{Path: "tenant", Value: "acme"}
+	s.want(domain.RunFilter{Fields: []domain.Field{acme}}, second, first)
+	s.want(domain.RunFilter{Fields: []domain.Field{acme, {Path: "no", Value: "1"}}}, first)
+	s.want(domain.RunFilter{Fields: []domain.Field{{Path: "no", Value: "2"}, acme}}, second)
+	s.want(domain.RunFilter{Fields: []domain.Field{acme, {Path: "no", Value: "acme"}}})
+	s.want(domain.RunFilter{Fields: []domain.Field{acme}, Events: []domain.Event{domain.EventFailed}}, second)
+	s.want(domain.RunFilter{Fields: []domain.Field{{Path: "tenant", Value: "none"}}})
+}
+
+func (s runStage) selectsReplicas() {
+	other := recordAt(2)
+	other.Replica = "bob"
+	s.add(recordAt(1), other)
+	s.want(domain.RunFilter{Replica: "bob"}, other)
+	s.want(domain.RunFilter{Replica: "eve"})
+}
+
 func (s runStage) selectsQueueJobs() {
 	first, second := recordAt(1), recordAt(2)
 	first.Queue, first.JobID, second.Queue, second.JobID = "mail", "1", "mail", "2"
@@ -122,6 +219,12 @@ func (s runStage) selectsQueueJobs() {
 	s.want(domain.RunFilter{Queue: "mail"}, second, first)
 	s.want(domain.RunFilter{Queue: "mail", JobID: "1"}, first)
 	s.want(domain.RunFilter{Queue: "post", JobID: "1"})
+	s.want(domain.RunFilter{JobID: "2"}, second)
+	named := recordAt(4)
+	named.Queue, named.JobID, named.JobName = "mail", "3", "send"
+	s.add(named)
+	s.want(domain.RunFilter{JobName: "send"}, named)
+	s.want(domain.RunFilter{Queue: "post", JobName: "send"})
 }
 
 func (s runStage) selectsEvents() {
@@ -152,12 +255,216 @@ func (s runStage) limits() {
 	}
 }
 
-func (s runStage) prunes() {
-	s.add(recordAt(1), recordAt(3), recordAt(2), recordAt(4))
-	for _, want := range []int{2, 1, 0} {
-		if n, err := s.store.Prune(s.Context(), recordAt(4).At, 2); n != want || err != nil {
-			s.Errorf("Prune = %d, %v, want %d and no error", n, err, want)
+func (s runStage) numbers() {
+	s.add(recordAt(3), recordAt(1))
+	s.add(recordAt(2))
+	got := s.find(domain.RunFilter{})
+	if len(got) != 3 || got[2].ID <= got[0].ID || got[1].ID <= got[2].ID || got[0].ID <= 0 {
+		s.Errorf("Query = %v, want ids that grow as the records were appended", got)
+	}
+}
+
+// Of each moment there are several records, and pages end among them.
+func (s runStage) pages() {
+	for n := range 40 {
+		record := recordAt(n % 9)
+		record.Count = n
+		if n%2 == 0 {
+			record.Event = domain.EventFailed
+		}
+		s.add(record)
+	}
+	for _, filter := range []domain.RunFilter{{}, {Job: "report"}, {Events: []domain.Event{domain.EventFailed}}, {Since: recordAt(4).At}} {
+		filter.Limit = 1000
+		all := s.find(filter)
+		filter.Limit = 7
+		var paged []domain.Record
+		for page := s.find(filter); len(page) > 0; page = s.find(filter) {
+			paged = append(paged, page...)
+			filter = filter.Older(&page[len(page)-1])
+		}
+		if diff := cmp.Diff(all, paged); diff != "" {
+			s.Errorf("pages of %+v differ from the whole (-want +got):\n%s", filter, diff)
 		}
 	}
+}
+
+func (s runStage) follows() {
+	s.add(recordAt(5), recordAt(6))
+	latest := s.find(domain.RunFilter{Limit: 1})[0]
+	s.want(domain.RunFilter{AfterID: latest.ID})
+	other := recordAt(1)
+	other.Run.Job = "other"
+	s.add(recordAt(7), other, recordAt(3))
+	s.want(domain.RunFilter{AfterID: latest.ID}, recordAt(7), other, recordAt(3))
+	s.want(domain.RunFilter{AfterID: latest.ID, Limit: 2}, recordAt(7), other)
+	s.want(domain.RunFilter{AfterID: latest.ID, Job: "report"}, recordAt(7), recordAt(3))
+	s.want(domain.RunFilter{AfterID: latest.ID, Since: recordAt(2).At, Before: recordAt(7).At}, recordAt(3))
+}
+
+// Whatever is appended and asked for, the answer is what
+// [domain.RunFilter.Selects] says.
+func (s runStage) selectsAsTheDomain() {
+	dice := rand.New(rand.NewPCG(1, 2))
+	for range 30 {
+		batch := make([]domain.Record, 1+dice.IntN(30))
+		for i := range batch {
+			batch[i] = anyRecord(dice)
+		}
+		s.add(batch...)
+	}
+	all := s.find(domain.RunFilter{Limit: 1000})
+	found := 0
+	for range 500 {
+		filter := anyFilter(dice, all)
+		var want []domain.Record
+		for i := range all {
+			if filter.Selects(&all[i]) {
+				want = append(want, all[i])
+			}
+		}
+		if filter.AfterID != 0 {
+			slices.SortFunc(want, func(a, b domain.Record) int { return int(a.ID - b.ID) })
+		}
+		want = want[:min(len(want), filter.Limit)]
+		found += len(want)
+		got := s.find(filter)
+		if len(got) == 0 && len(want) == 0 {
+			continue
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			s.Fatalf("Query(%+v) differs (-want +got):\n%s", filter, diff)
+		}
+	}
+	if found < 500 {
+		s.Errorf("the filters selected %d records, want enough to tell", found)
+	}
+}
+
+func oneOf[T any](dice *rand.Rand, values ...T) T { return values[dice.IntN(len(values))] }
+
+// anyRecord returns one of a queue job, a run or a replica.
+func anyRecord(dice *rand.Rand) domain.Record {
+	r := domain.Record{At: recordAt(dice.IntN(20)).At, Replica: oneOf(dice, "ann", "bob")}
+	switch kind := dice.IntN(10); {
+	case kind == 0:
+		r.Event = oneOf(dice, domain.EventWorkerStarted, domain.EventWorkerAlive)
+		return r
+	case kind < 6:
+		r.Run = anyRun(dice)
+		r.Event = oneOf(dice, domain.EventClaimed, domain.EventFired, domain.EventFailed, domain.EventSkipped)
+		if r.Run.Origin == domain.OriginSchedule && r.Event == domain.EventSkipped {
+			r.Until, r.Count = r.Run.Planned().Add(time.Duration(dice.IntN(4))*time.Second), 3
+		}
+		if r.Event != domain.EventFired {
+			return r
+		}
+	default:
+		r.Event = oneOf(dice, domain.EventCompleted, domain.EventFailed)
+	}
+	r.Queue, r.JobName = oneOf[domain.QueueName](dice, "mail", "post"), oneOf(dice, "send", "sort")
+	r.JobID = domain.JobID(fmt.Sprint(dice.IntN(20)))
+	for _, path := range []string{"a", "b"} {
+		if dice.IntN(2) == 0 {
+			r.Fields = append(r.Fields, domain.Field{Path: path, Value: fmt.Sprint(dice.IntN(3))})
+		}
+	}
+	return r
+}
+
+func anyRun(dice *rand.Rand) domain.RunKey {
+	key := domain.TickKey(oneOf(dice, "report", "sweep"), recordAt(dice.IntN(20)).At)
+	key.Origin = oneOf(dice, domain.OriginSchedule, domain.OriginSchedule, domain.OriginBackfill, domain.OriginManual, domain.OriginStart)
+	switch key.Origin {
+	case domain.OriginStart:
+		key.PlannedMS = 0
+		fallthrough
+	case domain.OriginManual, domain.OriginBackfill:
+		key.OriginID = oneOf(dice, "x", "y")
+	case domain.OriginSchedule:
+	}
+	return key
+}
+
+// anyFilter returns one with up to three conditions.
+func anyFilter(dice *rand.Rand, all []domain.Record) domain.RunFilter {
+	filter := domain.RunFilter{Limit: oneOf(dice, 1, 5, 1000)}
+	some := &all[dice.IntN(len(all))]
+	conditions := []func(){
+		func() { filter.Job = oneOf(dice, "report", "sweep", "nobody") },
+		func() { filter.Run = some.Run },
+		func() { filter.Tick = recordAt(dice.IntN(20)).At },
+		func() {
+			filter.Origins = []domain.Origin{domain.OriginStart, oneOf(dice, domain.OriginSchedule, domain.OriginManual)}
+		},
+		func() { filter.Queue = oneOf[domain.QueueName](dice, "mail", "post", "none") },
+		func() { filter.JobID = domain.JobID(fmt.Sprint(dice.IntN(21))) },
+		func() { filter.JobName = oneOf(dice, "send", "sort") },
+		func() { filter.Fields = some.Fields },
+		func() { filter.Fields = []domain.Field{{Path: "a", Value: fmt.Sprint(dice.IntN(4))}} },
+		func() { filter.Events = []domain.Event{some.Event, oneOf(dice, domain.EventParked, domain.EventFailed)} },
+		func() { filter.Replica = oneOf(dice, "ann", "bob", "eve") },
+		func() { filter.Since = recordAt(dice.IntN(20)).At },
+		func() { filter.Before = recordAt(dice.IntN(20)).At },
+		func() { filter = filter.Older(some) },
+		func() { filter.AfterID = some.ID },
+	}
+	for range dice.IntN(4) {
+		oneOf(dice, conditions...)()
+	}
+	return filter
+}
+
+func (s runStage) prune(keep domain.RunRetention, limit, want int) {
+	s.Helper()
+	if n, err := s.store.Prune(s.Context(), keep, limit); n != want || err != nil {
+		s.Errorf("Prune(%+v, %d) = %d, %v, want %d and no error", keep, limit, n, err, want)
+	}
+}
+
+func (s runStage) prunesByAge() {
+	first := recordAt(1)
+	first.Fields = []domain.Field{{Path: "a", Value: "b"}}
+	s.add(first, recordAt(3), recordAt(2), recordAt(4))
+	keep := domain.RunRetention{Since: recordAt(4).At}
+	s.prune(keep, 2, 2)
+	s.want(domain.RunFilter{}, recordAt(4), recordAt(3))
+	s.prune(keep, 2, 1)
+	s.prune(keep, 2, 0)
 	s.want(domain.RunFilter{}, recordAt(4))
+	s.want(domain.RunFilter{Fields: first.Fields})
+	s.add(first)
+	s.want(domain.RunFilter{Fields: first.Fields}, first)
+}
+
+func (s runStage) prunesByCount() {
+	for n := range 9 {
+		s.add(recordAt(n))
+	}
+	s.prune(domain.RunRetention{Count: 9}, 10, 0)
+	s.prune(domain.RunRetention{Count: 4}, 3, 3)
+	s.prune(domain.RunRetention{Count: 4}, 3, 2)
+	s.prune(domain.RunRetention{Count: 4}, 3, 0)
+	s.prune(domain.RunRetention{}, 3, 0)
+	s.prune(domain.RunRetention{Count: 3, Since: recordAt(5).At}, 9, 1)
+	s.prune(domain.RunRetention{Count: 3, Since: recordAt(7).At}, 9, 1)
+	s.add(recordAt(9))
+	s.prune(domain.RunRetention{Count: 3}, 9, 0)
+	s.want(domain.RunFilter{}, recordAt(9), recordAt(8), recordAt(7))
+}
+
+func (s runStage) endsWithContext() {
+	s.add(recordAt(1))
+	ctx, cancel := context.WithCancel(s.Context())
+	cancel()
+	_, queried := s.store.Query(ctx, domain.RunFilter{})
+	_, pruned := s.store.Prune(ctx, domain.RunRetention{Count: 1, Since: recordAt(9).At}, 9)
+	for call, err := range map[string]error{
+		"Append": s.store.Append(ctx, []domain.Record{recordAt(2)}), "Query": queried, "Prune": pruned,
+	} {
+		if !errors.Is(err, context.Canceled) {
+			s.Errorf("%s = %v, want the end of the context", call, err)
+		}
+	}
+	s.want(domain.RunFilter{}, recordAt(1))
 }

@@ -1,0 +1,101 @@
+package domain
+
+import (
+	"slices"
+	"time"
+)
+
+// DefaultRunLimit is the limit of a [RunFilter] that names none.
+const DefaultRunLimit = 100
+
+// RunFilter selects records. Zero fields select everything.
+type RunFilter struct {
+	// Job is a scheduled job.
+	Job string
+	// Run is one run of it.
+	Run RunKey
+	// Tick selects the records about the tick planned at that instant, and
+	// about its backfills; ranges that contain it are among them.
+	Tick    time.Time
+	Origins []Origin
+
+	Queue   QueueName
+	JobID   JobID
+	JobName string
+	// Fields selects records that have all of them.
+	Fields []Field
+
+	Events  []Event
+	Replica string
+
+	// Since and Before bound At: from Since on, earlier than Before.
+	Since, Before time.Time
+	// BeforeID selects records of the moment Before too, if their ID is lower:
+	// with At and ID of the last record of a page the next one begins, as
+	// [RunFilter.Older] sets them.
+	BeforeID int64
+	// AfterID, if it is not zero, selects records with larger IDs. They come in the
+	// order in which they were appended, the earliest first: so a history is
+	// followed.
+	AfterID int64
+	// Limit is the largest number of records returned; zero means
+	// [DefaultRunLimit].
+	Limit int
+}
+
+// Older returns the filter of the page after the one that ends with last.
+func (f RunFilter) Older(last *Record) RunFilter {
+	f.Before, f.BeforeID = last.At, last.ID
+	return f
+}
+
+// Selects reports whether the filter selects the record, whatever its limit.
+func (f *RunFilter) Selects(r *Record) bool {
+	return f.selectsRun(r) && f.selectsJob(r) && f.selectsTime(r) &&
+		(f.Replica == "" || f.Replica == r.Replica) &&
+		(len(f.Events) == 0 || slices.Contains(f.Events, r.Event))
+}
+
+func (f *RunFilter) selectsRun(r *Record) bool {
+	return (f.Job == "" || f.Job == r.Run.Job) &&
+		(f.Run == RunKey{} || f.Run == r.Run) &&
+		(f.Tick.IsZero() || r.isAbout(f.Tick)) &&
+		(len(f.Origins) == 0 || slices.Contains(f.Origins, r.Run.Origin))
+}
+
+// isAbout reports whether the record is about the tick planned at that
+// instant.
+func (r *Record) isAbout(tick time.Time) bool {
+	ms := tick.UnixMilli()
+	switch r.Run.Origin {
+	case OriginSchedule, OriginBackfill:
+		return r.Run.PlannedMS == ms || !r.Until.IsZero() && r.Run.PlannedMS <= ms && ms <= r.Until.UnixMilli()
+	case OriginManual, OriginStart:
+	}
+	return false
+}
+
+func (f *RunFilter) selectsJob(r *Record) bool {
+	for _, field := range f.Fields {
+		if !slices.Contains(r.Fields, field) {
+			return false
+		}
+	}
+	return (f.Queue == "" || f.Queue == r.Queue) &&
+		(f.JobID == "" || f.JobID == r.JobID) &&
+		(f.JobName == "" || f.JobName == r.JobName)
+}
+
+func (f *RunFilter) selectsTime(r *Record) bool {
+	return (f.Since.IsZero() || !r.At.Before(f.Since)) &&
+		(f.Before.IsZero() || r.At.Before(f.Before) || r.At.Equal(f.Before) && r.ID < f.BeforeID) &&
+		r.ID > f.AfterID
+}
+
+// RunRetention says which records are kept.
+type RunRetention struct {
+	// Since is the moment from which on records are kept; zero keeps old ones.
+	Since time.Time
+	// Count is how many of the newest are kept; zero keeps any number.
+	Count int
+}

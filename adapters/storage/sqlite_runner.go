@@ -27,26 +27,59 @@ func (r sqliteRunner) read(ctx context.Context, statements ...statement) error {
 }
 
 func (r sqliteRunner) write(ctx context.Context, statements ...statement) error {
-	prepared := make([]*sql.Stmt, len(statements))
+	texts := make([]string, len(statements))
 	for i := range statements {
-		s, err := r.writer.prepared(ctx, statements[i].text) //nolint:sqlclosecheck // closed with the database
+		texts[i] = statements[i].text
+	}
+	return r.transact(ctx, texts, func(tx *sqliteTx) error {
+		for i := range statements {
+			if err := carryOut(ctx, tx.bound(ctx, statements[i].text), &statements[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// transact lets do write in one transaction, with statements of these texts:
+// they are prepared before it begins, for it has the only connection.
+func (r sqliteRunner) transact(ctx context.Context, texts []string, do func(*sqliteTx) error) error {
+	prepared := make(map[string]*sql.Stmt, len(texts))
+	for _, text := range texts {
+		s, err := r.writer.prepared(ctx, text) //nolint:sqlclosecheck // closed with the database
 		if err != nil {
 			return translate(ctx, err)
 		}
-		prepared[i] = s
+		prepared[text] = s
 	}
 	tx, err := r.writer.db.BeginTx(ctx, nil)
 	if err != nil {
 		return translate(ctx, err)
 	}
 	defer tx.Rollback() //nolint:errcheck // undoes nothing after Commit
-	for i := range statements {
-		bound := tx.StmtContext(ctx, prepared[i])
-		if err := carryOut(ctx, bound, &statements[i]); err != nil {
-			return translate(ctx, err)
-		}
+	if err := do(&sqliteTx{tx: tx, prepared: prepared}); err != nil {
+		return translate(ctx, err)
 	}
 	return translate(ctx, tx.Commit())
+}
+
+// sqliteTx is a transaction that writes.
+type sqliteTx struct {
+	tx       *sql.Tx
+	prepared map[string]*sql.Stmt
+}
+
+func (t *sqliteTx) bound(ctx context.Context, text string) *sql.Stmt {
+	return t.tx.StmtContext(ctx, t.prepared[text])
+}
+
+func (t *sqliteTx) exec(ctx context.Context, text string, args ...any) (sql.Result, error) {
+	return t.bound(ctx, text).ExecContext(ctx, args...)
+}
+
+// scan reads the one row that the statement returns.
+func (t *sqliteTx) scan(ctx context.Context, text string, args []any, dest ...any) error {
+	return t.bound(ctx, text).QueryRowContext(ctx, args...).Scan(dest...)
 }
 
 func carryOut(ctx context.Context, prepared *sql.Stmt, s *statement) error {

@@ -402,7 +402,9 @@ func anyFilter(dice *rand.Rand, all []domain.Record) domain.RunFilter {
 		func() { filter.JobName = oneOf(dice, "send", "sort") },
 		func() { filter.Fields = some.Fields },
 		func() { filter.Fields = []domain.Field{{Path: "a", Value: fmt.Sprint(dice.IntN(4))}} },
-		func() { filter.Events = []domain.Event{some.Event, oneOf(dice, domain.EventParked, domain.EventFailed)} },
+		func() {
+			filter.Events = []domain.Event{some.Event, oneOf(dice, domain.EventParked, domain.EventFailed)}
+		},
 		func() { filter.Replica = oneOf(dice, "ann", "bob", "eve") },
 		func() { filter.Since = recordAt(dice.IntN(20)).At },
 		func() { filter.Before = recordAt(dice.IntN(20)).At },

@@ -1,0 +1,84 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/core/ports"
+)
+
+var _ ports.RunStore = (*RunStore)(nil)
+
+// RunStore keeps the history of a namespace. It behaves as the one in memory
+// does, except that nothing is dropped but by [RunStore.Prune]. Of times it
+// keeps microseconds, of planned instants milliseconds; characters that a
+// database cannot hold become U+FFFD, and texts beyond these bounds are cut:
+// names 256 bytes, ids of jobs 512, reasons 4 KiB, stacks 16 KiB, paths and
+// values of fields 256 bytes.
+//
+// A RunStore is safe for concurrent use; its appends take turns.
+type RunStore struct {
+	runner    runner
+	dialect   Dialect
+	namespace string
+	writer    historyWriter
+	// mostKinds is how many kinds a query looks up one by one. If more are
+	// selected, so many records are that they are found fast among all.
+	mostKinds int
+
+	// appending is held while a batch is appended.
+	appending sync.Mutex
+
+	// sweeping guards swept, the kind up to which unused ones were removed.
+	sweeping sync.Mutex
+	swept    int64
+}
+
+// historyWriter changes the history of a namespace, each call in one
+// transaction. While ctx lives, an error means that nothing was changed.
+type historyWriter interface {
+	append(ctx context.Context, batch *historyBatch) error
+	// prune removes the oldest records that need not be kept, and returns how
+	// many.
+	prune(ctx context.Context, keep domain.RunRetention, limit int) (int, error)
+	// forget removes those of the kinds that have no record.
+	forget(ctx context.Context, kinds []int64) error
+}
+
+const mostKinds = 2000
+
+// RunStore returns the history of a namespace; empty means
+// [domain.DefaultNamespace].
+func (db *DB) RunStore(namespace string) *RunStore {
+	if namespace == "" {
+		namespace = domain.DefaultNamespace
+	}
+	return &RunStore{
+		runner: db.runner, dialect: db.dialect, namespace: namespace, writer: db.newHistoryWriter(namespace), mostKinds: mostKinds,
+	}
+}
+
+func (db *DB) newHistoryWriter(namespace string) historyWriter {
+	if lite, ok := db.runner.(sqliteRunner); ok {
+		return newSQLiteHistory(lite, namespace)
+	}
+	return newPostgresHistory(db.runner, namespace)
+}
+
+// Append implements [ports.RunStore].
+func (s *RunStore) Append(ctx context.Context, records []domain.Record) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if len(records) == 0 {
+		return nil
+	}
+	s.appending.Lock()
+	defer s.appending.Unlock()
+	if err := s.writer.append(ctx, newHistoryBatch(records)); err != nil {
+		return fmt.Errorf("append %d records: %w", len(records), err)
+	}
+	return nil
+}

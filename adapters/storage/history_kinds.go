@@ -1,0 +1,58 @@
+package storage
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/taktwork/takt/core/domain"
+)
+
+// selectsKinds reports whether the filter selects some kinds only.
+func selectsKinds(f *domain.RunFilter) bool {
+	return f.Job != "" || f.Run != (domain.RunKey{}) || !f.Tick.IsZero() || len(f.Origins) > 0 ||
+		f.Queue != "" || f.JobName != "" || len(f.Fields) > 0 || len(f.Events) > 0 || f.Replica != ""
+}
+
+// whereKinds returns conditions on the table k.
+func (q *historyQuery) whereKinds() string {
+	f := q.filter
+	where := []string{"k.space = " + q.space()}
+	equal := func(column, text string) {
+		if text != "" {
+			where = append(where, "k."+column+" = "+q.text(historyText(text, maxHistoryName)))
+		}
+	}
+	equal("job", f.Job)
+	equal("queue", string(f.Queue))
+	equal("job_name", f.JobName)
+	equal("replica", f.Replica)
+	if f.Run != (domain.RunKey{}) {
+		where = append(where, "k.job = "+q.text(f.Run.Job), "k.origin = "+q.text(string(f.Run.Origin)))
+	}
+	if len(f.Events) > 0 {
+		where = append(where, "k.event "+q.anyOf(texts(f.Events)))
+	}
+	if len(f.Origins) > 0 {
+		where = append(where, "k.origin "+q.anyOf(texts(f.Origins)))
+	}
+	if !f.Tick.IsZero() {
+		where = append(where, "k.origin "+q.anyOf(texts([]domain.Origin{domain.OriginSchedule, domain.OriginBackfill})))
+	}
+	if len(f.Fields) > 0 {
+		where = append(where, "k.fielded")
+	}
+	return strings.Join(where, " AND ")
+}
+
+func texts[T ~string](values []T) []string {
+	all := make([]string, len(values))
+	for i, v := range values {
+		all[i] = historyText(string(v), maxHistoryName)
+	}
+	return all
+}
+
+// findKinds selects the kinds, one more than are looked up if there are more.
+func (q *historyQuery) findKinds() statement {
+	return q.statement(fmt.Sprintf("SELECT k.kind FROM history_kinds AS k WHERE %s LIMIT %d", q.whereKinds(), q.mostKinds+1))
+}

@@ -1,0 +1,169 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/taktwork/takt/core/ports"
+)
+
+// postgresHistory writes each batch with one message, again if the reply was
+// lost: the server knows the writer's latest batch by its number.
+type postgresHistory struct {
+	runner    runner
+	namespace string
+	writer    int64
+	batch     int64
+}
+
+func newPostgresHistory(runner runner, namespace string) *postgresHistory {
+	return &postgresHistory{runner: runner, namespace: namespace, writer: rand.Int64()}
+}
+
+// Waits before a batch is written again whose reply was lost.
+const (
+	firstRewrite = 20 * time.Millisecond
+	lastRewrite  = time.Second
+)
+
+func (a *postgresHistory) append(ctx context.Context, batch *historyBatch) error {
+	a.batch++
+	pause, inDoubt := firstRewrite, false
+	for {
+		err := a.runner.write(ctx, a.statements(batch)...)
+		switch {
+		case err == nil, ctx.Err() != nil:
+			return err
+		case isCollision(err):
+			continue
+		case !inDoubt && !mayHaveCommitted(err):
+			return err
+		}
+		inDoubt = true
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, lastRewrite)
+	}
+}
+
+// mayHaveCommitted reports whether the transaction may have come to its end
+// although there is an error. A server that reports an error and lives on has
+// undone it.
+func mayHaveCommitted(err error) bool {
+	if !errors.Is(err, ports.ErrUnavailable) || pgconn.SafeToRetry(err) {
+		return false
+	}
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return false
+	}
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return !ok || pg.Severity != "ERROR"
+}
+
+func (a *postgresHistory) statements(b *historyBatch) []statement {
+	try := rand.Int64()
+	head := []any{a.namespace, a.writer, try}
+	records := sqlAppendRecords
+	if b.fielded {
+		records = sqlAppendFielded
+	}
+	kinds := kindColumns(b.kinds)
+	args := append(append(append([]any{}, head...), kinds...), b.kind)
+	for _, column := range b.numbers() {
+		args = append(args, *column)
+	}
+	for _, column := range b.texts() {
+		args = append(args, *column)
+	}
+	return []statement{
+		{text: sqlNewHistory, args: []any{a.namespace}},
+		{text: sqlBeginBatch, args: append(append([]any{}, head...), a.batch, len(b.kind))},
+		{text: sqlNewKinds, args: append(append([]any{}, head...), kinds...), looksUp: true},
+		{text: records, args: args, looksUp: true},
+	}
+}
+
+func kindColumns(kinds []historyKind) []any {
+	var columns [6][]string
+	fielded := make([]bool, len(kinds))
+	for i := range columns {
+		columns[i] = make([]string, len(kinds))
+	}
+	for i := range kinds {
+		k := &kinds[i]
+		for c, text := range []string{k.job, k.origin, k.queue, k.jobName, k.event, k.replica} {
+			columns[c][i] = text
+		}
+		fielded[i] = k.fielded
+	}
+	args := make([]any, 0, len(columns)+1)
+	for i := range columns {
+		args = append(args, columns[i])
+	}
+	return append(args, fielded)
+}
+
+const sqlNewHistory = `
+INSERT INTO histories (namespace, records)
+SELECT $1::text, 0 WHERE NOT EXISTS (SELECT 1 FROM histories WHERE namespace = $1)
+ON CONFLICT DO NOTHING`
+
+// A batch that was written before begins no more.
+const sqlBeginBatch = `
+WITH begun AS (
+    INSERT INTO history_writers AS w (writer, batch, try, at_us)
+    VALUES ($2::bigint, $4::bigint, $3::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+    ON CONFLICT (writer) DO UPDATE SET batch = excluded.batch, try = excluded.try, at_us = excluded.at_us
+    WHERE w.batch < excluded.batch
+    RETURNING 1
+)
+UPDATE histories SET records = records + $5::bigint FROM begun WHERE namespace = $1::text`
+
+// sqlHead is the namespace, if this try began the batch.
+const sqlHead = `(SELECT h.space FROM histories AS h, history_writers AS w
+        WHERE h.namespace = $1::text AND w.writer = $2::bigint AND w.try = $3::bigint OFFSET 0) AS head`
+
+const sqlBatchKinds = `unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::boolean[])
+        WITH ORDINALITY AS b (job, origin, queue, job_name, event, replica, fielded, n)`
+
+const sqlSameKind = `k.space = head.space AND k.job = b.job AND k.queue = b.queue AND k.job_name = b.job_name
+            AND k.event = b.event AND k.origin = b.origin AND k.replica = b.replica AND k.fielded = b.fielded`
+
+const sqlNewKinds = `
+INSERT INTO history_kinds (space, job, origin, queue, job_name, event, replica, fielded)
+SELECT head.space, b.job, b.origin, b.queue, b.job_name, b.event, b.replica, b.fielded
+FROM ` + sqlHead + ` CROSS JOIN ` + sqlBatchKinds + `
+WHERE NOT EXISTS (SELECT 1 FROM history_kinds AS k WHERE ` + sqlSameKind + `)`
+
+const sqlAppendRecords = `
+INSERT INTO history (kind, space, at_us, attempt, planned_ms, until_ms, took_us, late_us, wait_us, count,
+    origin_id, job_id, reason, by, stack, schedule, fields)
+SELECT known.kinds[r.kind], known.space, r.at_us, nullif(r.attempt, 0),
+    nullif(r.planned_ms, -9223372036854775808), nullif(r.until_ms, -9223372036854775808),
+    nullif(r.took_us, 0), nullif(r.late_us, 0), nullif(r.wait_us, 0), nullif(r.count, 0),
+    nullif(r.origin_id, ''), nullif(r.job_id, ''), nullif(r.reason, ''), nullif(r.by, ''), nullif(r.stack, ''),
+    nullif(r.schedule, ''), nullif(r.fields, '')
+FROM (
+    SELECT head.space, array_agg(k.kind ORDER BY b.n) AS kinds
+    FROM ` + sqlHead + ` CROSS JOIN ` + sqlBatchKinds + ` JOIN history_kinds AS k ON ` + sqlSameKind + `
+    GROUP BY head.space
+) AS known
+CROSS JOIN unnest($11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[],
+    $18::bigint[], $19::bigint[], $20::text[], $21::text[], $22::text[], $23::text[], $24::text[], $25::text[], $26::text[])
+    WITH ORDINALITY AS r (kind, at_us, attempt, planned_ms, until_ms, took_us, late_us, wait_us, count,
+        origin_id, job_id, reason, by, stack, schedule, fields, n)
+ORDER BY r.n`
+
+const sqlAppendFielded = `
+WITH added AS (` + sqlAppendRecords + ` RETURNING id, kind, at_us, fields)
+INSERT INTO history_fields (path, value, kind, at_us, id)
+SELECT DISTINCT f->>0, f->>1, added.kind, added.at_us, added.id
+FROM added CROSS JOIN json_array_elements(added.fields::json) AS f
+WHERE added.fields IS NOT NULL`

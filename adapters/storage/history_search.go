@@ -1,0 +1,204 @@
+package storage
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/taktwork/takt/core/domain"
+)
+
+// historySource is where records are looked for: a table with the columns
+// kind, at_us and id, as h. Its parts have no record in common.
+type historySource struct {
+	table string
+	parts []sourcePart
+	// order is that in which a part gives its records; empty if it gives all.
+	order string
+}
+
+// sourcePart is what an index leads to: one for the records of one kind, and one for
+// those of all.
+type sourcePart struct{ where, index, whole string }
+
+const newestFirst = "h.at_us DESC, h.id DESC"
+
+// search returns the statement that finds the records.
+func (q *historyQuery) search(kinds []int64) statement {
+	source, order := q.source(), newestFirst
+	if q.filter.AfterID != 0 {
+		order = "h.id"
+	}
+	ids := ""
+	if q.filter.AfterID != 0 || q.filter.JobID != "" || len(kinds) == 0 || len(kinds) > q.mostKinds {
+		ids = q.inAll(&source)
+	} else {
+		ids = q.inEach(&source, kinds)
+	}
+	return q.statement(fmt.Sprintf("SELECT %s FROM history AS h JOIN history_kinds AS k ON k.kind = h.kind WHERE h.id %s ORDER BY %s",
+		historyColumns, q.among(ids), order))
+}
+
+// inAll looks among the records of all kinds, in their order. The subquery
+// keeps planners from beginning with the kinds.
+func (q *historyQuery) inAll(source *historySource) string {
+	var here, ofKinds string
+	if source.table == "history" {
+		here = "h.space = " + q.space()
+	}
+	if here == "" || selectsKinds(q.filter) {
+		ofKinds = "(SELECT " + q.whereKinds() + " FROM history_kinds AS k WHERE k.kind = h.kind)"
+	}
+	ids := q.idsOf(source, strings.Join(nonEmpty(here, ofKinds), " AND "), false)
+	if source.order != "" {
+		return ids
+	}
+	return fmt.Sprintf("SELECT h.id FROM history AS h WHERE h.id %s ORDER BY %s LIMIT %d", q.among(ids), newestFirst, q.filter.Limit)
+}
+
+// inEach looks for the newest records of each kind; of more kinds than records
+// are wanted, in those whose newest are the newest.
+func (q *historyQuery) inEach(source *historySource, kinds []int64) string {
+	limit := q.filter.Limit
+	table := q.rows(kinds)
+	ids := q.idsOf(source, "h.kind = w.kind", true)
+	if len(kinds) > limit && source.order != "" {
+		newest := strings.TrimSuffix(ids, fmt.Sprint(limit)) + "1"
+		table = fmt.Sprintf("(SELECT w.kind FROM %s JOIN history AS h ON h.id = (%s) ORDER BY %s LIMIT %d) AS w", table, newest, newestFirst, limit)
+	}
+	return fmt.Sprintf("SELECT h.id FROM %s CROSS JOIN history AS h WHERE h.id %s ORDER BY %s LIMIT %d", table, q.among(ids), newestFirst, limit)
+}
+
+// idsOf selects ids from the source.
+func (q *historyQuery) idsOf(source *historySource, where string, ofOneKind bool) string {
+	var parts []string
+	for _, part := range source.parts {
+		index := part.whole
+		if ofOneKind {
+			index = part.index
+		}
+		parts = append(parts, fmt.Sprintf("SELECT h.id FROM %s AS h%s WHERE %s", source.table, q.via(index), strings.Join(nonEmpty(where, part.where), " AND ")))
+	}
+	ids := strings.Join(parts, " UNION ALL ")
+	if source.order != "" {
+		ids += fmt.Sprintf(" ORDER BY %s LIMIT %d", source.order, q.filter.Limit)
+	}
+	return ids
+}
+
+// via names the index that SQLite is to use.
+func (q *historyQuery) via(index string) string {
+	switch {
+	case q.dialect == Postgres, index == "":
+		return ""
+	case index == noIndex:
+		return " NOT INDEXED"
+	}
+	return " INDEXED BY " + index
+}
+
+// noIndex stands for the table itself, in the order of ids.
+const noIndex = "-"
+
+func nonEmpty(texts ...string) []string {
+	kept := texts[:0]
+	for _, text := range texts {
+		if text != "" {
+			kept = append(kept, text)
+		}
+	}
+	return kept
+}
+
+// source returns where what the filter selects is found with the least work.
+func (q *historyQuery) source() historySource {
+	f := q.filter
+	part := sourcePart{index: "history_kind", whole: "history_at"}
+	switch {
+	case f.AfterID != 0:
+		part.whole, part.where = noIndex, q.whereRecords("")
+		return historySource{table: "history", parts: []sourcePart{part}, order: "h.id"}
+	case f.JobID != "":
+		part.whole, part.where = "history_job_id", q.whereRecords("")
+	case !f.Tick.IsZero():
+		tick := q.number(f.Tick.UnixMilli())
+		return historySource{table: "history", parts: []sourcePart{
+			{index: "history_planned", whole: "history_planned", where: q.whereRecords("h.planned_ms = " + tick)},
+			{index: "history_until", whole: "history_until", where: q.whereRecords("h.until_ms >= " + tick + " AND h.planned_ms < " + tick)},
+		}}
+	case f.Run != (domain.RunKey{}):
+		part.index, part.whole, part.where = "history_planned", "history_planned", q.whereRecords("")
+		return historySource{table: "history", parts: []sourcePart{part}}
+	case len(f.Fields) > 0:
+		return q.fieldSource()
+	default:
+		part.where = q.whereRecords("")
+	}
+	return historySource{table: "history", parts: []sourcePart{part}, order: newestFirst}
+}
+
+// fieldSource finds records by their first field.
+func (q *historyQuery) fieldSource() historySource {
+	first := historyField(q.filter.Fields[0])
+	where := "h.path = " + q.text(first[0]) + " AND h.value = " + q.text(first[1])
+	for _, field := range q.filter.Fields[1:] {
+		where += " AND " + q.hasField(field)
+	}
+	where = strings.Join(nonEmpty(where, q.whereTime()), " AND ")
+	return historySource{table: "history_fields", parts: []sourcePart{{where: where}}, order: newestFirst}
+}
+
+func (q *historyQuery) hasField(field domain.Field) string {
+	f := historyField(field)
+	return "EXISTS (SELECT 1 FROM history_fields AS o WHERE o.path = " + q.text(f[0]) + " AND o.value = " + q.text(f[1]) +
+		" AND o.kind = h.kind AND o.at_us = h.at_us AND o.id = h.id)"
+}
+
+// whereRecords returns conditions on the table history as h; that about the
+// tick is given.
+func (q *historyQuery) whereRecords(tick string) string {
+	f := q.filter
+	var where []string
+	if tick == "" && !f.Tick.IsZero() {
+		at := q.number(f.Tick.UnixMilli())
+		tick = "(h.planned_ms = " + at + " OR h.until_ms >= " + at + " AND h.planned_ms < " + at + ")"
+	}
+	where = append(where, tick)
+	if f.JobID != "" {
+		where = append(where, "h.job_id = "+q.text(historyText(string(f.JobID), maxHistoryJobID)))
+	}
+	if f.Run != (domain.RunKey{}) {
+		where = append(where, "h.planned_ms = "+q.number(f.Run.PlannedMS),
+			"coalesce(h.origin_id, '') = "+q.text(historyText(f.Run.OriginID, maxHistoryJobID)))
+	}
+	for _, field := range f.Fields {
+		where = append(where, q.hasField(field))
+	}
+	return strings.Join(nonEmpty(append(where, q.whereTime())...), " AND ")
+}
+
+// whereTime returns conditions on time and id.
+func (q *historyQuery) whereTime() string {
+	f := q.filter
+	var where []string
+	if !f.Since.IsZero() {
+		where = append(where, "h.at_us >= "+q.number(ceilMicro(f.Since)))
+	}
+	if !f.Before.IsZero() {
+		// Of the moment itself, records with lower ids are selected.
+		before, id := f.Before.UnixMicro(), f.BeforeID
+		if ceilMicro(f.Before) != before {
+			id = math.MaxInt64
+		}
+		moment := q.number(before)
+		where = append(where, "h.at_us <= "+moment, "(h.at_us < "+moment+" OR h.id < "+q.number(id)+")")
+	}
+	if f.AfterID != 0 {
+		where = append(where, "h.id > "+q.number(f.AfterID))
+	}
+	return strings.Join(where, " AND ")
+}
+
+// ceilMicro returns the first microsecond that is not before t.
+func ceilMicro(t time.Time) int64 { return t.Add(time.Microsecond - time.Nanosecond).UnixMicro() }

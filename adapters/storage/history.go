@@ -24,9 +24,11 @@ type RunStore struct {
 	dialect   Dialect
 	namespace string
 	writer    historyWriter
-	// mostKinds is how many kinds a query looks up one by one. If more are
-	// selected, so many records are that they are found fast among all.
-	mostKinds int
+	// manyKinds is how many kinds a query looks up at once. If more are
+	// selected, it looks among the newest records first.
+	manyKinds int
+	// newest is how many those are.
+	newest int
 
 	// appending is held while a batch is appended.
 	appending sync.Mutex
@@ -47,8 +49,6 @@ type historyWriter interface {
 	forget(ctx context.Context, kinds []int64) error
 }
 
-const mostKinds = 2000
-
 // RunStore returns the history of a namespace; empty means
 // [domain.DefaultNamespace].
 func (db *DB) RunStore(namespace string) *RunStore {
@@ -56,7 +56,7 @@ func (db *DB) RunStore(namespace string) *RunStore {
 		namespace = domain.DefaultNamespace
 	}
 	return &RunStore{
-		runner: db.runner, dialect: db.dialect, namespace: namespace, writer: db.newHistoryWriter(namespace), mostKinds: mostKinds,
+		runner: db.runner, dialect: db.dialect, namespace: namespace, writer: db.newHistoryWriter(namespace), manyKinds: 1000, newest: 20_000,
 	}
 }
 

@@ -1,7 +1,41 @@
 package storage
 
-// WithMostKinds makes queries look up no more kinds than these one by one.
-func (s *RunStore) WithMostKinds(n int) *RunStore {
-	s.mostKinds = n
+import (
+	"context"
+
+	"github.com/taktwork/takt/core/domain"
+)
+
+// WithManyKinds makes queries of more kinds than these look at a number of the newest
+// records first.
+func (s *RunStore) WithManyKinds(kinds, newest int) *RunStore {
+	s.manyKinds, s.newest = kinds, newest
 	return s
+}
+
+// Explained is a statement with its values.
+type Explained struct {
+	Text string
+	Args []any
+}
+
+// Statements returns what a query asks the database.
+func (s *RunStore) Statements(ctx context.Context, filter domain.RunFilter) ([]Explained, error) {
+	watched := &watchedRunner{runner: s.runner}
+	explained := &RunStore{runner: watched, dialect: s.dialect, namespace: s.namespace, manyKinds: s.manyKinds, newest: s.newest}
+	_, err := explained.Query(ctx, filter)
+	return watched.seen, err
+}
+
+type watchedRunner struct {
+	runner
+
+	seen []Explained
+}
+
+func (r *watchedRunner) read(ctx context.Context, statements ...statement) error {
+	for i := range statements {
+		r.seen = append(r.seen, Explained{statements[i].text, statements[i].args})
+	}
+	return r.runner.read(ctx, statements...)
 }

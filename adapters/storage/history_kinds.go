@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/taktwork/takt/core/domain"
@@ -52,7 +51,7 @@ func texts[T ~string](values []T) []string {
 	return all
 }
 
-// findKinds selects the kinds, one more than are looked up if there are more.
+// findKinds selects the kinds.
 func (q *historyQuery) findKinds() statement {
-	return q.statement(fmt.Sprintf("SELECT k.kind FROM history_kinds AS k WHERE %s LIMIT %d", q.whereKinds(), q.mostKinds+1))
+	return q.statement("SELECT k.kind FROM history_kinds AS k WHERE " + q.whereKinds())
 }

@@ -74,8 +74,8 @@ func (a *postgresHistory) statements(b *historyBatch) []statement {
 	if b.fielded {
 		records = sqlAppendFielded
 	}
-	kinds := kindColumns(b.kinds)
-	args := append(append(append([]any{}, head...), kinds...), b.kind)
+	kinds := kindColumns(a.namespace, b.kinds)
+	args := append(append([]any{}, head...), kinds[0], b.kind)
 	for _, column := range b.numbers() {
 		args = append(args, *column)
 	}
@@ -90,20 +90,21 @@ func (a *postgresHistory) statements(b *historyBatch) []statement {
 	}
 }
 
-func kindColumns(kinds []historyKind) []any {
+func kindColumns(namespace string, kinds []historyKind) []any {
 	var columns [6][]string
-	fielded := make([]bool, len(kinds))
+	digests, fielded := make([][]byte, len(kinds)), make([]bool, len(kinds))
 	for i := range columns {
 		columns[i] = make([]string, len(kinds))
 	}
 	for i := range kinds {
 		k := &kinds[i]
+		digests[i] = k.digest(namespace)
 		for c, text := range []string{k.job, k.origin, k.queue, k.jobName, k.event, k.replica} {
 			columns[c][i] = text
 		}
 		fielded[i] = k.fielded
 	}
-	args := make([]any, 0, len(columns)+1)
+	args := append(make([]any, 0, len(columns)+2), digests)
 	for i := range columns {
 		args = append(args, columns[i])
 	}
@@ -130,17 +131,12 @@ UPDATE histories SET records = records + $5::bigint FROM begun WHERE namespace =
 const sqlHead = `(SELECT h.space FROM histories AS h, history_writers AS w
         WHERE h.namespace = $1::text AND w.writer = $2::bigint AND w.try = $3::bigint OFFSET 0) AS head`
 
-const sqlBatchKinds = `unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::boolean[])
-        WITH ORDINALITY AS b (job, origin, queue, job_name, event, replica, fielded, n)`
-
-const sqlSameKind = `k.space = head.space AND k.job = b.job AND k.queue = b.queue AND k.job_name = b.job_name
-            AND k.event = b.event AND k.origin = b.origin AND k.replica = b.replica AND k.fielded = b.fielded`
-
 const sqlNewKinds = `
-INSERT INTO history_kinds (space, job, origin, queue, job_name, event, replica, fielded)
-SELECT head.space, b.job, b.origin, b.queue, b.job_name, b.event, b.replica, b.fielded
-FROM ` + sqlHead + ` CROSS JOIN ` + sqlBatchKinds + `
-WHERE NOT EXISTS (SELECT 1 FROM history_kinds AS k WHERE ` + sqlSameKind + `)`
+INSERT INTO history_kinds (space, digest, job, origin, queue, job_name, event, replica, fielded)
+SELECT head.space, b.digest, b.job, b.origin, b.queue, b.job_name, b.event, b.replica, b.fielded
+FROM ` + sqlHead + ` CROSS JOIN unnest($4::bytea[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::boolean[])
+    AS b (digest, job, origin, queue, job_name, event, replica, fielded)
+WHERE NOT EXISTS (SELECT 1 FROM history_kinds AS k WHERE k.digest = b.digest)`
 
 const sqlAppendRecords = `
 INSERT INTO history (kind, space, at_us, attempt, planned_ms, until_ms, took_us, late_us, wait_us, count,
@@ -152,11 +148,12 @@ SELECT known.kinds[r.kind], known.space, r.at_us, nullif(r.attempt, 0),
     nullif(r.schedule, ''), nullif(r.fields, '')
 FROM (
     SELECT head.space, array_agg(k.kind ORDER BY b.n) AS kinds
-    FROM ` + sqlHead + ` CROSS JOIN ` + sqlBatchKinds + ` JOIN history_kinds AS k ON ` + sqlSameKind + `
+    FROM ` + sqlHead + ` CROSS JOIN unnest($4::bytea[]) WITH ORDINALITY AS b (digest, n)
+        JOIN history_kinds AS k ON k.digest = b.digest
     GROUP BY head.space
 ) AS known
-CROSS JOIN unnest($11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[],
-    $18::bigint[], $19::bigint[], $20::text[], $21::text[], $22::text[], $23::text[], $24::text[], $25::text[], $26::text[])
+CROSS JOIN unnest($5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[],
+    $12::bigint[], $13::bigint[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[], $20::text[])
     WITH ORDINALITY AS r (kind, at_us, attempt, planned_ms, until_ms, took_us, late_us, wait_us, count,
         origin_id, job_id, reason, by, stack, schedule, fields, n)
 ORDER BY r.n`

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/taktwork/takt/core/domain"
 )
@@ -30,21 +31,17 @@ func (s *RunStore) Query(ctx context.Context, filter domain.RunFilter) ([]domain
 			return nil, nil
 		}
 	}
-	var found []domain.Record
-	search := s.query(&filter).search(kinds)
-	search.row = func(scan scanner) error {
-		record, err := scanRecord(scan)
-		found = append(found, record)
-		return err
+	if err := s.rarestFirst(ctx, &filter); err != nil {
+		return nil, fmt.Errorf("query history: %w", err)
 	}
-	if err := s.runner.read(ctx, search); err != nil {
+	found, err := s.find(ctx, &filter, kinds)
+	if err != nil {
 		return nil, fmt.Errorf("query history: %w", err)
 	}
 	return found, nil
 }
 
-// kinds returns the numbers of the kinds that the filter selects, one more
-// than are looked up if there are more.
+// kinds returns the numbers of the kinds that the filter selects.
 func (s *RunStore) kinds(ctx context.Context, filter *domain.RunFilter) (kinds []int64, err error) {
 	lookup := s.query(filter).findKinds()
 	lookup.row = func(scan scanner) error {
@@ -54,4 +51,56 @@ func (s *RunStore) kinds(ctx context.Context, filter *domain.RunFilter) (kinds [
 		return err
 	}
 	return kinds, s.runner.read(ctx, lookup)
+}
+
+// enoughRecords is how many records make a field a frequent one.
+const enoughRecords = 1000
+
+// rarestFirst puts that field first which the fewest records have: they are
+// looked up by it.
+func (s *RunStore) rarestFirst(ctx context.Context, filter *domain.RunFilter) error {
+	if len(filter.Fields) < 2 {
+		return nil
+	}
+	counts := make([]int, len(filter.Fields))
+	lookups := make([]statement, len(filter.Fields))
+	for i := range lookups {
+		lookups[i] = s.query(filter).countField(filter.Fields[i])
+		lookups[i].row = func(scan scanner) error { return scan(&counts[i]) }
+	}
+	if err := s.runner.read(ctx, lookups...); err != nil {
+		return err
+	}
+	rarest := slices.Index(counts, slices.Min(counts))
+	fields := slices.Clone(filter.Fields)
+	fields[0], fields[rarest] = fields[rarest], fields[0]
+	filter.Fields = fields
+	return nil
+}
+
+// find returns the records that the filter selects, of these kinds. Where many
+// kinds are selected, many records are: most often they are among the newest.
+func (s *RunStore) find(ctx context.Context, filter *domain.RunFilter, kinds []int64) ([]domain.Record, error) {
+	if len(kinds) > s.manyKinds && selectsKindsOnly(filter) {
+		found, err := s.records(ctx, s.query(filter).searchNewest(s.newest))
+		if err != nil || len(found) == filter.Limit {
+			return found, err
+		}
+	}
+	return s.records(ctx, s.query(filter).search(kinds))
+}
+
+// selectsKindsOnly reports whether the filter selects all records of its
+// kinds, but for their time.
+func selectsKindsOnly(f *domain.RunFilter) bool {
+	return f.AfterID == 0 && f.JobID == "" && f.Run == (domain.RunKey{}) && f.Tick.IsZero() && len(f.Fields) == 0
+}
+
+func (s *RunStore) records(ctx context.Context, search statement) (found []domain.Record, err error) {
+	search.row = func(scan scanner) error {
+		record, err := scanRecord(scan)
+		found = append(found, record)
+		return err
+	}
+	return found, s.runner.read(ctx, search)
 }

@@ -14,14 +14,13 @@ type historyQuery struct {
 	dialect   Dialect
 	namespace string
 	filter    *domain.RunFilter
-	mostKinds int
 	args      []any
 	// here is the number of the namespace, once it is asked for.
 	here string
 }
 
 func (s *RunStore) query(filter *domain.RunFilter) *historyQuery {
-	return &historyQuery{dialect: s.dialect, namespace: s.namespace, filter: filter, mostKinds: s.mostKinds}
+	return &historyQuery{dialect: s.dialect, namespace: s.namespace, filter: filter}
 }
 
 // space returns the number of the namespace.

@@ -1,8 +1,11 @@
 package storage
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -26,6 +29,16 @@ const absent = math.MinInt64
 type historyKind struct {
 	job, origin, queue, jobName, event, replica string
 	fielded                                     bool
+}
+
+// digest returns bytes that no other kind of any namespace has.
+func (k *historyKind) digest(namespace string) []byte {
+	sum := sha256.New()
+	for _, text := range []string{namespace, k.job, k.origin, k.queue, k.jobName, k.event, k.replica, strconv.FormatBool(k.fielded)} {
+		sum.Write(binary.AppendUvarint(nil, uint64(len(text))))
+		sum.Write([]byte(text))
+	}
+	return sum.Sum(nil)[:16]
 }
 
 func kindOf(r *domain.Record) historyKind {

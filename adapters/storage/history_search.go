@@ -18,55 +18,73 @@ type historySource struct {
 	order string
 }
 
-// sourcePart is what an index leads to: one for the records of one kind, and one for
-// those of all.
+// sourcePart is what an index leads to: one for the records of a kind, and one for
+// those of all, if they are looked for.
 type sourcePart struct{ where, index, whole string }
 
 const newestFirst = "h.at_us DESC, h.id DESC"
 
-// search returns the statement that finds the records.
+// search returns the statement that finds the records, of these kinds if the
+// filter selects some.
 func (q *historyQuery) search(kinds []int64) statement {
-	source, order := q.source(), newestFirst
+	source := q.source()
 	if q.filter.AfterID != 0 {
-		order = "h.id"
+		return q.found(q.inAll(&source), "h.id")
 	}
-	ids := ""
-	if q.filter.AfterID != 0 || q.filter.JobID != "" || len(kinds) == 0 || len(kinds) > q.mostKinds {
-		ids = q.inAll(&source)
-	} else {
-		ids = q.inEach(&source, kinds)
+	if q.filter.JobID != "" || len(kinds) == 0 {
+		return q.found(q.inAll(&source), newestFirst)
 	}
+	return q.found(q.inEach(&source, kinds), newestFirst)
+}
+
+// found returns the records of the ids.
+func (q *historyQuery) found(ids, order string) statement {
 	return q.statement(fmt.Sprintf("SELECT %s FROM history AS h JOIN history_kinds AS k ON k.kind = h.kind WHERE h.id %s ORDER BY %s",
 		historyColumns, q.among(ids), order))
 }
 
-// inAll looks among the records of all kinds, in their order. The subquery
-// keeps planners from beginning with the kinds.
+// inAll looks among the records of all kinds, in their order.
 func (q *historyQuery) inAll(source *historySource) string {
-	var here, ofKinds string
-	if source.table == "history" {
-		here = "h.space = " + q.space()
+	where := "h.space = " + q.space()
+	if source.parts[0].whole != "history_at" {
+		// Adding nothing keeps planners from the index of times.
+		where = "h.space + 0 = " + q.space()
 	}
-	if here == "" || selectsKinds(q.filter) {
-		ofKinds = "(SELECT " + q.whereKinds() + " FROM history_kinds AS k WHERE k.kind = h.kind)"
+	if selectsKinds(q.filter) {
+		where += " AND " + q.isSelected()
 	}
-	ids := q.idsOf(source, strings.Join(nonEmpty(here, ofKinds), " AND "), false)
-	if source.order != "" {
-		return ids
-	}
-	return fmt.Sprintf("SELECT h.id FROM history AS h WHERE h.id %s ORDER BY %s LIMIT %d", q.among(ids), newestFirst, q.filter.Limit)
+	return q.idsOf(source, where, false)
+}
+
+// isSelected tells whether the kind of h is selected. Being a subquery it keeps
+// planners from beginning with the kinds.
+func (q *historyQuery) isSelected() string {
+	return "(SELECT " + q.whereKinds() + " FROM history_kinds AS k WHERE k.kind = h.kind)"
+}
+
+// searchNewest returns the statement that looks at a number of the newest
+// records only.
+func (q *historyQuery) searchNewest(window int) statement {
+	where := strings.Join(nonEmpty("h.space = "+q.space(), q.whereTime()), " AND ")
+	newest := fmt.Sprintf("SELECT h.id, h.at_us, h.kind FROM history AS h%s WHERE %s ORDER BY %s LIMIT %d",
+		q.via("history_at"), where, newestFirst, window)
+	return q.found(fmt.Sprintf("SELECT h.id FROM (%s) AS h WHERE %s ORDER BY %s LIMIT %d", newest, q.isSelected(), newestFirst, q.filter.Limit), newestFirst)
 }
 
 // inEach looks for the newest records of each kind; of more kinds than records
-// are wanted, in those whose newest are the newest.
+// are wanted, in those whose newest are the newest, and no further back.
 func (q *historyQuery) inEach(source *historySource, kinds []int64) string {
 	limit := q.filter.Limit
-	table := q.rows(kinds)
-	ids := q.idsOf(source, "h.kind = w.kind", true)
+	table, where := q.rows(kinds), "h.kind = w.kind"
 	if len(kinds) > limit && source.order != "" {
-		newest := strings.TrimSuffix(ids, fmt.Sprint(limit)) + "1"
-		table = fmt.Sprintf("(SELECT w.kind FROM %s JOIN history AS h ON h.id = (%s) ORDER BY %s LIMIT %d) AS w", table, newest, newestFirst, limit)
+		newest := q.idsOf(source, where, true)
+		newest = strings.TrimSuffix(newest, fmt.Sprint(limit)) + "1"
+		table = fmt.Sprintf(`(SELECT w.kind, CASE WHEN count(*) OVER () = %d THEN min(w.at_us) OVER () ELSE %d END AS oldest_us
+    FROM (SELECT w.kind, h.at_us FROM %s JOIN history AS h ON h.id = (%s) ORDER BY %s LIMIT %d) AS w) AS w`,
+			limit, math.MinInt64, table, newest, newestFirst, limit)
+		where += " AND h.at_us >= w.oldest_us"
 	}
+	ids := q.idsOf(source, where, true)
 	return fmt.Sprintf("SELECT h.id FROM %s CROSS JOIN history AS h WHERE h.id %s ORDER BY %s LIMIT %d", table, q.among(ids), newestFirst, limit)
 }
 
@@ -121,14 +139,17 @@ func (q *historyQuery) source() historySource {
 		return historySource{table: "history", parts: []sourcePart{part}, order: "h.id"}
 	case f.JobID != "":
 		part.whole, part.where = "history_job_id", q.whereRecords("")
+		if q.dialect == Postgres {
+			return historySource{table: "history", parts: []sourcePart{part}, order: "h.at_us + 0 DESC, h.id DESC"}
+		}
 	case !f.Tick.IsZero():
 		tick := q.number(f.Tick.UnixMilli())
 		return historySource{table: "history", parts: []sourcePart{
-			{index: "history_planned", whole: "history_planned", where: q.whereRecords("h.planned_ms = " + tick)},
-			{index: "history_until", whole: "history_until", where: q.whereRecords("h.until_ms >= " + tick + " AND h.planned_ms < " + tick)},
+			{index: "history_planned", where: q.whereRecords("h.planned_ms = " + tick)},
+			{index: "history_until", where: q.whereRecords("h.until_ms >= " + tick + " AND h.planned_ms < " + tick)},
 		}}
 	case f.Run != (domain.RunKey{}):
-		part.index, part.whole, part.where = "history_planned", "history_planned", q.whereRecords("")
+		part.index, part.where = "history_planned", q.whereRecords("")
 		return historySource{table: "history", parts: []sourcePart{part}}
 	case len(f.Fields) > 0:
 		return q.fieldSource()
@@ -147,6 +168,13 @@ func (q *historyQuery) fieldSource() historySource {
 	}
 	where = strings.Join(nonEmpty(where, q.whereTime()), " AND ")
 	return historySource{table: "history_fields", parts: []sourcePart{{where: where}}, order: newestFirst}
+}
+
+// countField counts the records that have the field, up to enough.
+func (q *historyQuery) countField(field domain.Field) statement {
+	f := historyField(field)
+	return q.statement(fmt.Sprintf("SELECT count(*) FROM (SELECT 1 FROM history_fields AS f WHERE f.path = %s AND f.value = %s LIMIT %d) AS f",
+		q.text(f[0]), q.text(f[1]), enoughRecords))
 }
 
 func (q *historyQuery) hasField(field domain.Field) string {

@@ -25,10 +25,9 @@ func newSQLiteHistory(runner sqliteRunner, namespace string) *sqliteHistory {
 const (
 	sqliteNewHistory = `INSERT INTO histories (namespace, records, forgotten) VALUES (?1, 0, 0) ON CONFLICT DO NOTHING`
 	sqliteGrow       = `UPDATE histories SET records = records + ?2 WHERE namespace = ?1 RETURNING space, forgotten`
-	sqliteNewKind    = `INSERT INTO history_kinds (space, job, origin, queue, job_name, event, replica, fielded)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING`
-	sqliteKind = `SELECT kind FROM history_kinds WHERE space = ?1 AND job = ?2 AND origin = ?3 AND queue = ?4
-    AND job_name = ?5 AND event = ?6 AND replica = ?7 AND fielded = ?8`
+	sqliteNewKind    = `INSERT INTO history_kinds (space, digest, job, origin, queue, job_name, event, replica, fielded)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING`
+	sqliteKind   = `SELECT kind FROM history_kinds WHERE digest = ?1`
 	sqliteFields = `INSERT OR IGNORE INTO history_fields (path, value, kind, at_us, id)
 SELECT f.value->>0, f.value->>1, h.kind, h.at_us, h.id
 FROM history AS h CROSS JOIN json_each(h.fields) AS f WHERE h.id >= ?1 AND h.fields IS NOT NULL`
@@ -47,7 +46,7 @@ func (a *sqliteHistory) append(ctx context.Context, b *historyBatch) error {
 		if known == nil || forgotten != a.forgotten {
 			known, a.forgotten = make(map[historyKind]int64), forgotten
 		}
-		numbers, err := kindNumbers(ctx, tx, space, b.kinds, known)
+		numbers, err := a.kindNumbers(ctx, tx, space, b.kinds, known)
 		if err != nil {
 			return err
 		}
@@ -68,16 +67,16 @@ func (a *sqliteHistory) append(ctx context.Context, b *historyBatch) error {
 
 // kindNumbers returns the numbers of the kinds, after those that are new got
 // theirs.
-func kindNumbers(ctx context.Context, tx *sqliteTx, space int64, kinds []historyKind, known map[historyKind]int64) ([]int64, error) {
+func (a *sqliteHistory) kindNumbers(ctx context.Context, tx *sqliteTx, space int64, kinds []historyKind, known map[historyKind]int64) ([]int64, error) {
 	numbers := make([]int64, len(kinds))
 	for i, k := range kinds {
 		number, found := known[k]
 		if !found {
-			args := []any{space, k.job, k.origin, k.queue, k.jobName, k.event, k.replica, k.fielded}
+			args := []any{space, k.digest(a.namespace), k.job, k.origin, k.queue, k.jobName, k.event, k.replica, k.fielded}
 			if _, err := tx.exec(ctx, sqliteNewKind, args...); err != nil {
 				return nil, err
 			}
-			if err := tx.scan(ctx, sqliteKind, args, &number); err != nil {
+			if err := tx.scan(ctx, sqliteKind, args[1:2], &number); err != nil {
 				return nil, err
 			}
 			known[k] = number
@@ -98,7 +97,7 @@ const (
 
 func sqliteInsert(rows int) string {
 	row := "(" + strings.Repeat(", ?", sqliteWidth)[2:] + ")"
-	return "INSERT INTO history (" + sqliteColumns + ") VALUES " + strings.Repeat(", "+row, rows)[2:]
+	return "INSERT OR ROLLBACK INTO history (" + sqliteColumns + ") VALUES " + strings.Repeat(", "+row, rows)[2:]
 }
 
 // appendRows writes the rows and returns the id of the first.

@@ -21,15 +21,16 @@ CREATE TABLE history_writers (
 CREATE TABLE history_kinds (
     kind     integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     space    integer NOT NULL,
+    digest   bytea NOT NULL UNIQUE, -- of the namespace and all that follows
     job      text COLLATE "C" NOT NULL, -- the scheduled job
     origin   text COLLATE "C" NOT NULL,
     queue    text COLLATE "C" NOT NULL,
     job_name text COLLATE "C" NOT NULL, -- the name of the queue job
     event    text COLLATE "C" NOT NULL,
     replica  text COLLATE "C" NOT NULL,
-    fielded  boolean NOT NULL, -- its records have fields
-    UNIQUE (space, job, queue, job_name, event, origin, replica, fielded)
+    fielded  boolean NOT NULL -- its records have fields
 );
+CREATE INDEX history_kinds_job ON history_kinds (space, job, event) WHERE job <> '';
 CREATE INDEX history_kinds_queue ON history_kinds (space, queue, job_name, event) WHERE queue <> '';
 CREATE INDEX history_kinds_job_name ON history_kinds (space, job_name) WHERE job_name <> '';
 CREATE INDEX history_kinds_event ON history_kinds (space, event);

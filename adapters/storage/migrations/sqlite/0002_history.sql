@@ -12,15 +12,16 @@ CREATE TABLE histories (
 CREATE TABLE history_kinds (
     kind     integer PRIMARY KEY AUTOINCREMENT,
     space    integer NOT NULL,
+    digest   blob NOT NULL UNIQUE, -- of the namespace and all that follows
     job      text NOT NULL, -- the scheduled job
     origin   text NOT NULL,
     queue    text NOT NULL,
     job_name text NOT NULL, -- the name of the queue job
     event    text NOT NULL,
     replica  text NOT NULL,
-    fielded  integer NOT NULL, -- its records have fields
-    UNIQUE (space, job, queue, job_name, event, origin, replica, fielded)
+    fielded  integer NOT NULL -- its records have fields
 );
+CREATE INDEX history_kinds_job ON history_kinds (space, job, event) WHERE job <> '';
 CREATE INDEX history_kinds_queue ON history_kinds (space, queue, job_name, event) WHERE queue <> '';
 CREATE INDEX history_kinds_job_name ON history_kinds (space, job_name) WHERE job_name <> '';
 CREATE INDEX history_kinds_event ON history_kinds (space, event);

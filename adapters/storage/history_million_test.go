@@ -1,0 +1,165 @@
+package storage_test
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/taktwork/takt/adapters/storage"
+	"github.com/taktwork/takt/core/domain"
+)
+
+// manyRecords is how many records the stores hold whose queries are looked at.
+func manyRecords() int {
+	if os.Getenv("TAKT_TORTURE") == "all" {
+		return 1_000_000
+	}
+	return 100_000
+}
+
+// fill appends n records: those of queue jobs and of runs, all of them frequent, and
+// among the oldest some of every rare kind.
+func fill(tb testing.TB, store *storage.RunStore, n int) {
+	tb.Helper()
+	const size = 4096
+	batch := make([]domain.Record, 0, size)
+	for i := range n {
+		batch = append(batch, pastRecord(i, n))
+		if len(batch) == size || i == n-1 {
+			if err := store.Append(tb.Context(), batch); err != nil {
+				tb.Fatalf("Append = %v, want no error", err)
+			}
+			batch = batch[:0]
+		}
+	}
+}
+
+func pastRecord(i, n int) domain.Record {
+	switch {
+	case i < n/200:
+		return rareRecord(i)
+	case i%5 < 2:
+		return pastRun(i)
+	}
+	r := pastJob(i)
+	// Of the fields one value is frequent; it never failed.
+	if i%5 == 4 {
+		r.Fields = []domain.Field{{Path: "tenant", Value: fmt.Sprint("t", i%10)}, {Path: "order", Value: fmt.Sprint(i)}}
+		r.JobName, r.Event = "order", domain.EventCompleted
+	}
+	// What failed did so on one replica.
+	if r.Event == domain.EventFailed {
+		r.Replica = "replica-1"
+	}
+	return r
+}
+
+// rareRecord returns one that few others are like.
+func rareRecord(i int) domain.Record {
+	r := pastRun(i)
+	switch i % 10 {
+	case 0:
+		r.Event = domain.EventQuarantined
+	case 1:
+		r.Replica = "replica-gone"
+	case 2:
+		r.Run.Origin, r.Run.OriginID = domain.OriginBackfill, "b1"
+	case 3:
+		r = pastJob(i)
+		r.Queue, r.JobName = "queue-rare", "name-rare"
+	case 4:
+		r.Run.Job, r.Event = "job-paused", domain.EventSkipped
+		r.Until, r.Count = r.Run.Planned().Add(time.Second), 2
+	case 5:
+		r.Event = domain.EventParked
+		r.Fields = []domain.Field{{Path: "tenant", Value: "rare"}}
+	default:
+		// Each has a kind of its own.
+		r.Run.Job, r.Event = fmt.Sprint("job-once-", i), domain.EventLost
+	}
+	return r
+}
+
+type namedFilter struct {
+	name   string
+	filter domain.RunFilter
+}
+
+// pastFilters returns each filter alone, with frequent, rare and absent
+// values, and those pairs that leave nothing of what is frequent.
+func pastFilters(n int) []namedFilter {
+	events := func(e ...domain.Event) []domain.Event { return e }
+	tick := pastTime(n / 2).Truncate(time.Second)
+	field := func(path, value string) []domain.Field { return []domain.Field{{Path: path, Value: value}} }
+	return []namedFilter{
+		{"none", domain.RunFilter{}},
+		{"job", domain.RunFilter{Job: "job-7"}},
+		{"job absent", domain.RunFilter{Job: "job-none"}},
+		{"job and state", domain.RunFilter{Job: "job-7", Events: events(domain.EventCompleted)}},
+		{"job and state absent", domain.RunFilter{Job: "job-7", Events: events(domain.EventFailed)}},
+		{"queue", domain.RunFilter{Queue: "queue-1"}},
+		{"queue rare", domain.RunFilter{Queue: "queue-rare"}},
+		{"queue absent", domain.RunFilter{Queue: "queue-none"}},
+		{"queue and name", domain.RunFilter{Queue: "queue-1", JobName: "name-1"}},
+		{"queue, name and state", domain.RunFilter{Queue: "queue-4", JobName: "name-19", Events: events(domain.EventFailed)}},
+		{"name", domain.RunFilter{JobName: "name-1"}},
+		{"name rare", domain.RunFilter{JobName: "name-rare"}},
+		{"state", domain.RunFilter{Events: events(domain.EventCompleted)}},
+		{"state less frequent", domain.RunFilter{Events: events(domain.EventFailed)}},
+		{"state rare", domain.RunFilter{Events: events(domain.EventQuarantined)}},
+		{"state of many kinds", domain.RunFilter{Events: events(domain.EventLost)}},
+		{"state absent", domain.RunFilter{Events: events(domain.EventStuck)}},
+		{"states", domain.RunFilter{Events: events(domain.EventFailed, domain.EventQuarantined, domain.EventStuck)}},
+		{"replica", domain.RunFilter{Replica: "replica-1"}},
+		{"replica rare", domain.RunFilter{Replica: "replica-gone"}},
+		{"replica absent", domain.RunFilter{Replica: "replica-none"}},
+		{"replica and state absent", domain.RunFilter{Replica: "replica-0", Events: events(domain.EventFailed)}},
+		{"origin", domain.RunFilter{Origins: []domain.Origin{domain.OriginSchedule}}},
+		{"origin rare", domain.RunFilter{Origins: []domain.Origin{domain.OriginBackfill}}},
+		{"origin absent", domain.RunFilter{Origins: []domain.Origin{domain.OriginStart}}},
+		{"job id", domain.RunFilter{JobID: domain.JobID(fmt.Sprint(n/200 + 3 + 5*(n/20)))}},
+		{"job id absent", domain.RunFilter{Queue: "queue-1", JobID: "none"}},
+		{"run", domain.RunFilter{Run: domain.TickKey("job-7", tick)}},
+		{"run absent", domain.RunFilter{Run: domain.TickKey("job-7", tick.Add(time.Millisecond))}},
+		{"tick", domain.RunFilter{Job: "job-7", Tick: tick}},
+		{"tick in a range", domain.RunFilter{Job: "job-paused", Tick: pastTime(n / 400).Truncate(time.Second)}},
+		{"tick absent", domain.RunFilter{Job: "job-7", Tick: tick.Add(time.Millisecond)}},
+		{"field", domain.RunFilter{Fields: field("tenant", "t4")}},
+		{"field of one record", domain.RunFilter{Fields: field("order", fmt.Sprint(n-1))}},
+		{"field rare", domain.RunFilter{Fields: field("tenant", "rare")}},
+		{"field absent", domain.RunFilter{Fields: field("tenant", "none")}},
+		{"field and state absent", domain.RunFilter{Fields: field("tenant", "t4"), Events: events(domain.EventFailed)}},
+		{"fields", domain.RunFilter{Fields: append(field("tenant", "t4"), field("order", "4")...)}},
+		{"since", domain.RunFilter{Since: pastTime(n - 50)}},
+		{"before", domain.RunFilter{Before: pastTime(n / 3)}},
+		{"before all", domain.RunFilter{Before: pastTime(-1)}},
+		{"page", domain.RunFilter{Queue: "queue-1", Before: pastTime(n / 3), BeforeID: int64(n / 3)}},
+		{"state, since and before", domain.RunFilter{Events: events(domain.EventFailed), Since: pastTime(n / 3), Before: pastTime(n / 2)}},
+		{"a thousand", domain.RunFilter{Events: events(domain.EventCompleted), Limit: 1000}},
+		{"follow", domain.RunFilter{AfterID: int64(n - 100), Job: "job-7"}},
+	}
+}
+
+func BenchmarkRunStoreQuery_onSQLite(b *testing.B) { benchQuery(b, openSQLite(b)) }
+
+func BenchmarkRunStoreQuery_onPostgres(b *testing.B) { benchQuery(b, openPostgres(b)) }
+
+func benchQuery(b *testing.B, db *storage.DB) {
+	b.Helper()
+	store, n := db.RunStore("bench"), manyRecords()
+	fill(b, store, n)
+	for _, f := range pastFilters(n) {
+		b.Run(f.name, func(b *testing.B) {
+			found := 0
+			for b.Loop() {
+				records, err := store.Query(b.Context(), f.filter)
+				if err != nil {
+					b.Fatalf("Query = %v, want no error", err)
+				}
+				found = len(records)
+			}
+			b.ReportMetric(float64(found), "found")
+		})
+	}
+}

@@ -6,6 +6,12 @@ import (
 	"github.com/taktwork/takt/core/domain"
 )
 
+// Settings under which queries of the history run on Postgres.
+const (
+	LookUpAll  = lookUpAll
+	InOrderAll = inOrderAll
+)
+
 // WithManyKinds makes queries of more kinds than these look at a number of the newest
 // records first.
 func (s *RunStore) WithManyKinds(kinds, newest int) *RunStore {

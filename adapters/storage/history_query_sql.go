@@ -80,5 +80,5 @@ func (q *historyQuery) statement(text string) statement {
 	if q.dialect == Postgres {
 		text = strings.ReplaceAll(text, "?", "$")
 	}
-	return statement{text: text, args: q.args, looksUp: true}
+	return statement{text: text, args: q.args, looksUp: true, inOrder: true}
 }

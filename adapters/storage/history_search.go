@@ -51,15 +51,15 @@ func (q *historyQuery) inAll(source *historySource) string {
 		where = "h.space + 0 = " + q.space()
 	}
 	if selectsKinds(q.filter) {
-		where += " AND " + q.isSelected()
+		where += " AND " + q.isSelected("h")
 	}
 	return q.idsOf(source, where, false)
 }
 
-// isSelected tells whether the kind of h is selected. Being a subquery it keeps
-// planners from beginning with the kinds.
-func (q *historyQuery) isSelected() string {
-	return "(SELECT " + q.whereKinds() + " FROM history_kinds AS k WHERE k.kind = h.kind)"
+// isSelected tells whether the kind of the table's row is selected. Being a
+// subquery it keeps planners from beginning with the kinds.
+func (q *historyQuery) isSelected(table string) string {
+	return "(SELECT " + q.whereKinds() + " FROM history_kinds AS k WHERE k.kind = " + table + ".kind)"
 }
 
 // searchNewest returns the statement that looks at a number of the newest
@@ -68,7 +68,8 @@ func (q *historyQuery) searchNewest(window int) statement {
 	where := strings.Join(nonEmpty("h.space = "+q.space(), q.whereTime()), " AND ")
 	newest := fmt.Sprintf("SELECT h.id, h.at_us, h.kind FROM history AS h%s WHERE %s ORDER BY %s LIMIT %d",
 		q.via("history_at"), where, newestFirst, window)
-	return q.found(fmt.Sprintf("SELECT h.id FROM (%s) AS h WHERE %s ORDER BY %s LIMIT %d", newest, q.isSelected(), newestFirst, q.filter.Limit), newestFirst)
+	return q.found(fmt.Sprintf("SELECT n.id FROM (%s) AS n WHERE %s ORDER BY n.at_us DESC, n.id DESC LIMIT %d",
+		newest, q.isSelected("n"), q.filter.Limit), newestFirst)
 }
 
 // inEach looks for the newest records of each kind; of more kinds than records
@@ -173,7 +174,7 @@ func (q *historyQuery) fieldSource() historySource {
 // countField counts the records that have the field, up to enough.
 func (q *historyQuery) countField(field domain.Field) statement {
 	f := historyField(field)
-	return q.statement(fmt.Sprintf("SELECT count(*) FROM (SELECT 1 FROM history_fields AS f WHERE f.path = %s AND f.value = %s LIMIT %d) AS f",
+	return q.statement(fmt.Sprintf("SELECT count(*) FROM (SELECT 1 FROM history_fields AS f WHERE f.path = %s AND f.value = %s LIMIT %d) AS n",
 		q.text(f[0]), q.text(f[1]), enoughRecords))
 }
 

@@ -18,6 +18,10 @@ type postgresRunner struct{ pool *pgxpool.Pool }
 // lookUpAll lasts until the end of the transaction.
 const lookUpAll = `SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`
 
+// inOrderAll makes plans read rows in the order of an index and stop when there
+// are enough: without figures about its tables the planner would rather collect and sort.
+const inOrderAll = `SELECT set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true)`
+
 func (r postgresRunner) read(ctx context.Context, statements ...statement) error {
 	return r.write(ctx, statements...)
 }
@@ -26,6 +30,9 @@ func (r postgresRunner) write(ctx context.Context, statements ...statement) erro
 	var batch pgx.Batch
 	if slices.ContainsFunc(statements, func(s statement) bool { return s.looksUp }) {
 		batch.Queue(lookUpAll)
+	}
+	if slices.ContainsFunc(statements, func(s statement) bool { return s.inOrder }) {
+		batch.Queue(inOrderAll)
 	}
 	for i := range statements {
 		s := &statements[i]

@@ -24,6 +24,8 @@ type statement struct {
 	// looksUp tells that few rows of large tables are concerned, and that the
 	// plan must look them up whatever the planner believes.
 	looksUp bool
+	// inOrder tells that the first rows in the order of an index are wanted.
+	inOrder bool
 	// row is called for each row of the result; nil if there is none to read.
 	row func(scan scanner) error
 }

@@ -1,0 +1,130 @@
+package storage_test
+
+import (
+	"context"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/taktwork/takt/adapters/storage"
+	"github.com/taktwork/takt/test/pgtest"
+)
+
+// mostRows is how many rows a step of a plan may look at: the newest ones that
+// are looked at first, and a bit.
+const mostRows = 25_000
+
+var stepPattern = regexp.MustCompile(`actual rows=(\d+) loops=(\d+)`)
+
+// No query reads its way through the records, whatever is asked for: with
+// TAKT_TORTURE=all there are a million.
+func TestRunStoreQueries_followIndexesOnPostgres(t *testing.T) {
+	t.Parallel()
+	uri := pgtest.Database(t)
+	db := open(t, storage.Config{Dialect: storage.Postgres, Postgres: storage.PostgresConfig{URI: uri}})
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	store, n := db.RunStore("bench"), manyRecords()
+	fill(t, store, n)
+	conn, err := pgx.Connect(t.Context(), uri.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background()) //nolint:errcheck // the test is over
+	for _, setting := range []string{"SET search_path = worker", storage.LookUpAll, storage.InOrderAll} {
+		if _, err := conn.Exec(t.Context(), strings.ReplaceAll(setting, ", true)", ", false)")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	explainPostgres(t, conn, store, n, "without statistics")
+	pgtest.Exec(t, uri, "ANALYZE worker.history; ANALYZE worker.history_kinds; ANALYZE worker.history_fields")
+	explainPostgres(t, conn, store, n, "with statistics")
+}
+
+func explainPostgres(t *testing.T, conn *pgx.Conn, store *storage.RunStore, n int, when string) {
+	t.Helper()
+	for _, f := range pastFilters(n) {
+		statements, err := store.Statements(t.Context(), f.filter)
+		if err != nil || len(statements) == 0 {
+			t.Fatalf("%s: %d statements, %v", f.name, len(statements), err)
+		}
+		for _, s := range statements {
+			rows, err := conn.Query(t.Context(), "EXPLAIN (ANALYZE, TIMING OFF) "+s.Text, s.Args...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+			if err != nil {
+				t.Fatal(err)
+			}
+			plan := strings.Join(lines, "\n")
+			if strings.Contains(plan, "Seq Scan on history") || looksAt(plan) > mostRows {
+				t.Errorf("%s, %s: looks at %d rows:\n%s\n%s", f.name, when, looksAt(plan), s.Text, plan)
+			}
+		}
+	}
+}
+
+// looksAt returns the rows of the step of a plan that has the most, removed ones
+// included.
+func looksAt(plan string) int {
+	most := 0
+	for line := range strings.SplitSeq(plan, "\n") {
+		rows, loops := 0, 1
+		if m := stepPattern.FindStringSubmatch(line); m != nil {
+			rows, _ = strconv.Atoi(m[1])
+			loops, _ = strconv.Atoi(m[2])
+		} else if _, removed, ok := strings.Cut(line, "Rows Removed by Filter: "); ok {
+			rows, _ = strconv.Atoi(removed)
+		}
+		most = max(most, rows*loops)
+	}
+	return most
+}
+
+var scanPattern = regexp.MustCompile(`SCAN (history|h|h2|k|i|f|o)\b`)
+
+func TestRunStoreQueries_followIndexesOnSQLite(t *testing.T) {
+	t.Parallel()
+	db := openSQLite(t)
+	store, n := db.RunStore("bench"), manyRecords()
+	fill(t, store, n)
+	for _, f := range pastFilters(n) {
+		statements, err := store.Statements(t.Context(), f.filter)
+		if err != nil || len(statements) == 0 {
+			t.Fatalf("%s: %d statements, %v", f.name, len(statements), err)
+		}
+		for _, s := range statements {
+			plan := explainSQLite(t, db, s)
+			if scanPattern.MatchString(plan) || strings.Contains(plan, "AUTOMATIC") {
+				t.Errorf("%s: reads a whole table:\n%s\n%s", f.name, s.Text, plan)
+			}
+		}
+	}
+}
+
+func explainSQLite(t *testing.T, db *storage.DB, s storage.Explained) string {
+	t.Helper()
+	rows, err := db.Bun().DB.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+s.Text, s.Args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close() //nolint:errcheck // Err tells
+	var plan strings.Builder
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+			t.Fatal(err)
+		}
+		plan.WriteString(detail + "\n")
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return plan.String()
+}

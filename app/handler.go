@@ -27,6 +27,7 @@ type Handler struct {
 	feature string
 	method  string
 	around  []Middleware
+	fields  []string
 }
 
 // HandlerOption sets one option of a handler.
@@ -35,6 +36,15 @@ type HandlerOption func(*Handler)
 // AttemptTimeout ends the context of an attempt that runs longer.
 func AttemptTimeout(timeout time.Duration) HandlerOption {
 	return func(h *Handler) { h.timeout = &timeout }
+}
+
+// HistoryFields makes jobs searchable by values in their data: those at the
+// paths, such as customer.id or lines.0.sku, are recorded with what became of a
+// job, as far as they are strings, numbers or booleans, up to 256 bytes of
+// each. At most 16 paths are allowed. Do not choose secrets: who reads the
+// history sees them.
+func HistoryFields(paths ...string) HandlerOption {
+	return func(h *Handler) { h.fields = append(h.fields, paths...) }
 }
 
 // Wrap adds middleware around this handler, inside that of [Use]. The first

@@ -149,8 +149,27 @@ func (r *registry) addHandler(h Handler) {
 	case h.timeout != nil && *h.timeout <= 0:
 		r.problem("%s: %s", what, badTimeout(*h.timeout))
 	}
+	r.checkFields(what, h.fields)
 	if r.once("handler on queue "+domain.Quote(h.queue)+" of job", h.name, by+describeMethod(h.method)) && len(r.problems) == before {
 		r.handlers = append(r.handlers, h)
+	}
+}
+
+// Bounds of the paths that a handler chooses.
+const (
+	maxHistoryFields = 16
+	maxHistoryPath   = 256
+)
+
+func (r *registry) checkFields(what string, paths []string) {
+	if len(paths) > maxHistoryFields {
+		r.problem("%s: %d history fields, at most %d are allowed", what, len(paths), maxHistoryFields)
+	}
+	for _, path := range paths {
+		if len(path) > maxHistoryPath || slices.Contains(strings.Split(path, "."), "") || domain.CleanText(path, maxHistoryPath) != path {
+			r.problem("%s: history field %s is no path; names of members and indices with dots between them are, such as customer.id, up to %d bytes",
+				what, domain.Quote(path), maxHistoryPath)
+		}
 	}
 }
 
@@ -168,7 +187,7 @@ func (r *registry) workedQueues() []runner.Queue {
 		if routes[h.queue] == nil {
 			routes[h.queue] = map[string]runner.Route{}
 		}
-		route := runner.Route{Handler: r.wrap(h)}
+		route := runner.Route{Handler: r.wrap(h), HistoryFields: h.fields}
 		override(&route.Timeout, h.timeout)
 		routes[h.queue][h.name] = route
 	}

@@ -82,6 +82,10 @@ type Settings struct {
 	// HistorySize is how many records of runs and jobs are kept in memory;
 	// default 10,000.
 	HistorySize int
+	// HistoryMaxAge and HistoryMaxRecords bound the history in storage;
+	// defaults 30 days and 1,000,000 records.
+	HistoryMaxAge     time.Duration
+	HistoryMaxRecords int
 
 	// Timing holds the runner's intervals.
 	Timing runner.Timing
@@ -124,6 +128,7 @@ func SettingsFrom(c *config.Config) Settings {
 		},
 		Backend: c.Queue.Backend, Ledger: ledgerFrom(c), Redis: connectionFrom(c),
 		Storage: storageFrom(c), Platform: platformFrom(c), AutoMigrate: c.Storage.AutoMigrate,
+		HistoryMaxAge: c.Storage.HistoryMaxAge, HistoryMaxRecords: c.Storage.HistoryMaxRecords,
 		QueuePrefix: c.Queue.Prefix, BullMQProfile: profile, RateLimits: c.Queue.RateLimits, QueueMetrics: c.Queue.Metrics, DefaultQueue: c.Queue.Default, Queues: c.Queue.Extra,
 		StrictQueues: c.Queue.Strict, Concurrency: c.Queue.Concurrency,
 		Unknown: runner.UnknownPolicy(c.Queue.UnknownJobs), MaxPayload: int(c.Queue.MaxPayload),
@@ -176,6 +181,8 @@ const (
 	defaultMemoryMaxJobs  = 100_000
 	defaultMemoryMaxBytes = 64 << 20
 	defaultHistorySize    = 10_000
+	defaultHistoryAge     = 30 * 24 * time.Hour
+	defaultHistoryRecords = 1_000_000
 	defaultShutdown       = 25 * time.Second
 )
 
@@ -202,6 +209,8 @@ func (s Settings) withDefaults() Settings {
 	setDefault(&s.MemoryMaxJobs, defaultMemoryMaxJobs)
 	setDefault(&s.MemoryMaxBytes, defaultMemoryMaxBytes)
 	setDefault(&s.HistorySize, defaultHistorySize)
+	setDefault(&s.HistoryMaxAge, defaultHistoryAge)
+	setDefault(&s.HistoryMaxRecords, defaultHistoryRecords)
 	setDefault(&s.ShutdownTimeout, defaultShutdown)
 	if s.Now == nil {
 		s.Now = time.Now
@@ -247,6 +256,7 @@ func (r *registry) checkSettings() {
 		{"jobs of a queue in memory", s.MemoryMaxJobs},
 		{"bytes of a queue in memory", s.MemoryMaxBytes},
 		{"history size", s.HistorySize},
+		{"history max records", s.HistoryMaxRecords},
 	} {
 		if least.value < 1 {
 			r.problem("settings: %s %d is too small; at least 1", least.name, least.value)

@@ -38,18 +38,21 @@ type stores struct {
 	// choose is called when the databases are open; nil if nothing depends on
 	// what they hold.
 	choose func()
+	// chooseHistory does the same for the history, and starts its pruner.
+	chooseHistory func()
+	pruner        *pruner
 }
 
 // openStores opens the adapters that the settings name. It connects nothing.
 func openStores(s Settings, platform *Database, log *slog.Logger) (*stores, error) {
 	open := &stores{
 		databases: &databases{settings: s, log: log, platform: platform},
-		runs:      inmemqueue.NewRunStore(s.HistorySize),
 		await:     func(context.Context) error { return nil },
 		problems:  func() []string { return nil },
 		remaining: func() map[domain.QueueName]int { return nil },
 		close:     func() error { return nil },
 	}
+	open.openHistory(s)
 	var shared *redisqueue.Backend
 	if s.usesRedis() {
 		var err error
@@ -185,11 +188,17 @@ func (o *stores) start(ctx context.Context) error {
 	if o.choose != nil {
 		o.choose()
 	}
+	if o.chooseHistory != nil {
+		o.chooseHistory()
+	}
 	return nil
 }
 
 // stop closes all stores. Twice does no harm.
-func (o *stores) stop() error { return errors.Join(o.close(), o.databases.close()) }
+func (o *stores) stop() error {
+	o.pruner.stop()
+	return errors.Join(o.close(), o.databases.close())
+}
 
 // troubles are what keeps the stores from working.
 func (o *stores) troubles() []string { return append(o.problems(), o.databases.problems()...) }

@@ -14,7 +14,7 @@ var _ ports.RunStore = (*RunStore)(nil)
 // RunStore keeps the history of a namespace. It behaves as the one in memory
 // does, except that nothing is dropped but by [RunStore.Prune]. Of times it
 // keeps microseconds, of planned instants milliseconds; characters that a
-// database cannot hold become U+FFFD, and texts beyond these bounds are cut:
+// database cannot hold are replaced, and texts beyond these bounds are cut:
 // names 256 bytes, ids of jobs 512, reasons 4 KiB, stacks 16 KiB, paths and
 // values of fields 256 bytes.
 //
@@ -61,8 +61,8 @@ func (db *DB) RunStore(namespace string) *RunStore {
 }
 
 func (db *DB) newHistoryWriter(namespace string) historyWriter {
-	if lite, ok := db.runner.(sqliteRunner); ok {
-		return newSQLiteHistory(lite, namespace)
+	if db.dialect == SQLite {
+		return newSQLiteHistory(db.transact, namespace)
 	}
 	return newPostgresHistory(db.runner, namespace)
 }

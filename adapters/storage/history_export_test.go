@@ -27,19 +27,19 @@ type Explained struct {
 
 // Statements returns what a query asks the database.
 func (s *RunStore) Statements(ctx context.Context, filter domain.RunFilter) ([]Explained, error) {
-	watched := &watchedRunner{runner: s.runner}
-	explained := &RunStore{runner: watched, dialect: s.dialect, namespace: s.namespace, manyKinds: s.manyKinds, newest: s.newest}
+	telling := &tellingRunner{runner: s.runner}
+	explained := &RunStore{runner: telling, dialect: s.dialect, namespace: s.namespace, manyKinds: s.manyKinds, newest: s.newest}
 	_, err := explained.Query(ctx, filter)
-	return watched.seen, err
+	return telling.seen, err
 }
 
-type watchedRunner struct {
+type tellingRunner struct {
 	runner
 
 	seen []Explained
 }
 
-func (r *watchedRunner) read(ctx context.Context, statements ...statement) error {
+func (r *tellingRunner) read(ctx context.Context, statements ...statement) error {
 	for i := range statements {
 		r.seen = append(r.seen, Explained{statements[i].text, statements[i].args})
 	}

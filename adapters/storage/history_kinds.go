@@ -18,7 +18,7 @@ func (q *historyQuery) whereKinds() string {
 	where := []string{"k.space = " + q.space()}
 	equal := func(column, text string) {
 		if text != "" {
-			where = append(where, "k."+column+" = "+q.text(historyText(text, maxHistoryName)))
+			where = append(where, "k."+column+" = "+q.text(domain.CleanText(text, maxHistoryName)))
 		}
 	}
 	equal("job", f.Job)
@@ -46,7 +46,7 @@ func (q *historyQuery) whereKinds() string {
 func texts[T ~string](values []T) []string {
 	all := make([]string, len(values))
 	for i, v := range values {
-		all[i] = historyText(string(v), maxHistoryName)
+		all[i] = domain.CleanText(string(v), maxHistoryName)
 	}
 	return all
 }

@@ -33,7 +33,7 @@ DELETE FROM history_kinds WHERE kind IN (SELECT value FROM json_each(?1))
 func (a *sqliteHistory) prune(ctx context.Context, keep domain.RunRetention, limit int) (int, error) {
 	removed := int64(0)
 	texts := []string{sqliteRecords, sqlitePruneFields, sqlitePrune, sqliteShrink}
-	err := a.runner.transact(ctx, texts, func(tx *sqliteTx) error {
+	err := a.transact(ctx, texts, func(tx *sqliteTx) error {
 		var space, records int64
 		err := tx.scan(ctx, sqliteRecords, []any{a.namespace}, &space, &records)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -67,7 +67,7 @@ func (a *sqliteHistory) prune(ctx context.Context, keep domain.RunRetention, lim
 }
 
 func (a *sqliteHistory) forget(ctx context.Context, kinds []int64) error {
-	return a.runner.transact(ctx, []string{sqliteForgetKinds, sqliteForgotten}, func(tx *sqliteTx) error {
+	return a.transact(ctx, []string{sqliteForgetKinds, sqliteForgotten}, func(tx *sqliteTx) error {
 		if _, err := tx.exec(ctx, sqliteForgetKinds, jsonText(kinds)); err != nil {
 			return err
 		}

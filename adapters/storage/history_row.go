@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"math"
 	"strconv"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/taktwork/takt/core/domain"
 )
@@ -43,9 +41,9 @@ func (k *historyKind) digest(namespace string) []byte {
 
 func kindOf(r *domain.Record) historyKind {
 	return historyKind{
-		job: historyText(r.Run.Job, maxHistoryName), origin: historyText(string(r.Run.Origin), maxHistoryName),
-		queue: historyText(string(r.Queue), maxHistoryName), jobName: historyText(r.JobName, maxHistoryName),
-		event: historyText(string(r.Event), maxHistoryName), replica: historyText(r.Replica, maxHistoryName),
+		job: domain.CleanText(r.Run.Job, maxHistoryName), origin: domain.CleanText(string(r.Run.Origin), maxHistoryName),
+		queue: domain.CleanText(string(r.Queue), maxHistoryName), jobName: domain.CleanText(r.JobName, maxHistoryName),
+		event: domain.CleanText(string(r.Event), maxHistoryName), replica: domain.CleanText(r.Replica, maxHistoryName),
 		fielded: len(r.Fields) > 0,
 	}
 }
@@ -106,42 +104,20 @@ func (b *historyBatch) put(i int, r *domain.Record) {
 	}
 	b.took[i], b.late[i], b.wait[i] = r.Took.Microseconds(), r.Late.Microseconds(), r.Wait.Microseconds()
 	b.count[i] = int64(r.Count)
-	b.originID[i] = historyText(r.Run.OriginID, maxHistoryJobID)
-	b.jobID[i] = historyText(string(r.JobID), maxHistoryJobID)
-	b.reason[i] = historyText(r.Reason, maxHistoryReason)
-	b.by[i] = historyText(r.By, maxHistoryReason)
-	b.stack[i] = historyText(r.Stack, maxHistoryStack)
-	b.schedule[i] = historyText(r.Schedule, maxHistoryReason)
+	b.originID[i] = domain.CleanText(r.Run.OriginID, maxHistoryJobID)
+	b.jobID[i] = domain.CleanText(string(r.JobID), maxHistoryJobID)
+	b.reason[i] = domain.CleanText(r.Reason, maxHistoryReason)
+	b.by[i] = domain.CleanText(r.By, maxHistoryReason)
+	b.stack[i] = domain.CleanText(r.Stack, maxHistoryStack)
+	b.schedule[i] = domain.CleanText(r.Schedule, maxHistoryReason)
 	if len(r.Fields) > 0 {
 		b.fields[i] = encodeFields(r.Fields)
 		b.fielded = true
 	}
 }
 
-// historyText returns text that every database can hold, cut to limit bytes.
-func historyText(text string, limit int) string {
-	if isPlain(text) && len(text) <= limit {
-		return text
-	}
-	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
-	for len(text) > limit {
-		_, size := utf8.DecodeLastRuneInString(text[:limit+1])
-		text = text[:limit+1-size]
-	}
-	return text
-}
-
-func isPlain(text string) bool {
-	for i := range len(text) {
-		if text[i] == 0 || text[i] >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
-}
-
 func historyField(f domain.Field) [2]string {
-	return [2]string{historyText(f.Path, maxHistoryName), historyText(f.Value, maxHistoryName)}
+	return [2]string{domain.CleanText(f.Path, maxHistoryName), domain.CleanText(f.Value, maxHistoryName)}
 }
 
 func encodeFields(fields []domain.Field) string {

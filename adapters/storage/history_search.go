@@ -195,11 +195,11 @@ func (q *historyQuery) whereRecords(tick string) string {
 	}
 	where = append(where, tick)
 	if f.JobID != "" {
-		where = append(where, "h.job_id = "+q.text(historyText(string(f.JobID), maxHistoryJobID)))
+		where = append(where, "h.job_id = "+q.text(domain.CleanText(string(f.JobID), maxHistoryJobID)))
 	}
 	if f.Run != (domain.RunKey{}) {
 		where = append(where, "h.planned_ms = "+q.number(f.Run.PlannedMS),
-			"coalesce(h.origin_id, '') = "+q.text(historyText(f.Run.OriginID, maxHistoryJobID)))
+			"coalesce(h.origin_id, '') = "+q.text(domain.CleanText(f.Run.OriginID, maxHistoryJobID)))
 	}
 	for _, field := range f.Fields {
 		where = append(where, q.hasField(field))

@@ -8,15 +8,15 @@ import (
 // sqliteHistory writes batches with prepared statements of many rows each.
 // It remembers the numbers of kinds until somebody removes some.
 type sqliteHistory struct {
-	runner    sqliteRunner
+	transact  sqliteTransact
 	namespace string
 	texts     []string
 	known     map[historyKind]int64
 	forgotten int64
 }
 
-func newSQLiteHistory(runner sqliteRunner, namespace string) *sqliteHistory {
-	return &sqliteHistory{runner: runner, namespace: namespace, texts: []string{
+func newSQLiteHistory(transact sqliteTransact, namespace string) *sqliteHistory {
+	return &sqliteHistory{transact: transact, namespace: namespace, texts: []string{
 		sqliteNewHistory, sqliteGrow, sqliteNewKind, sqliteKind, sqliteFields,
 		sqliteInsert(sqliteRows), sqliteInsert(sqliteFewRows), sqliteInsert(1),
 	}}
@@ -35,7 +35,7 @@ FROM history AS h CROSS JOIN json_each(h.fields) AS f WHERE h.id >= ?1 AND h.fie
 
 func (a *sqliteHistory) append(ctx context.Context, b *historyBatch) error {
 	known := a.known
-	err := a.runner.transact(ctx, a.texts, func(tx *sqliteTx) error {
+	err := a.transact(ctx, a.texts, func(tx *sqliteTx) error {
 		if _, err := tx.exec(ctx, sqliteNewHistory, a.namespace); err != nil {
 			return err
 		}

@@ -19,6 +19,8 @@ type DB struct {
 	// needs neither, and then pays for neither.
 	standard func() *sql.DB
 	bun      func() *bun.DB
+	// transact is that of SQLite.
+	transact sqliteTransact
 	health   *health
 	close    func() error
 }

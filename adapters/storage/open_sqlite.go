@@ -61,12 +61,16 @@ func openSQLite(ctx context.Context, config SQLiteConfig) (*DB, error) {
 	readers.SetMaxOpenConns(config.Readers)
 	readers.SetMaxIdleConns(config.Readers)
 	watched := &health{}
+	lite := sqliteRunner{writer: newPreparer(writer), readers: newPreparer(readers)}
 	db := &DB{
 		dialect: SQLite, health: watched,
 		standard: func() *sql.DB { return writer },
 		bun:      sync.OnceValue(func() *bun.DB { return bun.NewDB(writer, sqlitedialect.New()) }),
-		runner:   watchedRunner{runner: sqliteRunner{writer: newPreparer(writer), readers: newPreparer(readers)}, health: watched},
-		close:    func() error { return errors.Join(readers.Close(), writer.Close()) },
+		runner:   watchedRunner{runner: lite, health: watched},
+		transact: func(ctx context.Context, texts []string, do func(*sqliteTx) error) error {
+			return watched.note(lite.transact(ctx, texts, do))
+		},
+		close: func() error { return errors.Join(readers.Close(), writer.Close()) },
 	}
 	begin := db.Migrate
 	if config.Foreign {

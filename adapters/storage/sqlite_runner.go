@@ -63,6 +63,9 @@ func (r sqliteRunner) transact(ctx context.Context, texts []string, do func(*sql
 	return translate(ctx, tx.Commit())
 }
 
+// sqliteTransact is [sqliteRunner.transact], with all that calls are watched for.
+type sqliteTransact func(ctx context.Context, texts []string, do func(*sqliteTx) error) error
+
 // sqliteTx is a transaction that writes.
 type sqliteTx struct {
 	tx       *sql.Tx

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -41,14 +42,18 @@ func (m migrating) ask(t *testing.T, words ...string) output {
 	return run(t, i)
 }
 
+// columnGap is what lies between the columns of a table.
+var columnGap = regexp.MustCompile(` {2,}`)
+
 func (m migrating) want(t *testing.T, code int, parts []string, words ...string) {
 	t.Helper()
 	got := m.ask(t, words...)
 	if got.code != code || got.stderr != "" {
 		t.Errorf("migrate %s: exit code %d, stderr %q; want %d and nothing", words, got.code, got.stderr, code)
 	}
+	text := columnGap.ReplaceAllString(got.stdout, "  ")
 	for _, part := range parts {
-		if !strings.Contains(got.stdout, part) {
+		if !strings.Contains(text, part) {
 			t.Errorf("migrate %s: %q, want %q in it", words, got.stdout, part)
 		}
 	}

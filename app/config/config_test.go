@@ -53,7 +53,7 @@ func TestAnEmptyEnvironmentGivesTheDefaults(t *testing.T) {
 			Namespace: "default", StateDir: "/tmp/takt-1000", Instance: "4711",
 			StartTimeout: time.Minute, ShutdownTimeout: 25 * time.Second,
 		},
-		Storage: config.Storage{Path: "/home/worker/.local/state/takt/default.db", DataDir: "/home/worker/.local/state/takt"},
+		Storage: config.Storage{Path: "/home/worker/.local/state/takt/default.db", DataDir: "/home/worker/.local/state/takt", HistoryMaxAge: 720 * time.Hour, HistoryMaxRecords: 1_000_000},
 		Log:     config.Log{Level: slog.LevelInfo},
 	}
 	got, report := config.Load(source(t))
@@ -77,7 +77,7 @@ func TestEveryVariableReachesItsField(t *testing.T) {
 		"WORKER_QUEUE_PREFIX={shop}", "WORKER_BULLMQ_PROFILE=V6",
 		"WORKER_NAMESPACE=shop-1", "WORKER_STATE_DIR=/run/takt/", "WORKER_INSTANCE=blue", "WORKER_DEPLOY_ID=v1.2",
 		"WORKER_START_TIMEOUT=2m", "WORKER_SHUTDOWN_TIMEOUT=10m", "LOG_LEVEL=DEBUG",
-		"WORKER_DB_PATH=/srv/takt/./shop.db", "WORKER_DATA_DIR=/srv/takt/", "DB_AUTO_MIGRATE=true",
+		"WORKER_DB_PATH=/srv/takt/./shop.db", "WORKER_DATA_DIR=/srv/takt/", "DB_AUTO_MIGRATE=true", "WORKER_HISTORY_MAX_AGE=2d", "WORKER_HISTORY_MAX_RECORDS=5000",
 	))
 	want := &config.Config{
 		Scheduler: config.Scheduler{Timezone: "Europe/Berlin", HeartbeatCron: "0 * * * *"},
@@ -93,7 +93,7 @@ func TestEveryVariableReachesItsField(t *testing.T) {
 			Namespace: "shop-1", StateDir: "/run/takt", Instance: "blue", DeployID: "v1.2",
 			StartTimeout: 2 * time.Minute, ShutdownTimeout: 10 * time.Minute,
 		},
-		Storage: config.Storage{Path: "/srv/takt/shop.db", DataDir: "/srv/takt", AutoMigrate: true},
+		Storage: config.Storage{Path: "/srv/takt/shop.db", DataDir: "/srv/takt", AutoMigrate: true, HistoryMaxAge: 48 * time.Hour, HistoryMaxRecords: 5000},
 		Log:     config.Log{Level: slog.LevelDebug},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(config.Config{})); diff != "" {

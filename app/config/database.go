@@ -3,6 +3,7 @@ package config
 import (
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/taktwork/takt/core/domain"
 )
@@ -49,6 +50,10 @@ type Storage struct {
 	DataDir string `env:"WORKER_DATA_DIR"`
 	// AutoMigrate brings the schema in Postgres up to date at start.
 	AutoMigrate bool `env:"DB_AUTO_MIGRATE"`
+	// HistoryMaxAge is how long records of runs and jobs are kept.
+	HistoryMaxAge time.Duration `env:"WORKER_HISTORY_MAX_AGE"`
+	// HistoryMaxRecords is how many of them are kept.
+	HistoryMaxRecords int `env:"WORKER_HISTORY_MAX_RECORDS"`
 }
 
 // Database returns the platform's database, and whether there is one.

@@ -58,6 +58,8 @@ var defaults = map[string]string{
 	"WORKER_SHUTDOWN_TIMEOUT":     "25s",
 	"LOG_LEVEL":                   "info",
 	"WORKER_DOTENV_OVERRIDE":      "false",
+	"WORKER_HISTORY_MAX_AGE":      "30d",
+	"WORKER_HISTORY_MAX_RECORDS":  "1000000",
 	"WORKER_DB_PATH":              "/home/worker/.local/state/takt/default.db",
 	"WORKER_DATA_DIR":             "/home/worker/.local/state/takt",
 	"DB_TYPE":                     "",

@@ -1,5 +1,7 @@
 package config
 
+import "time"
+
 // The names of the database's group that the code itself asks for.
 const (
 	nameDBType      = "DB_TYPE"
@@ -92,6 +94,14 @@ func databaseLimits(group string) []Variable {
 		{
 			Name: "DB_AUTO_MIGRATE", Group: group, Default: "false", Example: "true", rule: boolean(),
 			Description: "Bring the schema worker in Postgres up to date at start; otherwise worker migrate up does.",
+		},
+		{
+			Name: "WORKER_HISTORY_MAX_AGE", Group: group, Default: "30d", Example: "7d", rule: duration(time.Hour, 3660*day),
+			Description: "How long the worker's storage keeps what was decided about runs and jobs.",
+		},
+		{
+			Name: "WORKER_HISTORY_MAX_RECORDS", Group: group, Default: "1000000", Example: "200000", rule: count(1000, 1_000_000_000),
+			Description: "How many of these records it keeps; the oldest go first.",
 		},
 	}
 }

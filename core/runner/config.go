@@ -135,6 +135,9 @@ type Route struct {
 	Handler ports.Handler
 	// Timeout ends an attempt; zero sets no limit.
 	Timeout time.Duration
+	// HistoryFields are the paths in a job's data whose values are recorded
+	// with what became of it, such as customer.id; see [domain.Field].
+	HistoryFields []string
 
 	labels context.Context //nolint:containedctx // the form in which runtime/pprof takes labels
 }

@@ -54,3 +54,6 @@ func NewDeferredContext(timeout time.Duration) (ctx context.Context, cancel func
 	c.start(timeout)
 	return c, c.cancel, c.cause
 }
+
+// FieldsOf returns the values in a job's data at the paths.
+var FieldsOf = fieldsOf

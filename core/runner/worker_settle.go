@@ -147,6 +147,9 @@ func (w *worker) recordSettled(batch []*jobAttempt, room *settleRoom, reply doma
 		default:
 			records[i] = w.recordOf(a, a.event, a.outcome.Reason)
 			records[i].Took, records[i].Wait, records[i].Stack = a.took, a.outcome.After, a.outcome.Stack
+			if a.route != nil {
+				records[i].Fields = fieldsOf(a.lease.Job.Data, a.route.HistoryFields)
+			}
 		}
 	}
 	w.journal.Record(records...)

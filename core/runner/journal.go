@@ -13,16 +13,21 @@ import (
 )
 
 const (
-	// journalLimit bounds the records that wait for the store.
+	// journalLimit bounds the records that wait for the store, journalBytes
+	// what their reasons, stacks and fields take.
 	journalLimit = 8192
-	// journalBatch is the largest number of records in one append.
-	journalBatch = 512
+	journalBytes = 8 << 20
+	// journalBatch is the largest number of records in one append: stores
+	// write many at once with much less work than one by one.
+	journalBatch = 4096
 	// journalPause lets records gather before they are appended, unless
 	// journalEnough are there already.
 	journalPause  = 50 * time.Millisecond
-	journalEnough = journalLimit / 4
-	// journalRetry is the wait after a failed append.
+	journalEnough = journalBatch
+	// journalRetry is the wait after a failed append, journalSlow how long one
+	// may take before that is told.
 	journalRetry = time.Second
+	journalSlow  = 10 * time.Second
 )
 
 // journal is where every decision goes: it is counted, logged and kept. One
@@ -41,6 +46,8 @@ type journal struct {
 	spare []domain.Record
 	// taken counts the records that were taken and are not appended yet.
 	taken int
+	// bytes is what reasons, stacks and fields of all of these take.
+	bytes int
 	shed  int
 
 	wake   chan struct{}
@@ -82,14 +89,28 @@ func (j *journal) Record(records ...domain.Record) {
 	if j.store == nil {
 		return
 	}
-	room := max(journalLimit-len(j.pending)-j.taken, 0)
-	kept := min(room, len(records))
-	j.pending = append(j.pending, records[:kept]...)
-	j.shed += len(records) - kept
+	for i := range records {
+		size := recordSize(&records[i])
+		if len(j.pending)+j.taken >= journalLimit || j.bytes+size > journalBytes {
+			j.shed += len(records) - i
+			break
+		}
+		j.bytes += size
+		j.pending = append(j.pending, records[i])
+	}
 	signal(j.wake)
 	if len(j.pending) >= journalEnough {
 		signal(j.enough)
 	}
+}
+
+// recordSize returns what the record's texts without bounds of their own take.
+func recordSize(r *domain.Record) int {
+	size := len(r.Reason) + len(r.Stack)
+	for _, f := range r.Fields {
+		size += len(f.Path) + len(f.Value)
+	}
+	return size
 }
 
 // tick returns the store's time, but never less than before: after a step of
@@ -150,7 +171,7 @@ func (j *journal) Stop(limit time.Duration) {
 func (j *journal) waiting() int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return len(j.pending) + j.shed
+	return len(j.pending) + j.taken + j.shed
 }
 
 // gather gives records time to become many.
@@ -186,7 +207,12 @@ func (j *journal) drain(failing *outage) bool {
 func (j *journal) append(records []domain.Record) (left []domain.Record, err error) {
 	for len(records) > 0 {
 		batch := records[:min(len(records), journalBatch)]
-		if err := j.store.Append(j.flushing, batch); err != nil {
+		slow := time.AfterFunc(journalSlow, func() {
+			j.log.WarnContext(j.flushing, "run records wait: their store does not answer", "waiting", j.waiting())
+		})
+		err := j.store.Append(j.flushing, batch)
+		slow.Stop()
+		if err != nil {
 			return records, err
 		}
 		records = records[len(batch):]
@@ -226,6 +252,9 @@ func (j *journal) giveBack(taken, left []domain.Record) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.taken = 0
+	for i := range taken[:len(taken)-len(left)] {
+		j.bytes -= recordSize(&taken[i])
+	}
 	if len(left) > 0 {
 		j.pending = append(slices.Clone(left), j.pending...)
 	}

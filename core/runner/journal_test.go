@@ -2,11 +2,13 @@ package runner_test
 
 import (
 	"context"
+	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -165,6 +167,53 @@ func (d *desk) recordsUpTo(limit int) []domain.Record {
 		d.t.Fatalf("Query() = %v, want none", err)
 	}
 	return records
+}
+
+func TestJournalBoundsWhatItsRecordsTake(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const jobs = 4000
+		store := &slowStore{RunStore: inmemqueue.NewRunStore(20_000), down: true}
+		large := domain.Permanent(errors.New(strings.Repeat("x", 4000)))
+		d := open(t, handlers{"send": returns(large)}, withStore(store))
+		for range jobs / 100 {
+			d.put("send", 100, domain.JobOptions{KeepFailed: domain.KeepNone()})
+			synctest.Wait()
+		}
+		d.wantCounts(map[domain.Event]int{domain.EventFailed: jobs})
+		store.set(false, 0)
+		pass(5 * time.Second)
+		d.runs = store.RunStore
+		if n := len(d.recordsUpTo(20_000)); n > (8<<20)/4000 || n < (8<<20)/4096-50 {
+			t.Errorf("%d records stored, want what 8 MiB of reasons are of", n)
+		}
+		d.wantCalm("run records not stored")
+		// What was stored makes room.
+		d.put("send", 100, domain.JobOptions{KeepFailed: domain.KeepNone()})
+		pass(5 * time.Second)
+		if n := len(d.recordsUpTo(20_000)); n < (8<<20)/4096+50 {
+			t.Errorf("%d records stored, want the last hundred too", n)
+		}
+	})
+}
+
+func TestJournalTellsOfAStoreThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &slowStore{RunStore: inmemqueue.NewRunStore(1000), takes: time.Minute}
+		d := open(t, handlers{"send": returns(nil)}, withStore(store))
+		d.put("send", 20, domain.JobOptions{})
+		pass(30 * time.Second)
+		if lines := d.log.with("run records wait"); len(lines) != 1 || lines[0].attrs["waiting"] != "20" {
+			t.Errorf("log = %v, want one line about 20 records", d.log)
+		}
+		d.wantCalm("run records wait")
+		pass(time.Minute)
+		d.runs = store.RunStore
+		if n := len(d.records()); n != 20 {
+			t.Errorf("%d records stored, want 20", n)
+		}
+	})
 }
 
 func TestJournalWritesItsLastRecordsAtTheStop(t *testing.T) {

@@ -2,7 +2,6 @@ package storage
 
 import (
 	"context"
-	"strings"
 )
 
 // sqliteHistory writes batches with prepared statements of many rows each.
@@ -11,15 +10,20 @@ type sqliteHistory struct {
 	transact  sqliteTransact
 	namespace string
 	texts     []string
+	inserts   []sqliteInsert
 	known     map[historyKind]int64
 	forgotten int64
 }
 
 func newSQLiteHistory(transact sqliteTransact, namespace string) *sqliteHistory {
-	return &sqliteHistory{transact: transact, namespace: namespace, texts: []string{
+	a := &sqliteHistory{transact: transact, namespace: namespace, texts: []string{
 		sqliteNewHistory, sqliteGrow, sqliteNewKind, sqliteKind, sqliteFields,
-		sqliteInsert(sqliteRows), sqliteInsert(sqliteFewRows), sqliteInsert(1),
 	}}
+	for _, shape := range sqliteShapes() {
+		a.inserts = append(a.inserts, newSQLiteInsert(shape))
+		a.texts = append(a.texts, a.inserts[len(a.inserts)-1].texts[:]...)
+	}
+	return a
 }
 
 const (
@@ -50,7 +54,7 @@ func (a *sqliteHistory) append(ctx context.Context, b *historyBatch) error {
 		if err != nil {
 			return err
 		}
-		first, err := appendRows(ctx, tx, space, numbers, b)
+		first, err := a.appendRows(ctx, tx, space, numbers, b)
 		if err != nil || !b.fielded {
 			return err
 		}
@@ -84,70 +88,4 @@ func (a *sqliteHistory) kindNumbers(ctx context.Context, tx *sqliteTx, space int
 		numbers[i] = number
 	}
 	return numbers, nil
-}
-
-// sqliteColumns are those of a row; sqliteRows is how many one statement
-// writes, or else sqliteFewRows, or one.
-const (
-	sqliteColumns = "kind, space, at_us, attempt, planned_ms, until_ms, took_us, late_us, wait_us, count, origin_id, job_id, reason, by, stack, schedule, fields"
-	sqliteWidth   = 17
-	sqliteRows    = 64
-	sqliteFewRows = 8
-)
-
-func sqliteInsert(rows int) string {
-	row := "(" + strings.Repeat(", ?", sqliteWidth)[2:] + ")"
-	return "INSERT OR ROLLBACK INTO history (" + sqliteColumns + ") VALUES " + strings.Repeat(", "+row, rows)[2:]
-}
-
-// appendRows writes the rows and returns the id of the first.
-func appendRows(ctx context.Context, tx *sqliteTx, space int64, kinds []int64, b *historyBatch) (first int64, err error) {
-	args := make([]any, 0, sqliteRows*sqliteWidth)
-	for i := 0; i < len(b.kind); {
-		rows := sqliteRows
-		for _, fewer := range []int{sqliteFewRows, 1} {
-			if len(b.kind)-i < rows {
-				rows = fewer
-			}
-		}
-		args = args[:0]
-		for row := i; row < i+rows; row++ {
-			args = append(args, kinds[b.kind[row]-1], space)
-			args = b.appendRow(args, row)
-		}
-		result, err := tx.exec(ctx, sqliteInsert(rows), args...)
-		if err != nil {
-			return 0, err
-		}
-		if i == 0 {
-			last, err := result.LastInsertId()
-			if err != nil {
-				return 0, err
-			}
-			first = last - int64(rows) + 1
-		}
-		i += rows
-	}
-	return first, nil
-}
-
-// appendRow appends the columns of a row; what the record lacks is null.
-func (b *historyBatch) appendRow(args []any, row int) []any {
-	args = append(args, b.at[row])
-	for _, column := range [...][]int64{b.attempt, b.planned, b.until, b.took, b.late, b.wait, b.count} {
-		args = append(args, nil)
-		if v := column[row]; v != 0 && v != absent {
-			args[len(args)-1] = v
-		}
-	}
-	if b.planned[row] == 0 {
-		args[len(args)-6] = int64(0)
-	}
-	for _, column := range [...][]string{b.originID, b.jobID, b.reason, b.by, b.stack, b.schedule, b.fields} {
-		args = append(args, nil)
-		if v := column[row]; v != "" {
-			args[len(args)-1] = v
-		}
-	}
-	return args
 }

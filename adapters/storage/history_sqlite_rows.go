@@ -1,0 +1,168 @@
+package storage
+
+import (
+	"context"
+	"strings"
+)
+
+// sqliteShape is a set of the columns of the table history, by their place
+// among the numbers and then the texts of a batch.
+type sqliteShape uint32
+
+// sqliteColumns are the names of those columns.
+func sqliteColumns() []string {
+	return []string{
+		"at_us", "attempt", "planned_ms", "until_ms", "took_us", "late_us", "wait_us", "count",
+		"origin_id", "job_id", "reason", "by", "stack", "schedule", "fields",
+	}
+}
+
+// sqliteShapes are those that most outcomes of queue jobs have, those that most
+// decisions about runs have, and all columns: each value that is bound costs
+// time, nulls too.
+func sqliteShapes() []sqliteShape {
+	return []sqliteShape{shapeOf("at_us attempt took_us job_id"), shapeOf("at_us attempt planned_ms took_us late_us"), shapeOf(strings.Join(sqliteColumns(), " "))}
+}
+
+func shapeOf(columns string) (shape sqliteShape) {
+	wanted := strings.Fields(columns)
+	for i, name := range sqliteColumns() {
+		for _, w := range wanted {
+			if w == name {
+				shape |= 1 << i
+			}
+		}
+	}
+	return shape
+}
+
+// How many rows one statement writes: as many as there are, in few steps.
+func sqliteRowCounts() [3]int { return [...]int{64, 8, 1} }
+
+// sqliteInsert writes rows of a shape.
+type sqliteInsert struct {
+	shape sqliteShape
+	// texts are the statements for the different numbers of rows.
+	texts [3]string
+}
+
+func newSQLiteInsert(shape sqliteShape) sqliteInsert {
+	insert := sqliteInsert{shape: shape}
+	columns := "kind, space"
+	width := 2
+	for i, name := range sqliteColumns() {
+		if shape&(1<<i) != 0 {
+			columns += ", " + name
+			width++
+		}
+	}
+	row := ", (" + strings.Repeat(", ?", width)[2:] + ")"
+	for i, rows := range sqliteRowCounts() {
+		// The transaction is given up whole: so no statement needs a journal of
+		// its own.
+		insert.texts[i] = "INSERT OR ROLLBACK INTO history (" + columns + ") VALUES " + strings.Repeat(row, rows)[2:]
+	}
+	return insert
+}
+
+// appendRows writes the rows and returns the id of the first.
+func (a *sqliteHistory) appendRows(ctx context.Context, tx *sqliteTx, space int64, kinds []int64, b *historyBatch) (first int64, err error) {
+	shapes := b.sqliteShapes()
+	var args []any
+	for i := 0; i < len(b.kind); {
+		insert := a.insertFor(shapes[i])
+		same := i + 1
+		for same < len(shapes) && same-i < sqliteRowCounts()[0] && shapes[same]&^insert.shape == 0 {
+			same++
+		}
+		text, rows := insert.of(same - i)
+		args = args[:0]
+		for row := i; row < i+rows; row++ {
+			args = b.appendRow(append(args, kinds[b.kind[row]-1], space), row, insert.shape)
+		}
+		result, err := tx.exec(ctx, text, args...)
+		if err != nil {
+			return 0, err
+		}
+		if i == 0 {
+			last, err := result.LastInsertId()
+			if err != nil {
+				return 0, err
+			}
+			first = last - int64(rows) + 1
+		}
+		i += rows
+	}
+	return first, nil
+}
+
+// insertFor returns the narrowest insert that holds the shape.
+func (a *sqliteHistory) insertFor(shape sqliteShape) *sqliteInsert {
+	for i := range a.inserts {
+		if shape&^a.inserts[i].shape == 0 {
+			return &a.inserts[i]
+		}
+	}
+	return &a.inserts[len(a.inserts)-1]
+}
+
+// of returns the statement for as many as possible of the rows, and how many
+// those are.
+func (s *sqliteInsert) of(available int) (text string, rows int) {
+	for i, rows := range sqliteRowCounts() {
+		if rows <= available {
+			return s.texts[i], rows
+		}
+	}
+	return "", 0
+}
+
+// sqliteShapes returns which columns each row has.
+func (b *historyBatch) sqliteShapes() []sqliteShape {
+	shapes := make([]sqliteShape, len(b.kind))
+	for i, column := range b.numbers() {
+		for row, v := range *column {
+			if v != 0 && v != absent {
+				shapes[row] |= 1 << i
+			}
+		}
+	}
+	for row, v := range b.planned {
+		if v != absent {
+			shapes[row] |= 1 << 2
+		}
+	}
+	texts := len(b.numbers())
+	for i, column := range b.texts() {
+		for row, v := range *column {
+			if v != "" {
+				shapes[row] |= 1 << (texts + i)
+			}
+		}
+	}
+	return shapes
+}
+
+// appendRow appends the columns of the shape; what the record lacks is null.
+func (b *historyBatch) appendRow(args []any, row int, shape sqliteShape) []any {
+	numbers := [...][]int64{b.at, b.attempt, b.planned, b.until, b.took, b.late, b.wait, b.count}
+	for i, column := range numbers {
+		switch v := column[row]; {
+		case shape&(1<<i) == 0:
+		case v == absent, v == 0 && i != 0 && i != 2:
+			args = append(args, nil)
+		default:
+			args = append(args, v)
+		}
+	}
+	for i, column := range [...][]string{b.originID, b.jobID, b.reason, b.by, b.stack, b.schedule, b.fields} {
+		switch v := column[row]; {
+		case shape&(1<<(len(numbers)+i)) == 0:
+		case v == "":
+			args = append(args, nil)
+		default:
+			args = append(args, v)
+		}
+	}
+	return args
+}

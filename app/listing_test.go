@@ -132,7 +132,8 @@ func TestTheSettingsOfTheConfigurationAreTheDefaultsOfTheReferencesApplication(t
 		Jobs:    app.JobDefaults{Retries: 1, RetryDelay: 5 * time.Second},
 		Backend: config.BackendMemory, Ledger: config.LedgerAuto, QueuePrefix: "bull", DefaultQueue: "worker-default", Concurrency: 10, Unknown: runner.UnknownPark,
 		MaxPayload: got.MaxPayload, MemoryMaxJobs: 100_000, MemoryMaxBytes: got.MemoryMaxBytes, ShutdownTimeout: 25 * time.Second,
-		Storage: storage.Config{Dialect: storage.SQLite, SQLite: storage.SQLiteConfig{Path: "/home/worker/.local/state/takt/default.db"}},
+		Storage:       storage.Config{Dialect: storage.SQLite, SQLite: storage.SQLiteConfig{Path: "/home/worker/.local/state/takt/default.db"}},
+		HistoryMaxAge: 30 * 24 * time.Hour, HistoryMaxRecords: 1_000_000,
 	}
 	ignoreFuncs := cmp.FilterValues(func(a, b func() time.Time) bool { return a == nil && b == nil }, cmp.Ignore())
 	ignoreDice := cmp.FilterValues(func(a, b func() float64) bool { return a == nil && b == nil }, cmp.Ignore())

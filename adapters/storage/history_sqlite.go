@@ -11,8 +11,13 @@ type sqliteHistory struct {
 	namespace string
 	texts     []string
 	inserts   []sqliteInsert
-	known     map[historyKind]int64
-	forgotten int64
+	known     *knownKinds
+}
+
+// knownKinds are the numbers of kinds, as long as nobody removes some.
+type knownKinds struct {
+	space, forgotten int64
+	numbers          map[historyKind]int64
 }
 
 func newSQLiteHistory(transact sqliteTransact, namespace string) *sqliteHistory {
@@ -47,14 +52,14 @@ func (a *sqliteHistory) append(ctx context.Context, b *historyBatch) error {
 		if err := tx.scan(ctx, sqliteGrow, []any{a.namespace, len(b.kind)}, &space, &forgotten); err != nil {
 			return err
 		}
-		if known == nil || forgotten != a.forgotten {
-			known, a.forgotten = make(map[historyKind]int64), forgotten
+		if known == nil || forgotten != known.forgotten {
+			known = &knownKinds{space: space, forgotten: forgotten, numbers: make(map[historyKind]int64)}
 		}
-		numbers, err := a.kindNumbers(ctx, tx, space, b.kinds, known)
+		numbers, err := a.kindNumbers(ctx, tx, known, b.kinds)
 		if err != nil {
 			return err
 		}
-		first, err := a.appendRows(ctx, tx, space, numbers, b)
+		first, err := a.appendRows(ctx, tx, &sqliteRows{historyBatch: b, space: space, kinds: numbers, shapes: b.sqliteShapes()})
 		if err != nil || !b.fielded {
 			return err
 		}
@@ -71,19 +76,19 @@ func (a *sqliteHistory) append(ctx context.Context, b *historyBatch) error {
 
 // kindNumbers returns the numbers of the kinds, after those that are new got
 // theirs.
-func (a *sqliteHistory) kindNumbers(ctx context.Context, tx *sqliteTx, space int64, kinds []historyKind, known map[historyKind]int64) ([]int64, error) {
+func (a *sqliteHistory) kindNumbers(ctx context.Context, tx *sqliteTx, known *knownKinds, kinds []historyKind) ([]int64, error) {
 	numbers := make([]int64, len(kinds))
 	for i, k := range kinds {
-		number, found := known[k]
+		number, found := known.numbers[k]
 		if !found {
-			args := []any{space, k.digest(a.namespace), k.job, k.origin, k.queue, k.jobName, k.event, k.replica, k.fielded}
+			args := []any{known.space, k.digest(a.namespace), k.job, k.origin, k.queue, k.jobName, k.event, k.replica, k.fielded}
 			if _, err := tx.exec(ctx, sqliteNewKind, args...); err != nil {
 				return nil, err
 			}
 			if err := tx.scan(ctx, sqliteKind, args[1:2], &number); err != nil {
 				return nil, err
 			}
-			known[k] = number
+			known.numbers[k] = number
 		}
 		numbers[i] = number
 	}

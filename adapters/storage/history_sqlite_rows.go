@@ -48,26 +48,34 @@ type sqliteInsert struct {
 
 func newSQLiteInsert(shape sqliteShape) sqliteInsert {
 	insert := sqliteInsert{shape: shape}
-	columns := "kind, space"
-	width := 2
+	columns := []string{"kind", "space"}
 	for i, name := range sqliteColumns() {
 		if shape&(1<<i) != 0 {
-			columns += ", " + name
-			width++
+			columns = append(columns, name)
 		}
 	}
-	row := ", (" + strings.Repeat(", ?", width)[2:] + ")"
+	row := ", (" + strings.Repeat(", ?", len(columns))[2:] + ")"
 	for i, rows := range sqliteRowCounts() {
 		// The transaction is given up whole: so no statement needs a journal of
 		// its own.
-		insert.texts[i] = "INSERT OR ROLLBACK INTO history (" + columns + ") VALUES " + strings.Repeat(row, rows)[2:]
+		insert.texts[i] = "INSERT OR ROLLBACK INTO history (" + strings.Join(columns, ", ") + ") VALUES " + strings.Repeat(row, rows)[2:]
 	}
 	return insert
 }
 
+// sqliteRows are the rows of a batch.
+type sqliteRows struct {
+	*historyBatch
+
+	space int64
+	// kinds are the numbers of the batch's kinds.
+	kinds  []int64
+	shapes []sqliteShape
+}
+
 // appendRows writes the rows and returns the id of the first.
-func (a *sqliteHistory) appendRows(ctx context.Context, tx *sqliteTx, space int64, kinds []int64, b *historyBatch) (first int64, err error) {
-	shapes := b.sqliteShapes()
+func (a *sqliteHistory) appendRows(ctx context.Context, tx *sqliteTx, b *sqliteRows) (first int64, err error) {
+	shapes := b.shapes
 	var args []any
 	for i := 0; i < len(b.kind); {
 		insert := a.insertFor(shapes[i])
@@ -78,7 +86,7 @@ func (a *sqliteHistory) appendRows(ctx context.Context, tx *sqliteTx, space int6
 		text, rows := insert.of(same - i)
 		args = args[:0]
 		for row := i; row < i+rows; row++ {
-			args = b.appendRow(append(args, kinds[b.kind[row]-1], space), row, insert.shape)
+			args = b.appendRow(append(args, b.kinds[b.kind[row]-1], b.space), row, insert.shape)
 		}
 		result, err := tx.exec(ctx, text, args...)
 		if err != nil {
@@ -120,28 +128,27 @@ func (s *sqliteInsert) of(available int) (text string, rows int) {
 // sqliteShapes returns which columns each row has.
 func (b *historyBatch) sqliteShapes() []sqliteShape {
 	shapes := make([]sqliteShape, len(b.kind))
-	for i, column := range b.numbers() {
+	numbers := b.numbers()
+	for i, column := range numbers {
 		for row, v := range *column {
-			if v != 0 && v != absent {
+			if v != absent && (v != 0 || i == plannedColumn) {
 				shapes[row] |= 1 << i
 			}
 		}
 	}
-	for row, v := range b.planned {
-		if v != absent {
-			shapes[row] |= 1 << 2
-		}
-	}
-	texts := len(b.numbers())
 	for i, column := range b.texts() {
 		for row, v := range *column {
 			if v != "" {
-				shapes[row] |= 1 << (texts + i)
+				shapes[row] |= 1 << (len(numbers) + i)
 			}
 		}
 	}
 	return shapes
 }
+
+// plannedColumn is the place of the one column whose zero is a value: runs on
+// start are planned at zero.
+const plannedColumn = 2
 
 // appendRow appends the columns of the shape; what the record lacks is null.
 func (b *historyBatch) appendRow(args []any, row int, shape sqliteShape) []any {
@@ -149,7 +156,7 @@ func (b *historyBatch) appendRow(args []any, row int, shape sqliteShape) []any {
 	for i, column := range numbers {
 		switch v := column[row]; {
 		case shape&(1<<i) == 0:
-		case v == absent, v == 0 && i != 0 && i != 2:
+		case v == absent, v == 0 && i != plannedColumn && i > 0:
 			args = append(args, nil)
 		default:
 			args = append(args, v)

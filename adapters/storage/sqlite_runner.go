@@ -77,12 +77,12 @@ func (t *sqliteTx) bound(ctx context.Context, text string) *sql.Stmt {
 }
 
 func (t *sqliteTx) exec(ctx context.Context, text string, args ...any) (sql.Result, error) {
-	return t.bound(ctx, text).ExecContext(ctx, args...)
+	return t.bound(ctx, text).ExecContext(ctx, args...) //nolint:sqlclosecheck // closed with the database
 }
 
 // scan reads the one row that the statement returns.
 func (t *sqliteTx) scan(ctx context.Context, text string, args []any, dest ...any) error {
-	return t.bound(ctx, text).QueryRowContext(ctx, args...).Scan(dest...)
+	return t.bound(ctx, text).QueryRowContext(ctx, args...).Scan(dest...) //nolint:sqlclosecheck // closed with the database
 }
 
 func carryOut(ctx context.Context, prepared *sql.Stmt, s *statement) error {

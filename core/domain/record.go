@@ -40,8 +40,8 @@ const (
 	EventRegistered Event = "registered"
 	EventJobPaused  Event = "job-paused"
 	EventJobResumed Event = "job-resumed"
-	// Replicas give signs of life from their start to their stop; these
-	// records name no job.
+	// EventWorkerStarted, EventWorkerAlive and EventWorkerStopped are the signs
+	// of life of a replica; these records name no job.
 	EventWorkerStarted Event = "worker-started"
 	EventWorkerAlive   Event = "worker-alive"
 	EventWorkerStopped Event = "worker-stopped"

@@ -44,9 +44,10 @@ type RunFilter struct {
 }
 
 // Older returns the filter of the page after the one that ends with last.
-func (f RunFilter) Older(last *Record) RunFilter {
-	f.Before, f.BeforeID = last.At, last.ID
-	return f
+func (f *RunFilter) Older(last *Record) RunFilter {
+	older := *f
+	older.Before, older.BeforeID = last.At, last.ID
+	return older
 }
 
 // Selects reports whether the filter selects the record, whatever its limit.

@@ -15,7 +15,7 @@ func manyRecords() int {
 	if os.Getenv("TAKT_TORTURE") == "all" {
 		return 1_000_000
 	}
-	return 100_000
+	return 50_000
 }
 
 // fill appends n records: those of queue jobs and of runs, all of them frequent, and

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/taktwork/takt/adapters/storage"
 	"github.com/taktwork/takt/app"
 	"github.com/taktwork/takt/app/config"
 	"github.com/taktwork/takt/app/lifecycle"
@@ -24,7 +25,7 @@ import (
 // configured loads a configuration as the binary does.
 func configured(t *testing.T, environ ...string) *config.Config {
 	t.Helper()
-	loaded, report := config.Load(config.Source{Environ: append(environ, "HOME=/home/worker"), PID: 7})
+	loaded, report := config.Load(config.Source{Environ: append(environ, "HOME=/dev/null"), PID: 7})
 	if err := report.Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -122,6 +123,7 @@ func TestHandlersLogTheLinesOfTheReference(t *testing.T) {
 		// A database lives in real time.
 		settings.Storage = app.Settings{}.Storage
 		settings.StateDir, settings.Replica = "", "here"
+		settings.Storage = storage.Config{} // it knows nothing of the bubble's time
 		handler := slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey {
 				return slog.Attr{}

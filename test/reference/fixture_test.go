@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/taktwork/takt/adapters/storage"
 	"github.com/taktwork/takt/app"
 	"github.com/taktwork/takt/app/config"
 	"github.com/taktwork/takt/app/takttest"
@@ -17,7 +18,7 @@ import (
 // configuration is that of the binary in the environment.
 func configuration(t *testing.T, environ ...string) *config.Config {
 	t.Helper()
-	loaded, report := config.Load(config.Source{Environ: append(environ, "HOME=/home/worker"), PID: 7})
+	loaded, report := config.Load(config.Source{Environ: append(environ, "HOME=/dev/null"), PID: 7})
 	if err := report.Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -107,6 +108,7 @@ func (l logTo) Handle(_ context.Context, record slog.Record) error {
 func started(t *testing.T, s app.Settings, log logTo, options ...app.Option) *app.App {
 	t.Helper()
 	s.StateDir = ""
+	s.Storage = storage.Config{} // it knows nothing of the bubble's time
 	worker, err := app.New(s, slog.New(log), options...)
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,8 @@ type queue struct {
 	clock    clock
 	maxJobs  int
 	maxBytes int
+	// ended is [Config.Ended].
+	ended func(receipts []string)
 
 	mu     sync.Mutex
 	closed bool
@@ -42,6 +44,9 @@ type queue struct {
 	lastID, lastToken uint64
 	lastSeq, firstSeq int64
 
+	// over are receipts of jobs that ended in this call.
+	over []string
+
 	waiters []*waiter
 	spare   []*waiter
 	alarm   alarm
@@ -49,7 +54,7 @@ type queue struct {
 
 func newQueue(name domain.QueueName, c clock, config Config) *queue {
 	q := &queue{
-		name: name, clock: c, maxJobs: config.MaxJobs, maxBytes: config.MaxBytes,
+		name: name, clock: c, maxJobs: config.MaxJobs, maxBytes: config.MaxBytes, ended: config.Ended,
 		jobs: make(map[domain.JobID]*jobNode), keys: keyHolds{most: config.MaxJobs},
 	}
 	q.alarm.ring = q.wake
@@ -146,6 +151,23 @@ func (q *queue) list(state domain.State) *jobList {
 	case domain.StateWait, domain.StatePrioritized, domain.StateDelayed, domain.StateParked, domain.StateWaitingChildren:
 	}
 	return &q.wait
+}
+
+// end notes that the job of the node is over, for those who want to know.
+func (q *queue) end(n *jobNode) {
+	if n.more != nil && n.more.receipt != "" {
+		q.over = append(q.over, n.more.receipt)
+	}
+}
+
+// leave unlocks the queue after a call that may have ended jobs.
+func (q *queue) leave() {
+	over := q.over
+	q.over = nil
+	q.mu.Unlock()
+	if len(over) > 0 {
+		q.ended(over)
+	}
 }
 
 // drop removes the node for good.

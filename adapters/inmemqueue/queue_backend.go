@@ -31,6 +31,10 @@ type Config struct {
 	MaxBytes int
 	// MaxPayload bounds the payload of one job in bytes.
 	MaxPayload int
+	// Ended, if set, is told the receipts of jobs that are over: completed,
+	// failed, or removed before. The call that ended them waits for it, under no
+	// lock. Retrying a failed job has it told again.
+	Ended func(receipts []string)
 }
 
 func (c Config) withDefaults() Config {

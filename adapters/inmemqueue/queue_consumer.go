@@ -34,7 +34,7 @@ func (c *consumer) Settle(ctx context.Context, settlements []domain.Settlement, 
 	if err != nil {
 		return domain.SettleReply{}, err
 	}
-	defer q.mu.Unlock()
+	defer q.leave()
 	statuses := make([]domain.SettleStatus, len(settlements))
 	for i := range settlements {
 		statuses[i] = q.settle(&settlements[i], now)
@@ -70,7 +70,7 @@ func (c *consumer) Recover(ctx context.Context) ([]domain.Recovered, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer q.mu.Unlock()
+	defer q.leave()
 	var recovered []domain.Recovered
 	// From the back, so that the first of the front is in front again.
 	for n := q.active.back; n != nil; {

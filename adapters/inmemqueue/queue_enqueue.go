@@ -111,7 +111,11 @@ func (e *enqueue) run() []domain.EnqueueResult {
 		if id == "" {
 			id = e.nextID(q, len(e.jobs)-i)
 		}
-		q.add(newNode(job, id, e.now), e.now)
+		n := newNode(job, id, e.now)
+		if job.Receipt != "" && q.ended != nil {
+			n.notes().receipt = job.Receipt
+		}
+		q.add(n, e.now)
 		e.receipts.write(job.Receipt, id, e.now.at)
 		results[i] = domain.EnqueueResult{Status: domain.Accepted, ID: id}
 	}

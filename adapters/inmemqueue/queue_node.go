@@ -36,6 +36,8 @@ type jobNotes struct {
 	progress      []byte
 	log           []string
 	reason, stack string
+	// receipt is kept if somebody wants to know of the job's end.
+	receipt string
 }
 
 // notes returns the node's notes to write to.

@@ -24,7 +24,7 @@ func (b *Backend) Apply(ctx context.Context, queue domain.QueueName, op domain.O
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", op.Kind, err)
 	}
-	defer q.mu.Unlock()
+	defer q.leave()
 	q.turn(now)
 	nodes := q.targets(&op, now)
 	if op.Limit > 0 && len(nodes) > op.Limit {
@@ -131,6 +131,9 @@ func (q *queue) carryOut(op *domain.Operation, nodes []*jobNode) {
 	case domain.OpRemove, domain.OpDrain, domain.OpClean:
 		for _, n := range nodes {
 			q.keys.removed(&n.job)
+			if n.state != domain.StateCompleted && n.state != domain.StateFailed {
+				q.end(n)
+			}
 			q.drop(n)
 		}
 	}

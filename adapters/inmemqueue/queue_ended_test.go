@@ -1,0 +1,106 @@
+package inmemqueue_test
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/taktwork/takt/adapters/inmemqueue"
+	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/core/ports"
+)
+
+// endings is a backend that notes which receipts are told to be over.
+type endings struct {
+	*inmemqueue.Backend
+
+	told []string
+}
+
+func newEndings() *endings {
+	e := &endings{}
+	e.Backend = inmemqueue.New(inmemqueue.Config{Ended: func(receipts []string) { e.told = append(e.told, receipts...) }})
+	return e
+}
+
+func (e *endings) want(t *testing.T, what string, receipts ...string) {
+	t.Helper()
+	if !slices.Equal(e.told, receipts) {
+		t.Errorf("after %s the receipts %q are over, want %q", what, e.told, receipts)
+	}
+	e.told = nil
+}
+
+// add enqueues a job with the receipt; each of them is removed as it ends.
+func (e *endings) add(t *testing.T, receipt string) {
+	t.Helper()
+	job := workJob(domain.JobOptions{KeepCompleted: domain.KeepNone(), KeepFailed: domain.KeepLast(10)})
+	job.Receipt = receipt
+	enqueue(t, e.Backend, job)
+}
+
+func settleOne(t *testing.T, c ports.Consumer, outcome domain.Outcome) {
+	t.Helper()
+	lease := leaseOne(t, c)
+	reply, err := c.Settle(t.Context(), []domain.Settlement{{Lease: lease.Ref(), Outcome: outcome}}, 0)
+	if err != nil || reply.Statuses[0] != domain.Settled {
+		t.Fatalf("Settle(%s) = %v, %v, want it settled", outcome.Kind, reply.Statuses, err)
+	}
+}
+
+func TestEnded_isToldOfJobsThatAreOver(t *testing.T) {
+	backend := newEndings()
+	c := openConsumer(t, backend.Backend, time.Minute)
+	backend.add(t, "completed")
+	settleOne(t, c, domain.Outcome{Kind: domain.Retry})
+	settleOne(t, c, domain.Outcome{Kind: domain.Returned})
+	settleOne(t, c, domain.Outcome{Kind: domain.Snoozed})
+	settleOne(t, c, domain.Outcome{Kind: domain.Parked})
+	backend.want(t, "a retry, a return, a snooze and a parking")
+	settleOne(t, c, domain.Outcome{Kind: domain.Completed})
+	backend.want(t, "the completion", "completed")
+	backend.add(t, "failed")
+	settleOne(t, c, domain.Outcome{Kind: domain.Failed})
+	backend.want(t, "the failure", "failed")
+	enqueue(t, backend.Backend, workJob(domain.JobOptions{}))
+	settleOne(t, c, domain.Outcome{Kind: domain.Completed})
+	backend.want(t, "the end of a job without a receipt")
+}
+
+func TestEnded_isToldOfJobsThatAreRemoved(t *testing.T) {
+	backend := newEndings()
+	backend.add(t, "drained")
+	apply := func(op domain.Operation) {
+		t.Helper()
+		if _, err := backend.Apply(t.Context(), "work", op); err != nil {
+			t.Fatalf("Apply(%s) = %v, want no error", op.Kind, err)
+		}
+	}
+	apply(domain.Operation{Kind: domain.OpDrain, DryRun: true})
+	backend.want(t, "a dry run")
+	apply(domain.Operation{Kind: domain.OpDrain})
+	backend.want(t, "the drain", "drained")
+	backend.add(t, "failed")
+	settleOne(t, openConsumer(t, backend.Backend, time.Minute), domain.Outcome{Kind: domain.Failed})
+	backend.want(t, "the failure", "failed")
+	apply(domain.Operation{Kind: domain.OpClean, State: domain.StateFailed})
+	backend.want(t, "the removal of a job that is over")
+}
+
+func TestEnded_isToldOfQuarantinedJobs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		backend := newEndings()
+		backend.add(t, "crashed")
+		c := openConsumer(t, backend.Backend, time.Second)
+		for range domain.MaxCrashes + 1 {
+			backend.want(t, "a crash")
+			leaseOne(t, c)
+			time.Sleep(time.Second)
+			if _, err := c.Recover(t.Context()); err != nil {
+				t.Fatalf("Recover = %v, want no error", err)
+			}
+		}
+		backend.want(t, "the last crash", "crashed")
+	})
+}

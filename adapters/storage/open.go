@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/uptrace/bun"
 
 	"github.com/taktwork/takt/core/domain"
@@ -22,7 +23,9 @@ type DB struct {
 	// transact is that of SQLite.
 	transact sqliteTransact
 	health   *health
-	close    func() error
+	// connect opens a connection outside the pool; nil if the database is a file.
+	connect func(context.Context) (*pgx.Conn, error)
+	close   func() error
 }
 
 // Open opens the database and asks it for a sign of life; ctx bounds the wait.

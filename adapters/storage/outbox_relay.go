@@ -1,0 +1,285 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/core/ports"
+)
+
+// Intervals of a relay.
+const (
+	// DefaultRelayLease is how long a relay that was cut off keeps others from
+	// the rows of a queue.
+	DefaultRelayLease = 15 * time.Second
+	// busyPoll is how often a relay looks while rows came lately, idlePoll how
+	// often otherwise, and heardPoll how often if the server tells of new rows.
+	busyPoll  = 10 * time.Millisecond
+	idlePoll  = 500 * time.Millisecond
+	heardPoll = 5 * time.Second
+	// busyFor is how long rows, or jobs enqueued in this process, count as
+	// having come lately.
+	busyFor = 2 * time.Second
+	// quietFor is how long a relay leaves a queue alone that another one holds.
+	quietFor = time.Second
+	// Pauses after errors grow from the first to the last.
+	firstPause = 50 * time.Millisecond
+	lastPause  = 5 * time.Second
+)
+
+// RelayConfig describes a relay. Zero fields take their default, but Queue
+// and Log must be set.
+type RelayConfig struct {
+	// Queue takes the jobs.
+	Queue ports.Enqueuer
+	// Volatile says that what Queue accepted ends with this process. A row is
+	// then kept until [Relay.Ended] is told that its job is over.
+	Volatile bool
+	// Lease is how long this relay keeps others from a queue without a sign of
+	// life; default [DefaultRelayLease].
+	Lease time.Duration
+	Log   *slog.Logger
+}
+
+// Relay puts the jobs of an outbox on their queues. Any number of relays, in
+// any number of processes, may serve one outbox: each queue is served by one of
+// them at a time.
+type Relay struct {
+	outbox   *Outbox
+	config   RelayConfig
+	runner   runner
+	sql      *outboxSQL
+	listener *listener
+	// token is this relay's own, in the leases that it holds and the rows that it
+	// handed over.
+	token int64
+
+	// wakes tells the loop that a queue is due.
+	wakes chan struct{}
+	// halt ends the loop and lets the queues finish what is under way; cut ends
+	// that, too.
+	halt, cut context.CancelFunc
+	running   sync.WaitGroup
+	loopOver  chan struct{}
+
+	mu     sync.Mutex
+	queues map[domain.QueueName]*relayQueue
+	// handed are the rows, by receipt, whose jobs a volatile queue has.
+	handed map[string]handedRow
+	// strange tells that the server told of a queue which is not known here.
+	strange bool
+}
+
+type handedRow struct {
+	queue *relayQueue
+	id    int64
+}
+
+// NewRelay returns a relay for the outbox, which must be one of db.
+func (db *DB) NewRelay(outbox *Outbox, config RelayConfig) *Relay {
+	if config.Lease == 0 {
+		config.Lease = DefaultRelayLease
+	}
+	r := &Relay{
+		outbox: outbox, config: config, runner: db.runner, sql: newOutboxSQL(db.dialect), token: rand.Int64(),
+		wakes: make(chan struct{}, 1), queues: make(map[domain.QueueName]*relayQueue), handed: make(map[string]handedRow),
+	}
+	if db.connect != nil {
+		r.listener = &listener{connect: db.connect, namespace: outbox.config.Namespace, relay: r}
+	}
+	return r
+}
+
+// Start begins and returns. The database need not answer yet. A relay starts
+// once.
+func (r *Relay) Start() {
+	loop, halt := context.WithCancel(context.Background())
+	work, cut := context.WithCancel(context.Background())
+	r.halt, r.cut, r.loopOver = halt, cut, make(chan struct{})
+	if r.listener != nil {
+		r.running.Go(func() { r.listener.run(loop) })
+	}
+	go func() {
+		defer close(r.loopOver)
+		r.run(loop, work)
+	}()
+}
+
+// Stop lets what is under way end, gives the queues to other relays and waits
+// for all goroutines. When ctx ends before, what is under way is broken off:
+// its rows are handed over again, by whoever comes next, when the lease ends.
+// Jobs of a volatile queue that are not over by now are handed over again, too.
+// Calling it twice, or before Start, does no harm.
+func (r *Relay) Stop(ctx context.Context) {
+	if r.halt == nil {
+		return
+	}
+	r.halt()
+	defer r.cut()
+	select {
+	case <-r.loopOver:
+	case <-ctx.Done():
+		r.cut()
+		<-r.loopOver
+	}
+}
+
+// Ended tells that the jobs with these receipts are over: completed, failed, or
+// removed. Receipts of others are passed over. It does not block.
+func (r *Relay) Ended(receipts []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, receipt := range receipts {
+		if row, ok := r.handed[receipt]; ok {
+			delete(r.handed, receipt)
+			row.queue.handed--
+			row.queue.ended = append(row.queue.ended, row.id)
+			row.queue.ask(time.Time{})
+		}
+	}
+	r.wake()
+}
+
+func (r *Relay) wake() {
+	select {
+	case r.wakes <- struct{}{}:
+	default:
+	}
+}
+
+// run looks for rows and has the queues carry them until loop ends. Then it
+// waits for all and gives the queues back.
+func (r *Relay) run(loop, work context.Context) {
+	pace := pace{relay: r}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for loop.Err() == nil {
+		if r.toldOfStrange() || pace.isDue(time.Now()) {
+			pace.looked(r.look(loop))
+		}
+		r.startDue(loop, work)
+		timer.Reset(pace.wait(time.Now()))
+		select {
+		case <-loop.Done():
+		case <-timer.C:
+		case <-r.wakes:
+		case <-r.outbox.hints:
+			pace.busy(time.Now())
+		}
+	}
+	r.running.Wait()
+	r.giveBack(work)
+}
+
+// look asks which queues have rows to hand over, has them carried, and reports
+// whether there are any.
+func (r *Relay) look(ctx context.Context) (bool, error) {
+	var names []domain.QueueName
+	err := r.runner.read(ctx, statement{
+		text: r.sql.queues, args: []any{r.outbox.config.Namespace, r.token}, looksUp: true,
+		row: func(scan scanner) error {
+			var name domain.QueueName
+			err := scan(&name)
+			names = append(names, name)
+			return err
+		},
+	})
+	if err != nil {
+		return false, err
+	}
+	if r.listener != nil {
+		r.listener.probe(ctx)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, name := range names {
+		r.queue(name).ask(time.Time{})
+	}
+	return len(names) > 0, nil
+}
+
+// told says that the server told of new rows of the queue. Anybody may have the
+// server tell that: a queue that is not known is looked for first.
+func (r *Relay) told(name domain.QueueName) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if q := r.queues[name]; q != nil {
+		q.ask(time.Time{})
+	} else {
+		r.strange = true
+	}
+	r.wake()
+}
+
+func (r *Relay) toldOfStrange() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	strange := r.strange
+	r.strange = false
+	return strange
+}
+
+// queue returns the named queue, made if need be.
+func (r *Relay) queue(name domain.QueueName) *relayQueue {
+	q := r.queues[name]
+	if q == nil {
+		q = &relayQueue{relay: r, name: name, limit: mostRows}
+		r.queues[name] = q
+	}
+	return q
+}
+
+// startDue has all queues carried that are due.
+func (r *Relay) startDue(loop, work context.Context) {
+	now := time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, q := range r.queues {
+		if at, due := q.dueAt(); due && !q.carried && !at.After(now) {
+			q.carried, q.asked = true, false
+			r.running.Go(func() { q.carry(loop, work) })
+		}
+	}
+}
+
+// nextDue returns when the next queue is due that is not carried.
+func (r *Relay) nextDue() (time.Time, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var next time.Time
+	for _, q := range r.queues {
+		if at, due := q.dueAt(); due && !q.carried && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+	}
+	return next, !next.IsZero()
+}
+
+// giveBack writes what the queues still know, and ends the leases.
+func (r *Relay) giveBack(ctx context.Context) {
+	for _, q := range r.queues {
+		if err := q.release(ctx); err != nil && ctx.Err() == nil {
+			r.config.Log.WarnContext(ctx, "outbox not given back", "queue", string(q.name), "error", err.Error())
+		}
+	}
+}
+
+// trouble logs an error once, until a call succeeds again.
+type trouble struct{ since time.Time }
+
+func (t *trouble) note(ctx context.Context, log *slog.Logger, attrs []any, err error) {
+	switch {
+	case err == nil && !t.since.IsZero():
+		log.InfoContext(ctx, "outbox goes on", append(attrs, "after_ms", time.Since(t.since).Milliseconds())...)
+		t.since = time.Time{}
+	case err != nil && t.since.IsZero() && !errors.Is(err, context.Canceled):
+		t.since = time.Now()
+		log.WarnContext(ctx, "outbox held up", append(attrs, "error", domain.CleanText(fmt.Sprint(err), domain.MaxReason))...)
+	}
+}

@@ -1,0 +1,104 @@
+package storage
+
+// outboxSQL holds the statements of the relay, written for one dialect. The first
+// value of each is the namespace.
+type outboxSQL struct {
+	queues, newRelay, acquire, renew string
+	delivered, putAside, reclaim     string
+	handOver, yield, release         string
+}
+
+func newOutboxSQL(dialect Dialect) *outboxSQL {
+	s := &outboxSQL{
+		queues: sqlOutboxQueues, newRelay: sqlNewRelay, acquire: sqlAcquireRelay, renew: sqlRenewRelay,
+		delivered: sqlDelivered, putAside: sqlPutAside, reclaim: sqlReclaim, handOver: sqlHandOver,
+		yield: sqlYieldRelay, release: sqlReleaseRelay,
+	}
+	for _, text := range []*string{
+		&s.queues, &s.newRelay, &s.acquire, &s.renew, &s.delivered, &s.putAside, &s.reclaim, &s.handOver, &s.yield, &s.release,
+	} {
+		*text = compile(dialect, *text)
+	}
+	return s
+}
+
+// The queues with rows that a relay may hand over, found by one step of the index
+// for each. ?2 the token of the relay that asks.
+const sqlOutboxQueues = `
+WITH RECURSIVE named (queue) AS (
+    SELECT min(o.queue) FROM outbox AS o WHERE o.namespace = ?1
+    UNION ALL
+    SELECT (SELECT min(o.queue) FROM outbox AS o WHERE o.namespace = ?1 AND o.queue > n.queue)
+    FROM named AS n WHERE n.queue IS NOT NULL
+)
+SELECT n.queue FROM named AS n
+WHERE n.queue IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM outbox_relays AS r
+        WHERE r.namespace = ?1 AND r.queue = n.queue AND r.token <> ?2 AND r.until_us > (SELECT @now))
+    AND (EXISTS (SELECT 1 FROM outbox AS o WHERE o.namespace = ?1 AND o.queue = n.queue AND o.state = 0)
+        OR EXISTS (SELECT 1 FROM outbox AS o WHERE o.namespace = ?1 AND o.queue = n.queue AND o.state = 1)
+            AND NOT EXISTS (SELECT 1 FROM outbox_relays AS r
+                WHERE r.namespace = ?1 AND r.queue = n.queue AND r.until_us > (SELECT @now)))`
+
+// In all that follow: ?2 the queue, ?3 the token of the relay.
+
+const sqlNewRelay = `
+INSERT INTO outbox_relays (namespace, queue, token, until_us) VALUES (?1, ?2, 0, 0) ON CONFLICT DO NOTHING`
+
+// ?4 the lease in µs.
+const sqlAcquireRelay = `
+UPDATE outbox_relays SET token = ?3, until_us = clock.at_us + ?4
+FROM (SELECT @now AS at_us LIMIT 1) AS clock
+WHERE namespace = ?1 AND queue = ?2 AND (token = ?3 OR until_us <= clock.at_us)
+RETURNING until_us`
+
+// A lease that ran out is still good if nobody else took it since.
+// ?4 the lease in µs.
+const sqlRenewRelay = `
+UPDATE outbox_relays SET until_us = clock.at_us + ?4
+FROM (SELECT @now AS at_us LIMIT 1) AS clock
+WHERE namespace = ?1 AND queue = ?2 AND token = ?3
+RETURNING until_us`
+
+// Rows have the token of who handed them over: a relay deletes only what it has
+// seen, in a restored database too.
+const sqlDelivered = `
+DELETE FROM outbox
+WHERE namespace = ?1 AND queue = ?2 AND state = 1 AND token = ?3 AND id IN (SELECT w.old_id FROM @set(old_id bigint))`
+
+const sqlPutAside = `
+UPDATE outbox SET state = w.new_state, reason = w.new_reason
+FROM @set(old_id bigint, new_state bigint, new_reason text)
+WHERE outbox.namespace = w.namespace AND outbox.queue = ?2 AND outbox.state = 1 AND outbox.id = w.old_id AND outbox.token = ?3`
+
+// holdsRelay is true in the transaction that has taken or renewed the lease.
+const holdsRelay = `EXISTS (SELECT 1 FROM outbox_relays AS r
+        WHERE r.namespace = ?1 AND r.queue = ?2 AND r.token = ?3 AND r.until_us > 0)`
+
+// What others handed over, and did not finish, waits again.
+const sqlReclaim = `
+UPDATE outbox SET state = 0
+WHERE namespace = ?1 AND queue = ?2 AND state = 1 AND ` + holdsRelay
+
+// ?4 how many rows, ?5 how many bytes: the row that passes it is the last one.
+const sqlHandOver = `
+UPDATE outbox SET state = 1, token = ?3, tried_us = coalesce(tried_us, clock.at_us)
+FROM (SELECT line.id AS next_id
+        FROM (SELECT first.id, sum(length(first.data)) OVER (ORDER BY first.id) - length(first.data) AS bytes_before
+            FROM (SELECT o.id, o.data FROM outbox AS o
+                WHERE o.namespace = ?1 AND o.queue = ?2 AND o.state = 0 AND ` + holdsRelay + `
+                ORDER BY o.id LIMIT ?4) AS first) AS line
+        WHERE line.bytes_before < ?5) AS w
+    CROSS JOIN (SELECT @now AS at_us LIMIT 1) AS clock
+WHERE outbox.namespace = ?1 AND outbox.queue = ?2 AND outbox.state = 0 AND outbox.id = w.next_id
+RETURNING id, CAST(epoch AS text), name, data, options, created_us, tried_us`
+
+// The lease lasts as long as rows are handed over.
+const sqlYieldRelay = `
+UPDATE outbox_relays SET until_us = 0
+WHERE namespace = ?1 AND queue = ?2 AND token = ?3
+    AND NOT EXISTS (SELECT 1 FROM outbox AS o WHERE o.namespace = ?1 AND o.queue = ?2 AND o.state = 1)
+RETURNING token`
+
+const sqlReleaseRelay = `
+UPDATE outbox_relays SET until_us = 0 WHERE namespace = ?1 AND queue = ?2 AND token = ?3`

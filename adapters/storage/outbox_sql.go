@@ -14,6 +14,9 @@ func newOutboxSQL(dialect Dialect) *outboxSQL {
 		delivered: sqlDelivered, putAside: sqlPutAside, reclaim: sqlReclaim, handOver: sqlHandOver,
 		yield: sqlYieldRelay, release: sqlReleaseRelay,
 	}
+	if dialect == Postgres {
+		s.delivered = sqlDeliveredPostgres
+	}
 	for _, text := range []*string{
 		&s.queues, &s.newRelay, &s.acquire, &s.renew, &s.delivered, &s.putAside, &s.reclaim, &s.handOver, &s.yield, &s.release,
 	} {
@@ -66,6 +69,10 @@ const sqlDelivered = `
 DELETE FROM outbox
 WHERE namespace = ?1 AND queue = ?2 AND state = 1 AND token = ?3 AND id IN (SELECT w.old_id FROM @set(old_id bigint))`
 
+const sqlDeliveredPostgres = `
+DELETE FROM outbox USING @set(old_id bigint)
+WHERE outbox.namespace = w.namespace AND outbox.queue = ?2 AND outbox.state = 1 AND outbox.token = ?3 AND outbox.id = w.old_id`
+
 const sqlPutAside = `
 UPDATE outbox SET state = w.new_state, reason = w.new_reason
 FROM @set(old_id bigint, new_state bigint, new_reason text)
@@ -80,17 +87,20 @@ const sqlReclaim = `
 UPDATE outbox SET state = 0
 WHERE namespace = ?1 AND queue = ?2 AND state = 1 AND ` + holdsRelay
 
+// The rows' own columns are their key, for of a constant planners think that few
+// rows have it, and look at all of those.
 // ?4 how many rows, ?5 how many bytes: the row that passes it is the last one.
 const sqlHandOver = `
 UPDATE outbox SET state = 1, token = ?3, tried_us = coalesce(tried_us, clock.at_us)
-FROM (SELECT line.id AS next_id
-        FROM (SELECT first.id, sum(length(first.data)) OVER (ORDER BY first.id) - length(first.data) AS bytes_before
-            FROM (SELECT o.id, o.data FROM outbox AS o
+FROM (SELECT line.namespace, line.queue, line.state, line.id AS next_id
+        FROM (SELECT first.namespace, first.queue, first.state, first.id,
+                sum(length(first.data)) OVER (ORDER BY first.id) - length(first.data) AS bytes_before
+            FROM (SELECT o.namespace, o.queue, o.state, o.id, o.data FROM outbox AS o
                 WHERE o.namespace = ?1 AND o.queue = ?2 AND o.state = 0 AND ` + holdsRelay + `
                 ORDER BY o.id LIMIT ?4) AS first) AS line
         WHERE line.bytes_before < ?5) AS w
     CROSS JOIN (SELECT @now AS at_us LIMIT 1) AS clock
-WHERE outbox.namespace = ?1 AND outbox.queue = ?2 AND outbox.state = 0 AND outbox.id = w.next_id
+WHERE outbox.namespace = w.namespace AND outbox.queue = w.queue AND outbox.state = w.state AND outbox.id = w.next_id
 RETURNING id, CAST(epoch AS text), name, data, options, created_us, tried_us`
 
 // The lease lasts as long as rows are handed over.

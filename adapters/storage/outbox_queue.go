@@ -116,8 +116,7 @@ func (q *relayQueue) rest(held bool, err error) bool {
 		q.pause = min(max(2*q.pause, firstPause), lastPause)
 		q.ask(now.Add(q.pause))
 	case !held:
-		q.notBefore = now.Add(quietFor)
-		q.due = time.Time{}
+		q.notBefore = now.Add(min(quietFor, r.config.Lease))
 		if q.asked {
 			q.due = q.notBefore
 			q.asked = false

@@ -111,10 +111,11 @@ func (r *Relay) Start() {
 	}()
 }
 
-// Stop lets what is under way end, gives the queues to other relays and waits
-// for all goroutines. When ctx ends before, what is under way is broken off:
-// its rows are handed over again, by whoever comes next, when the lease ends.
-// Jobs of a volatile queue that are not over by now are handed over again, too.
+// Stop lets what is under way end, leaves the queues to other relays and waits
+// for all goroutines. When most of the time of ctx is over, what is under way is
+// broken off. Its rows are handed over again by whoever comes next, as are those
+// whose jobs a volatile queue has and are not over by now; after the end of ctx
+// not before the lease ends.
 // Calling it twice, or before Start, does no harm.
 func (r *Relay) Stop(ctx context.Context) {
 	if r.halt == nil {
@@ -122,12 +123,24 @@ func (r *Relay) Stop(ctx context.Context) {
 	}
 	r.halt()
 	defer r.cut()
+	patience, cancel := mostOf(ctx)
+	defer cancel()
 	select {
 	case <-r.loopOver:
-	case <-ctx.Done():
+	case <-patience.Done():
 		r.cut()
 		<-r.loopOver
 	}
+	r.giveBack(ctx)
+}
+
+// mostOf returns a context that ends when three quarters of ctx's time are over.
+func mostOf(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, deadline.Add(-time.Until(deadline)/4))
 }
 
 // Ended tells that the jobs with these receipts are over: completed, failed, or
@@ -153,8 +166,8 @@ func (r *Relay) wake() {
 	}
 }
 
-// run looks for rows and has the queues carry them until loop ends. Then it
-// waits for all and gives the queues back.
+// run looks for rows and has the queues carried until loop ends, and waits for
+// all of them.
 func (r *Relay) run(loop, work context.Context) {
 	pace := pace{relay: r}
 	timer := time.NewTimer(0)
@@ -174,19 +187,19 @@ func (r *Relay) run(loop, work context.Context) {
 		}
 	}
 	r.running.Wait()
-	r.giveBack(work)
 }
 
-// look asks which queues have rows to hand over, has them carried, and reports
-// whether there are any.
+// look asks which queues have rows to hand over, has them carried, now or when
+// the lease of another relay ends, and reports whether there are any for now.
 func (r *Relay) look(ctx context.Context) (bool, error) {
-	var names []domain.QueueName
+	waits := make(map[domain.QueueName]time.Duration)
 	err := r.runner.read(ctx, statement{
 		text: r.sql.queues, args: []any{r.outbox.config.Namespace, r.token}, looksUp: true,
 		row: func(scan scanner) error {
 			var name domain.QueueName
-			err := scan(&name)
-			names = append(names, name)
+			var waitUS int64
+			err := scan(&name, &waitUS)
+			waits[name] = time.Duration(waitUS) * time.Microsecond
 			return err
 		},
 	})
@@ -196,12 +209,18 @@ func (r *Relay) look(ctx context.Context) (bool, error) {
 	if r.listener != nil {
 		r.listener.probe(ctx)
 	}
+	found := false
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, name := range names {
+	for name, wait := range waits {
+		if wait > 0 {
+			r.queue(name).due = time.Now().Add(wait)
+			continue
+		}
+		found = true
 		r.queue(name).ask(time.Time{})
 	}
-	return len(names) > 0, nil
+	return found, nil
 }
 
 // told says that the server told of new rows of the queue. Anybody may have the

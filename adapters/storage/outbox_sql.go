@@ -25,8 +25,9 @@ func newOutboxSQL(dialect Dialect) *outboxSQL {
 	return s
 }
 
-// The queues with rows that a relay may hand over, found by one step of the index
-// for each. ?2 the token of the relay that asks.
+// The queues with rows that a relay may hand over, now or in so many µs, when the
+// lease of another one ends. They are found by one step of the index for each.
+// ?2 the token of the relay that asks.
 const sqlOutboxQueues = `
 WITH RECURSIVE named (queue) AS (
     SELECT min(o.queue) FROM outbox AS o WHERE o.namespace = ?1
@@ -34,14 +35,14 @@ WITH RECURSIVE named (queue) AS (
     SELECT (SELECT min(o.queue) FROM outbox AS o WHERE o.namespace = ?1 AND o.queue > n.queue)
     FROM named AS n WHERE n.queue IS NOT NULL
 )
-SELECT n.queue FROM named AS n
+SELECT n.queue, CASE WHEN r.token <> ?2 THEN @max(coalesce(r.until_us, 0) - clock.at_us, 0) ELSE 0 END
+FROM named AS n
+    CROSS JOIN (SELECT @now AS at_us LIMIT 1) AS clock
+    LEFT JOIN outbox_relays AS r ON r.namespace = ?1 AND r.queue = n.queue
 WHERE n.queue IS NOT NULL
-    AND NOT EXISTS (SELECT 1 FROM outbox_relays AS r
-        WHERE r.namespace = ?1 AND r.queue = n.queue AND r.token <> ?2 AND r.until_us > (SELECT @now))
     AND (EXISTS (SELECT 1 FROM outbox AS o WHERE o.namespace = ?1 AND o.queue = n.queue AND o.state = 0)
         OR EXISTS (SELECT 1 FROM outbox AS o WHERE o.namespace = ?1 AND o.queue = n.queue AND o.state = 1)
-            AND NOT EXISTS (SELECT 1 FROM outbox_relays AS r
-                WHERE r.namespace = ?1 AND r.queue = n.queue AND r.until_us > (SELECT @now)))`
+            AND NOT (coalesce(r.token, 0) = ?2 AND coalesce(r.until_us, 0) > clock.at_us))`
 
 // In all that follow: ?2 the queue, ?3 the token of the relay.
 

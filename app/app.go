@@ -21,6 +21,7 @@ type App struct {
 	hooks    *hooks
 	engine   *engine
 	service  *SchedulerService
+	outbox   *Outbox
 	settings Settings
 
 	hurry   sync.Once
@@ -47,12 +48,12 @@ var ErrStarted = errors.New("worker was started before")
 // without starting or connecting anything. Mistakes of the settings and the
 // features come all at once as a *[RegistrationError].
 func New(settings Settings, log *slog.Logger, options ...Option) (*App, error) {
-	a := &App{settings: settings.withDefaults(), service: &SchedulerService{}, hurried: make(chan struct{})}
+	a := &App{settings: settings.withDefaults(), service: &SchedulerService{}, outbox: &Outbox{}, hurried: make(chan struct{})}
 	a.hooks = &hooks{starting: context.Background(), hurried: a.hurried}
 	a.fx = fx.New(
 		fx.WithLogger(func() fxevent.Logger { return fxLogger(log) }),
 		fx.RecoverFromPanics(),
-		fx.Supply(a.settings, a.service, log, &middlewares{}, &Database{}),
+		fx.Supply(a.settings, a.service, log, &middlewares{}, &Database{}, a.outbox),
 		fx.Decorate(a.hooks.guard),
 		fx.Provide(newRegistryFromGroup, openStores, newEngine),
 		// Hooks run in this order, and stop in the opposite one: the control
@@ -61,13 +62,14 @@ func New(settings Settings, log *slog.Logger, options ...Option) (*App, error) {
 		// need one, or a feature's hooks could come first.
 		fx.Module("takt", fx.Invoke(hookControl, hookStores)),
 		fx.Options(options...),
-		fx.Invoke(hookEngine),
+		fx.Invoke(hookEngine, hookRelay),
 		fx.Populate(&a.engine),
 	)
 	if err := a.fx.Err(); err != nil {
 		return nil, cause(err)
 	}
 	a.service.engine.Store(a.engine)
+	a.outbox.engine.Store(a.engine)
 	return a, nil
 }
 
@@ -132,7 +134,7 @@ func (a *App) Start(ctx context.Context) error {
 type StopReport struct {
 	runner.StopReport
 	// Dropped counts the unfinished jobs of queues in memory, which end with
-	// the process.
+	// the process; those of an outbox do not.
 	Dropped map[domain.QueueName]int
 	// Err is what went wrong while features and stores were closed.
 	Err error
@@ -177,13 +179,14 @@ func (a *App) Stop(ctx context.Context) StopReport {
 		abort(domain.ErrShutdown)
 		<-started
 	}
+	a.engine.stores.quiesceRelay()
 	share := a.settings.ShutdownTimeout / shares
 	a.report.StopReport = a.engine.runner.Stop(ctx, runner.StopBudget{
 		Drain: drainShare * share, Cancel: cancelShare * share, Release: releaseShare * share,
 	})
 	a.report.Err = errors.Join(a.fx.Stop(context.Background()), a.engine.stores.stop())
 	// Counted last, for stop hooks may have enqueued.
-	a.report.Dropped = a.engine.stores.remaining()
+	a.report.Dropped = a.engine.stores.dropped()
 	return a.report
 }
 

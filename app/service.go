@@ -86,9 +86,22 @@ func (s *SchedulerService) Backfill(ctx context.Context, name, id string, planne
 // [ErrQueueingOff], [ErrUnknownQueue], ErrNotStarted, [domain.ErrInvalid], and
 // those of [ports.Enqueuer].
 func (s *SchedulerService) Enqueue(ctx context.Context, queue, name string, data any, options ...domain.JobOptions) (domain.EnqueueResult, error) { //nolint:revive // the reference's arguments, and a context
+	job, err := newJob(queue, name, data, options)
+	if err != nil {
+		return domain.EnqueueResult{}, err
+	}
+	results, err := s.EnqueueAll(ctx, job)
+	if err != nil {
+		return domain.EnqueueResult{}, err
+	}
+	return results[0], nil
+}
+
+// newJob returns the job with data as JSON.
+func newJob(queue, name string, data any, options []domain.JobOptions) (domain.NewJob, error) {
 	payload, err := json.Marshal(data)
 	if err != nil {
-		return domain.EnqueueResult{}, domain.Invalidf("enqueue: encode data of type %T: %w", data, err)
+		return domain.NewJob{}, domain.Invalidf("enqueue: encode data of type %T: %w", data, err)
 	}
 	job := domain.NewJob{Queue: domain.QueueName(queue), Name: name, Data: payload}
 	switch len(options) {
@@ -96,13 +109,9 @@ func (s *SchedulerService) Enqueue(ctx context.Context, queue, name string, data
 	case 1:
 		job.Options = options[0]
 	default:
-		return domain.EnqueueResult{}, domain.Invalidf("enqueue: %d options for one job", len(options))
+		return domain.NewJob{}, domain.Invalidf("enqueue: %d options for one job", len(options))
 	}
-	results, err := s.EnqueueAll(ctx, job)
-	if err != nil {
-		return domain.EnqueueResult{}, err
-	}
-	return results[0], nil
+	return job, nil
 }
 
 // EnqueueAll puts many jobs on declared queues in one call, which is much
@@ -114,6 +123,15 @@ func (s *SchedulerService) EnqueueAll(ctx context.Context, jobs ...domain.NewJob
 	if err != nil {
 		return nil, err
 	}
+	if jobs, err = e.addressed(jobs); err != nil {
+		return nil, err
+	}
+	return e.stores.enqueuer.Enqueue(ctx, jobs...)
+}
+
+// addressed returns the jobs with the default queue in place of none, if all of
+// them are JSON for declared queues.
+func (e *engine) addressed(jobs []domain.NewJob) ([]domain.NewJob, error) {
 	if byDefault := func(j domain.NewJob) bool { return j.Queue == "" }; slices.ContainsFunc(jobs, byDefault) {
 		jobs = slices.Clone(jobs)
 		for i := range jobs {
@@ -133,7 +151,7 @@ func (s *SchedulerService) EnqueueAll(ctx context.Context, jobs ...domain.NewJob
 			return nil, fmt.Errorf("enqueue: %w: %s", ErrUnknownQueue, e.registry.undeclared(string(declared)))
 		}
 	}
-	return e.stores.enqueuer.Enqueue(ctx, jobs...)
+	return jobs, nil
 }
 
 // PauseJob stops the ticks of a scheduled job for all that share the ledger,

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/fx"
 
 	"github.com/taktwork/takt/adapters/inmemqueue"
 	"github.com/taktwork/takt/adapters/redisqueue"
+	"github.com/taktwork/takt/adapters/storage"
 	"github.com/taktwork/takt/app/config"
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/ports"
@@ -35,6 +37,10 @@ type stores struct {
 	// remaining counts the unfinished jobs that end with the process.
 	remaining func() map[domain.QueueName]int
 	close     func() error
+	// outbox is there while the worker's own database is open.
+	outbox atomic.Pointer[storage.Outbox]
+	// relay is there while the worker runs, if jobs are relayed from an outbox.
+	relay atomic.Pointer[storage.Relay]
 	// choose is called when the databases are open; nil if nothing depends on
 	// what they hold.
 	choose func()
@@ -73,7 +79,7 @@ func (o *stores) openQueues(s Settings, shared *redisqueue.Backend) error {
 	switch s.Backend {
 	case config.BackendMemory:
 		queues := inmemqueue.New(inmemqueue.Config{
-			MaxJobs: s.MemoryMaxJobs, MaxBytes: s.MemoryMaxBytes, MaxPayload: s.MaxPayload,
+			MaxJobs: s.MemoryMaxJobs, MaxBytes: s.MemoryMaxBytes, MaxPayload: s.MaxPayload, Ended: o.endedFor(s),
 		})
 		o.enqueuer, o.inspector, o.consumers, o.remaining = queues, queues, queues.OpenConsumer, queues.Remaining
 		closeShared := o.close
@@ -191,6 +197,7 @@ func (o *stores) start(ctx context.Context) error {
 	if o.chooseHistory != nil {
 		o.chooseHistory()
 	}
+	o.openOutbox(o.databases.settings)
 	return nil
 }
 

@@ -49,7 +49,9 @@ func openPostgres(ctx context.Context, config PostgresConfig) (*DB, error) {
 		dialect: Postgres, schema: target.Schema, standard: standard,
 		bun:    sync.OnceValue(func() *bun.DB { return bun.NewDB(standard(), pgdialect.New()) }),
 		runner: watchedRunner{runner: postgresRunner{pool: pool}, health: watched}, health: watched,
-		connect: func(ctx context.Context) (*pgx.Conn, error) { return pgx.ConnectConfig(ctx, poolConfig.ConnConfig.Copy()) },
+		connect: func(ctx context.Context) (*pgx.Conn, error) {
+			return pgx.ConnectConfig(ctx, poolConfig.ConnConfig.Copy())
+		},
 		close: func() error {
 			err := standard().Close()
 			pool.Close()

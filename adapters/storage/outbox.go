@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
@@ -35,6 +38,9 @@ type Outbox struct {
 	config  OutboxConfig
 	dialect Dialect
 	table   string
+	runner  runner
+	// queues is the statement of waits.
+	queues string
 	// hints wakes a relay of this process that listens to no server.
 	hints chan struct{}
 
@@ -55,7 +61,8 @@ func (db *DB) Outbox(config OutboxConfig) *Outbox {
 		table = pgx.Identifier{db.schema, table}.Sanitize()
 	}
 	return &Outbox{
-		config: config, dialect: db.dialect, table: table,
+		config: config, dialect: db.dialect, table: table, runner: db.runner,
+		queues: compile(db.dialect, sqlOutboxQueues),
 		hints: make(chan struct{}, 1), texts: make(map[int]string),
 	}
 }
@@ -94,6 +101,32 @@ func (o *Outbox) Enqueue(ctx context.Context, tx Tx, jobs ...domain.NewJob) erro
 	}
 	o.hint()
 	return nil
+}
+
+// Waiting returns the queues that have rows to hand over.
+func (o *Outbox) Waiting(ctx context.Context) ([]domain.QueueName, error) {
+	waits, err := o.waits(ctx, 0)
+	if err != nil {
+		return nil, fmt.Errorf("look into outbox: %w", err)
+	}
+	return slices.Sorted(maps.Keys(waits)), nil
+}
+
+// waits returns for each queue with rows that the relay with the token may hand
+// over how long it must wait until the lease of another one ends.
+func (o *Outbox) waits(ctx context.Context, token int64) (map[domain.QueueName]time.Duration, error) {
+	waits := make(map[domain.QueueName]time.Duration)
+	err := o.runner.read(ctx, statement{
+		text: o.queues, args: []any{o.config.Namespace, token}, looksUp: true,
+		row: func(scan scanner) error {
+			var name domain.QueueName
+			var waitUS int64
+			err := scan(&name, &waitUS)
+			waits[name] = time.Duration(waitUS) * time.Microsecond
+			return err
+		},
+	})
+	return waits, err
 }
 
 func notNull(data []byte) []byte {

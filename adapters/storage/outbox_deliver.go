@@ -138,7 +138,7 @@ func (q *relayQueue) setAside(ctx context.Context, p *parcel, state rowState, re
 	if state == rowUnknown {
 		message = "outbox row unknown"
 	}
-	q.relay.config.Log.WarnContext(ctx, message, "queue", string(q.name), "row", p.id, "name", p.name, "reason", reason)
+	q.relay.config.Log.WarnContext(ctx, message, "queue", string(q.name), "row", p.id, "job_name", p.name, "reason", reason)
 }
 
 // send enqueues the jobs, all or, if there is an error, it is not known which.
@@ -158,7 +158,7 @@ func (q *relayQueue) send(ctx context.Context, parcels []parcel) error {
 		switch result.Status {
 		case domain.DuplicateID, domain.Deduplicated:
 			q.relay.config.Log.InfoContext(ctx, "outbox job not added", "queue", string(q.name), "row", parcels[i].id,
-				"name", parcels[i].name, "status", result.Status.String(), "job_id", string(result.ID))
+				"job_name", parcels[i].name, "status", result.Status.String(), "job_id", string(result.ID))
 			q.unfollow(parcels[i : i+1])
 			q.delivered = append(q.delivered, parcels[i].id)
 		case domain.Accepted, domain.ReceiptKnown:

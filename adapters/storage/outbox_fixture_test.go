@@ -196,4 +196,3 @@ func execSQL(tb testing.TB, db *storage.DB, text string) {
 		tb.Fatalf("%s: %v", text, err)
 	}
 }
-

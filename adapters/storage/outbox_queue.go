@@ -88,7 +88,7 @@ func later(a, b time.Time) time.Time {
 // something is in the way.
 func (q *relayQueue) carry(loop, work context.Context) {
 	for {
-		taken, err := q.step(work, loop.Err() == nil)
+		taken, err := q.step(work, loop.Err() == nil && !q.relay.quiet.Load())
 		if err == nil && taken.held && len(taken.rows) > 0 {
 			err = q.deliver(work, &taken)
 			if err == nil {

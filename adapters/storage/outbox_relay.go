@@ -3,10 +3,11 @@ package storage
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/taktwork/takt/core/domain"
@@ -41,6 +42,9 @@ type RelayConfig struct {
 	// Volatile says that what Queue accepted ends with this process. A row is
 	// then kept until [Relay.Ended] is told that its job is over.
 	Volatile bool
+	// Queues are those to serve; nil means all. A volatile queue should take what
+	// is worked in this process, and leave the rest to others.
+	Queues []domain.QueueName
 	// Lease is how long this relay keeps others from a queue without a sign of
 	// life; default [DefaultRelayLease].
 	Lease time.Duration
@@ -67,6 +71,9 @@ type Relay struct {
 	halt, cut context.CancelFunc
 	running   sync.WaitGroup
 	loopOver  chan struct{}
+
+	// quiet ends the handing over, see [Relay.Quiesce].
+	quiet atomic.Bool
 
 	mu     sync.Mutex
 	queues map[domain.QueueName]*relayQueue
@@ -111,6 +118,11 @@ func (r *Relay) Start() {
 	}()
 }
 
+// Quiesce ends the handing over of rows, for a process that takes up no more work.
+// What was handed over is still followed, and queues are left to other relays as
+// soon as nothing of it is left.
+func (r *Relay) Quiesce() { r.quiet.Store(true) }
+
 // Stop lets what is under way end, leaves the queues to other relays and waits
 // for all goroutines. When most of the time of ctx is over, what is under way is
 // broken off. Its rows are handed over again by whoever comes next, as are those
@@ -141,6 +153,20 @@ func mostOf(ctx context.Context) (context.Context, context.CancelFunc) {
 		return context.WithCancel(ctx)
 	}
 	return context.WithDeadline(ctx, deadline.Add(-time.Until(deadline)/4))
+}
+
+// Handed returns how many rows of each queue a volatile queue has whose jobs are
+// not over. After Stop it is what is handed over again.
+func (r *Relay) Handed() map[domain.QueueName]int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	handed := make(map[domain.QueueName]int)
+	for name, q := range r.queues {
+		if q.handed > 0 {
+			handed[name] = q.handed
+		}
+	}
+	return handed
 }
 
 // Ended tells that the jobs with these receipts are over: completed, failed, or
@@ -192,17 +218,7 @@ func (r *Relay) run(loop, work context.Context) {
 // look asks which queues have rows to hand over, has them carried, now or when
 // the lease of another relay ends, and reports whether there are any for now.
 func (r *Relay) look(ctx context.Context) (bool, error) {
-	waits := make(map[domain.QueueName]time.Duration)
-	err := r.runner.read(ctx, statement{
-		text: r.sql.queues, args: []any{r.outbox.config.Namespace, r.token}, looksUp: true,
-		row: func(scan scanner) error {
-			var name domain.QueueName
-			var waitUS int64
-			err := scan(&name, &waitUS)
-			waits[name] = time.Duration(waitUS) * time.Microsecond
-			return err
-		},
-	})
+	waits, err := r.outbox.waits(ctx, r.token)
 	if err != nil {
 		return false, err
 	}
@@ -213,6 +229,9 @@ func (r *Relay) look(ctx context.Context) (bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for name, wait := range waits {
+		if !r.serves(name) {
+			continue
+		}
 		if wait > 0 {
 			r.queue(name).due = time.Now().Add(wait)
 			continue
@@ -234,6 +253,11 @@ func (r *Relay) told(name domain.QueueName) {
 		r.strange = true
 	}
 	r.wake()
+}
+
+// serves reports whether the queue is one of this relay's.
+func (r *Relay) serves(name domain.QueueName) bool {
+	return r.config.Queues == nil || slices.Contains(r.config.Queues, name)
 }
 
 func (r *Relay) toldOfStrange() bool {
@@ -284,7 +308,7 @@ func (r *Relay) nextDue() (time.Time, bool) {
 func (r *Relay) giveBack(ctx context.Context) {
 	for _, q := range r.queues {
 		if err := q.release(ctx); err != nil && ctx.Err() == nil {
-			r.config.Log.WarnContext(ctx, "outbox not given back", "queue", string(q.name), "error", err.Error())
+			r.config.Log.WarnContext(ctx, "outbox not given back", "queue", string(q.name), "err", err.Error())
 		}
 	}
 }
@@ -295,10 +319,10 @@ type trouble struct{ since time.Time }
 func (t *trouble) note(ctx context.Context, log *slog.Logger, attrs []any, err error) {
 	switch {
 	case err == nil && !t.since.IsZero():
-		log.InfoContext(ctx, "outbox goes on", append(attrs, "after_ms", time.Since(t.since).Milliseconds())...)
+		log.InfoContext(ctx, "outbox goes on", append(attrs, "away_ms", time.Since(t.since).Milliseconds())...)
 		t.since = time.Time{}
 	case err != nil && t.since.IsZero() && !errors.Is(err, context.Canceled):
 		t.since = time.Now()
-		log.WarnContext(ctx, "outbox held up", append(attrs, "error", domain.CleanText(fmt.Sprint(err), domain.MaxReason))...)
+		log.WarnContext(ctx, "outbox held up", append(attrs, "err", domain.CleanText(err.Error(), domain.MaxReason))...)
 	}
 }

@@ -3,14 +3,14 @@ package storage
 // outboxSQL holds the statements of the relay, written for one dialect. The first
 // value of each is the namespace.
 type outboxSQL struct {
-	queues, newRelay, acquire, renew string
+	newRelay, acquire, renew         string
 	delivered, putAside, reclaim     string
 	handOver, yield, release         string
 }
 
 func newOutboxSQL(dialect Dialect) *outboxSQL {
 	s := &outboxSQL{
-		queues: sqlOutboxQueues, newRelay: sqlNewRelay, acquire: sqlAcquireRelay, renew: sqlRenewRelay,
+		newRelay: sqlNewRelay, acquire: sqlAcquireRelay, renew: sqlRenewRelay,
 		delivered: sqlDelivered, putAside: sqlPutAside, reclaim: sqlReclaim, handOver: sqlHandOver,
 		yield: sqlYieldRelay, release: sqlReleaseRelay,
 	}
@@ -18,7 +18,7 @@ func newOutboxSQL(dialect Dialect) *outboxSQL {
 		s.delivered = sqlDeliveredPostgres
 	}
 	for _, text := range []*string{
-		&s.queues, &s.newRelay, &s.acquire, &s.renew, &s.delivered, &s.putAside, &s.reclaim, &s.handOver, &s.yield, &s.release,
+		&s.newRelay, &s.acquire, &s.renew, &s.delivered, &s.putAside, &s.reclaim, &s.handOver, &s.yield, &s.release,
 	} {
 		*text = compile(dialect, *text)
 	}

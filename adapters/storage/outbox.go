@@ -63,7 +63,7 @@ func (db *DB) Outbox(config OutboxConfig) *Outbox {
 	return &Outbox{
 		config: config, dialect: db.dialect, table: table, runner: db.runner,
 		queues: compile(db.dialect, sqlOutboxQueues),
-		hints: make(chan struct{}, 1), texts: make(map[int]string),
+		hints:  make(chan struct{}, 1), texts: make(map[int]string),
 	}
 }
 

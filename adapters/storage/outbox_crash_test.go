@@ -172,7 +172,6 @@ const neverCrash = 1 << 40
 // A process with its queue in memory crashes at each boundary in turn; the next one
 // does what is left. Jobs that the first one had not settled are handled again.
 func TestOutbox_losesNothingOfAMemoryQueueInACrash(t *testing.T) {
-	t.Parallel()
 	onBoth(t, func(t *testing.T, db *storage.DB) {
 		for boundary := int64(0); ; boundary++ {
 			outbox := db.Outbox(storage.OutboxConfig{Namespace: fmt.Sprint("crash-", boundary)})
@@ -208,7 +207,6 @@ func rowsOf(t *testing.T, db *storage.DB, outbox *storage.Outbox) int {
 // A relay with its queue in Redis crashes at each boundary in turn: each job is
 // handled once, though it is removed from Redis as it is completed.
 func TestOutbox_doublesNothingInRedisInACrash(t *testing.T) {
-	t.Parallel()
 	server := redistest.Start(t)
 	onBoth(t, func(t *testing.T, db *storage.DB) {
 		prefix := map[storage.Dialect]string{storage.SQLite: "lite", storage.Postgres: "pg"}[db.Dialect()]

@@ -134,11 +134,12 @@ func (r *Relay) isHanded(receipt string) bool {
 func (q *relayQueue) setAside(ctx context.Context, p *parcel, state rowState, reason string) {
 	reason = domain.CleanText(reason, domain.MaxReason)
 	q.aside = append(q.aside, asideRow{id: p.id, state: state, reason: reason})
-	message := "outbox row refused"
+	log := q.relay.config.Log.With("queue", string(q.name), "row", p.id, "job_name", p.name, "reason", reason)
 	if state == rowUnknown {
-		message = "outbox row unknown"
+		log.WarnContext(ctx, "outbox row unknown")
+		return
 	}
-	q.relay.config.Log.WarnContext(ctx, message, "queue", string(q.name), "row", p.id, "job_name", p.name, "reason", reason)
+	log.WarnContext(ctx, "outbox row refused")
 }
 
 // send enqueues the jobs, all or, if there is an error, it is not known which.

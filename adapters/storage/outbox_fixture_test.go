@@ -11,7 +11,6 @@ import (
 
 	"github.com/taktwork/takt/adapters/storage"
 	"github.com/taktwork/takt/core/domain"
-	"github.com/taktwork/takt/core/ports"
 )
 
 // relayLease is short enough to wait for its end, and longer than a busy machine
@@ -150,14 +149,13 @@ func startRelay(tb testing.TB, db *storage.DB, outbox *storage.Outbox, config st
 	return relay
 }
 
-// relayUntil relays until the queue has so many jobs, and checks that no row is
-// left then.
-func relayUntil(tb testing.TB, db *storage.DB, outbox *storage.Outbox, queue ports.Enqueuer, jobs int) {
-	tb.Helper()
-	relay := startRelay(tb, db, outbox, storage.RelayConfig{Queue: queue})
-	queue.(*recorder).await(tb, jobs)
-	relay.Stop(tb.Context())
-	wantRows(tb, db, outbox.Namespace())
+// relayUntil relays until the queue has so many jobs and no row is left.
+func relayUntil(t *testing.T, db *storage.DB, outbox *storage.Outbox, queue *recorder, jobs int) {
+	t.Helper()
+	relay := startRelay(t, db, outbox, storage.RelayConfig{Queue: queue})
+	queue.await(t, jobs)
+	eventually(t, "all rows are delivered", func() bool { return rowsOf(t, db, outbox) == 0 })
+	relay.Stop(t.Context())
 }
 
 // wantRows checks which rows the namespace has: "queue/state xN" each.
@@ -182,11 +180,16 @@ func wantRows(tb testing.TB, db *storage.DB, namespace string, want ...string) {
 	}
 }
 
-// onBoth runs the test on both dialects.
+// onBoth runs the test on both dialects, beside others.
 func onBoth(t *testing.T, test func(t *testing.T, db *storage.DB)) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) { test(t, openSQLite(t)) })
-	t.Run("postgres", func(t *testing.T) { test(t, openPostgres(t)) })
+	t.Parallel()
+	for name, open := range map[string]func(testing.TB) *storage.DB{"sqlite": openSQLite, "postgres": openPostgres} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, open(t))
+		})
+	}
 }
 
 // execSQL carries out SQL that has no values.

@@ -98,9 +98,7 @@ func TestRelay_findsRowsThatAreCommittedLate(t *testing.T) {
 // Relays take turns, whatever they are told, and nothing is doubled or out of
 // order.
 func TestRelay_sharesQueuesWithOthers(t *testing.T) {
-	t.Parallel()
 	onBoth(t, func(t *testing.T, db *storage.DB) {
-		t.Parallel()
 		outbox := db.Outbox(storage.OutboxConfig{})
 		queue := &recorder{}
 		for range 2 {
@@ -127,9 +125,7 @@ func countRows(t *testing.T, db *storage.DB) int {
 // A relay that hangs while it delivers loses its lease. What it then delivers is
 // refused by the receipts, and it writes nothing into its successor's rows.
 func TestRelay_losesItsLeaseWhenItHangs(t *testing.T) {
-	t.Parallel()
 	onBoth(t, func(t *testing.T, db *storage.DB) {
-		t.Parallel()
 		outbox := db.Outbox(storage.OutboxConfig{})
 		queue := &recorder{}
 		hung, goOn := make(chan struct{}), make(chan struct{})
@@ -162,17 +158,14 @@ func (h *hangingQueue) Enqueue(ctx context.Context, jobs ...domain.NewJob) ([]do
 	h.once.Do(func() {
 		close(h.hung)
 		<-h.goOn
-		ctx = context.WithoutCancel(ctx)
 	})
-	return h.recorder.Enqueue(ctx, jobs...)
+	return h.recorder.Enqueue(context.WithoutCancel(ctx), jobs...)
 }
 
 // A row that the queue will never take is set aside with the reason, and those
 // behind it go on.
 func TestRelay_setsAsideWhatIsRefused(t *testing.T) {
-	t.Parallel()
 	onBoth(t, func(t *testing.T, db *storage.DB) {
-		t.Parallel()
 		outbox := db.Outbox(storage.OutboxConfig{})
 		jobs := numbered(0, 5)
 		jobs[1].Data, jobs[3].Data = []byte(`"bad"`), []byte(`"long"`)
@@ -211,9 +204,7 @@ func TestRelay_setsAsideWhatIsRefused(t *testing.T) {
 // Rows that were handed over a day ago, with an end that nobody knows, are not
 // handed over again; others of that age are.
 func TestRelay_leavesRowsAloneThatMayBeThere(t *testing.T) {
-	t.Parallel()
 	onBoth(t, func(t *testing.T, db *storage.DB) {
-		t.Parallel()
 		outbox := db.Outbox(storage.OutboxConfig{})
 		commitJobs(t, db, outbox, numbered(0, 3)...)
 		day := domain.ReceiptLife.Microseconds()
@@ -236,9 +227,7 @@ func TestRelay_leavesRowsAloneThatMayBeThere(t *testing.T) {
 
 // A queue that is full, or away, holds its rows up and no others.
 func TestRelay_waitsForItsQueue(t *testing.T) {
-	t.Parallel()
 	onBoth(t, func(t *testing.T, db *storage.DB) {
-		t.Parallel()
 		outbox := db.Outbox(storage.OutboxConfig{})
 		var refusals atomic.Int64
 		queue := &recorder{before: func(jobs []domain.NewJob) error {
@@ -364,9 +353,7 @@ func (f enqueuerFunc) Enqueue(ctx context.Context, jobs ...domain.NewJob) ([]dom
 
 // A relay that was stopped in order leaves its queues to the next one at once.
 func TestRelay_leavesQueuesToTheNext(t *testing.T) {
-	t.Parallel()
 	onBoth(t, func(t *testing.T, db *storage.DB) {
-		t.Parallel()
 		outbox := db.Outbox(storage.OutboxConfig{})
 		full := errors.New("away")
 		first := &recorder{before: func([]domain.NewJob) error { return full }}

@@ -3,9 +3,9 @@ package storage
 // outboxSQL holds the statements of the relay, written for one dialect. The first
 // value of each is the namespace.
 type outboxSQL struct {
-	newRelay, acquire, renew         string
-	delivered, putAside, reclaim     string
-	handOver, yield, release         string
+	newRelay, acquire, renew     string
+	delivered, putAside, reclaim string
+	handOver, yield, release     string
 }
 
 func newOutboxSQL(dialect Dialect) *outboxSQL {

@@ -145,6 +145,50 @@ func TestRelay_losesItsLeaseWhenItHangs(t *testing.T) {
 	})
 }
 
+// While a relay holds a queue the others leave it alone, and work on.
+func TestRelay_leavesAQueueToItsHolder(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *storage.DB) {
+		outbox := db.Outbox(storage.OutboxConfig{})
+		queue := &recorder{}
+		hanging := &hangingQueue{recorder: queue, hung: make(chan struct{}), goOn: make(chan struct{})}
+		commitJobs(t, db, outbox, numbered(0, 3)...)
+		startRelay(t, db, outbox, storage.RelayConfig{Queue: hanging, Lease: time.Hour})
+		<-hanging.hung
+		startRelay(t, db, db.Outbox(storage.OutboxConfig{}), storage.RelayConfig{Queue: queue, Lease: time.Hour})
+		for i := range 20 {
+			commitJobs(t, db, outbox, mailJob("3"), domain.NewJob{Queue: domain.QueueName(fmt.Sprint("other-", i)), Name: "n"})
+			queue.await(t, i+1)
+		}
+		if got := queue.data("mail"); len(got) > 0 {
+			t.Errorf("the queue mail got %v, want nothing while its holder hangs", got)
+		}
+		close(hanging.goOn)
+		queue.await(t, 43)
+	})
+}
+
+// A database that was restored gives out ids again. Their rows are new ones.
+func TestRelay_takesRowsOfARestoredDatabaseForNewOnes(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *storage.DB) {
+		outbox := db.Outbox(storage.OutboxConfig{})
+		queue := &recorder{}
+		commitJobs(t, db, outbox, mailJob("0"))
+		relayUntil(t, db, outbox, queue, 1)
+		again := "DELETE FROM sqlite_sequence"
+		if db.Dialect() == storage.Postgres {
+			again = "ALTER TABLE outbox ALTER COLUMN id RESTART"
+		}
+		execSQL(t, db, again)
+		commitJobs(t, db, outbox, mailJob("1"))
+		var id int64
+		if err := db.Bun().NewRaw("SELECT id FROM outbox").Scan(t.Context(), &id); err != nil || id != 1 {
+			t.Fatalf("the new row has the id %d, %v, want 1 again", id, err)
+		}
+		relayUntil(t, db, outbox, queue, 2)
+		wantNumbers(t, queue, 2)
+	})
+}
+
 // hangingQueue hangs in its first call, whatever becomes of ctx.
 type hangingQueue struct {
 	*recorder

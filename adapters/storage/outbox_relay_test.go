@@ -152,7 +152,7 @@ func TestRelay_leavesAQueueToItsHolder(t *testing.T) {
 		queue := &recorder{}
 		hanging := &hangingQueue{recorder: queue, hung: make(chan struct{}), goOn: make(chan struct{})}
 		commitJobs(t, db, outbox, numbered(0, 3)...)
-		startRelay(t, db, outbox, storage.RelayConfig{Queue: hanging, Lease: time.Hour})
+		startRelay(t, db, outbox, storage.RelayConfig{Queue: hanging, Queues: []domain.QueueName{"mail"}, Lease: time.Hour})
 		<-hanging.hung
 		startRelay(t, db, db.Outbox(storage.OutboxConfig{}), storage.RelayConfig{Queue: queue, Lease: time.Hour})
 		for i := range 20 {

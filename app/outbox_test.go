@@ -29,7 +29,7 @@ func mailbox(outbox **app.Outbox, handle func(app.Job[int]) error) app.Option {
 	})
 }
 
-func inFile(path string, change func(*app.Settings)) app.Settings {
+func outboxIn(path string, change func(*app.Settings)) app.Settings {
 	s := app.Settings{Storage: storage.Config{Dialect: storage.SQLite, SQLite: storage.SQLiteConfig{Path: path}}}
 	if change != nil {
 		change(&s)
@@ -94,7 +94,7 @@ func TestOutbox_reachesEachBackend(t *testing.T) {
 			var outbox *app.Outbox
 			handled := make(chan int, 10)
 			path := filepath.Join(t.TempDir(), "takt.db")
-			worker := startWorker(t, inFile(path, change), slog.New(slog.DiscardHandler), mailbox(&outbox, func(job app.Job[int]) error {
+			worker := startWorker(t, outboxIn(path, change), slog.New(slog.DiscardHandler), mailbox(&outbox, func(job app.Job[int]) error {
 				handled <- job.Data
 				return nil
 			}))
@@ -119,7 +119,7 @@ func TestOutbox_reachesEachBackend(t *testing.T) {
 
 func rowsIn(t *testing.T, path string) int {
 	t.Helper()
-	db, err := storage.Open(t.Context(), inFile(path, nil).Storage)
+	db, err := storage.Open(t.Context(), outboxIn(path, nil).Storage)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestOutbox_survivesTheMemoryOfTheProcess(t *testing.T) {
 	var outbox *app.Outbox
 	var once sync.Once
 	entered := make(chan struct{})
-	first := startWorker(t, inFile(path, nil), slog.New(slog.DiscardHandler), mailbox(&outbox, func(app.Job[int]) error {
+	first := startWorker(t, outboxIn(path, nil), slog.New(slog.DiscardHandler), mailbox(&outbox, func(app.Job[int]) error {
 		once.Do(func() { close(entered) })
 		return app.Snooze(1 << 40)
 	}))
@@ -150,7 +150,7 @@ func TestOutbox_survivesTheMemoryOfTheProcess(t *testing.T) {
 		t.Errorf("%d rows are left in the outbox, want all 3", left)
 	}
 	handled := make(chan int, 10)
-	second := startWorker(t, inFile(path, nil), slog.New(slog.DiscardHandler), mailbox(&outbox, func(job app.Job[int]) error {
+	second := startWorker(t, outboxIn(path, nil), slog.New(slog.DiscardHandler), mailbox(&outbox, func(job app.Job[int]) error {
 		handled <- job.Data
 		return nil
 	}))
@@ -192,7 +192,7 @@ func TestOutbox_saysWhatIsWrong(t *testing.T) {
 	want(enqueue("mail", 1), app.ErrStorage)
 	worker.Stop(t.Context())
 
-	worker = startWorker(t, inFile(path, nil), slog.New(slog.DiscardHandler), mailbox(&outbox, ignore))
+	worker = startWorker(t, outboxIn(path, nil), slog.New(slog.DiscardHandler), mailbox(&outbox, ignore))
 	want(enqueue("nobody", 1), app.ErrUnknownQueue)
 	want(enqueue("mail", func() {}), domain.ErrInvalid)
 	want(enqueue("mail", strings.Repeat("x", 300<<10)), domain.ErrTooLarge)
@@ -211,11 +211,11 @@ func TestOutbox_saysWhatIsWrong(t *testing.T) {
 	worker.Stop(t.Context())
 
 	var log bytes.Buffer
-	startWorker(t, inFile(path, func(s *app.Settings) { s.Backend = config.BackendNone }),
+	startWorker(t, outboxIn(path, func(s *app.Settings) { s.Backend = config.BackendNone }),
 		slog.New(slog.NewTextHandler(&log, nil)), mailbox(&outbox, ignore)).Stop(t.Context())
 	if !strings.Contains(log.String(), "outbox is not relayed") || !strings.Contains(log.String(), "[idle]") {
 		t.Errorf("the log does not tell of the queue that is not relayed:\n%s", log.String())
 	}
-	startWorker(t, inFile(path, func(s *app.Settings) { s.Backend = config.BackendNone }), slog.New(slog.DiscardHandler), mailbox(&outbox, ignore))
+	startWorker(t, outboxIn(path, func(s *app.Settings) { s.Backend = config.BackendNone }), slog.New(slog.DiscardHandler), mailbox(&outbox, ignore))
 	want(enqueue("mail", 1), app.ErrQueueingOff)
 }

@@ -30,6 +30,12 @@ func usual(name string) (path string, ok bool) {
 		return takt + "/app", true
 	case "cli", "config", "lifecycle", "takttest":
 		return takt + "/app/" + name, true
+	case "storage":
+		return takt + "/adapters/" + name, true
+	case "pgx":
+		return "github.com/jackc/pgx/v5", true
+	case "pgxpool":
+		return "github.com/jackc/pgx/v5/pgxpool", true
 	case "domain", "ports", "runner", "schedule":
 		return takt + "/core/" + name, true
 	}

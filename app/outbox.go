@@ -84,6 +84,9 @@ func (e *engine) startRelay(ctx context.Context) error {
 	relayed := storage.RelayConfig{Queue: e.stores.enqueuer, Log: e.log}
 	if e.settings.Backend == config.BackendMemory {
 		relayed.Volatile, relayed.Queues = true, e.registry.workedNames()
+		if len(relayed.Queues) == 0 {
+			return nil
+		}
 	}
 	relay := e.stores.databases.own.Load().NewRelay(outbox, relayed)
 	e.stores.relay.Store(relay)

@@ -169,24 +169,30 @@ func TestRelay_leavesAQueueToItsHolder(t *testing.T) {
 
 // A database that was restored gives out ids again. Their rows are new ones.
 func TestRelay_takesRowsOfARestoredDatabaseForNewOnes(t *testing.T) {
-	onBoth(t, func(t *testing.T, db *storage.DB) {
-		outbox := db.Outbox(storage.OutboxConfig{})
-		queue := &recorder{}
-		commitJobs(t, db, outbox, mailJob("0"))
-		relayUntil(t, db, outbox, queue, 1)
-		again := "DELETE FROM sqlite_sequence"
-		if db.Dialect() == storage.Postgres {
-			again = "ALTER TABLE outbox ALTER COLUMN id RESTART"
-		}
-		execSQL(t, db, again)
-		commitJobs(t, db, outbox, mailJob("1"))
-		var id int64
-		if err := db.Bun().NewRaw("SELECT id FROM outbox").Scan(t.Context(), &id); err != nil || id != 1 {
-			t.Fatalf("the new row has the id %d, %v, want 1 again", id, err)
-		}
-		relayUntil(t, db, outbox, queue, 2)
-		wantNumbers(t, queue, 2)
+	t.Run("sqlite", func(t *testing.T) {
+		db := openSQLite(t)
+		restored(t, db, func() { execSQL(t, db, "DELETE FROM sqlite_sequence") })
 	})
+	t.Run("postgres", func(t *testing.T) {
+		uri, db := openAddressed(t)
+		restored(t, db, func() { pgtest.Exec(t, uri, "ALTER TABLE worker.outbox ALTER COLUMN id RESTART") })
+	})
+}
+
+func restored(t *testing.T, db *storage.DB, startAgain func()) {
+	t.Helper()
+	outbox := db.Outbox(storage.OutboxConfig{})
+	queue := &recorder{}
+	commitJobs(t, db, outbox, mailJob("0"))
+	relayUntil(t, db, outbox, queue, 1)
+	startAgain()
+	commitJobs(t, db, outbox, mailJob("1"))
+	var id int64
+	if err := db.Bun().NewRaw("SELECT id FROM outbox").Scan(t.Context(), &id); err != nil || id != 1 {
+		t.Fatalf("the new row has the id %d, %v, want 1 again", id, err)
+	}
+	relayUntil(t, db, outbox, queue, 2)
+	wantNumbers(t, queue, 2)
 }
 
 // hangingQueue hangs in its first call, whatever becomes of ctx.

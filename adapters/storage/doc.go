@@ -9,6 +9,11 @@
 // lock is ever held across a round trip: a replica that is frozen keeps nobody
 // waiting.
 //
+// [DB.Outbox] takes jobs within transactions of the application's, and a [Relay]
+// puts them on their queues when these are committed: once, and in order. It
+// holds no transaction while it does, but marks the rows before and deletes them
+// after.
+//
 // It isn't a general access to the database, and it never touches tables that
 // are not the worker's own.
 package storage

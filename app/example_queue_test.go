@@ -244,7 +244,9 @@ func ExampleSchedulerService_Runs() {
 	worker := start(oneJob(func(context.Context, app.Run) (any, error) { return nil, app.Skip("no new orders") }))
 	trigger(worker, "job")
 	worker.Stop(context.Background()) // The last records are written by the stop.
-	records, err := worker.Service().Runs(context.Background(), domain.RunFilter{Job: "job"})
+	records, err := worker.Service().Runs(context.Background(), domain.RunFilter{
+		Job: "job", Origins: []domain.Origin{domain.OriginManual},
+	})
 	for _, record := range records {
 		fmt.Printf("%s %q\n", record.Event, record.Reason)
 	}

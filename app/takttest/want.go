@@ -56,12 +56,12 @@ func (w *Worker) recall(job string) (records []domain.Record, missing string) {
 		w.tb.Fatalf("the history cannot be read: %v", err)
 	}
 	if len(records) >= w.history {
-		missing = fmt.Sprintf("more than %d decisions were made, and earlier ones are forgotten: raise Settings.HistorySize", w.history-1)
+		missing = fmt.Sprintf("more than %d records were made, and earlier ones are forgotten: raise Settings.HistorySize", w.history-1)
 	}
 	if lost := w.lost.sum(); lost > 0 {
 		missing = fmt.Sprintf("%d decisions were made too fast to be kept", lost)
 	}
-	records = slices.DeleteFunc(records, func(r domain.Record) bool { return r.Run.Job != job })
+	records = slices.DeleteFunc(records, func(r domain.Record) bool { return r.Run.Job != job || !r.IsDecision() })
 	slices.Reverse(records)
 	return records, missing
 }

@@ -110,3 +110,16 @@ type Field struct {
 	// Value is a string as it is, a number or a boolean as in JSON.
 	Value string
 }
+
+// IsDecision reports whether the record is about a run or a queue job, and not
+// about a definition or a replica.
+func (r *Record) IsDecision() bool { return r.Run.Origin != "" || r.Queue != "" }
+
+// DecisionEvents returns the events of decisions about runs and queue jobs.
+func DecisionEvents() []Event {
+	return []Event{
+		EventClaimed, EventCoalesced, EventJittered, EventQueued, EventSkipped, EventStarted, EventTimedOut, EventStuck, EventLate,
+		EventRetrying, EventDropped, EventFired, EventCompleted, EventFailed, EventCancelled, EventReleased, EventAbandoned, EventLost,
+		EventParked, EventSnoozed, EventReturned, EventLimited, EventQuarantined, EventRequeued,
+	}
+}

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -60,6 +61,31 @@ func (k RunKey) String() string {
 // DefaultNamespace is the namespace whose name is left out of job ids.
 const DefaultNamespace = "default"
 
+// ParseRunKey returns the key that [RunKey.String] wrote. Any other text is
+// [ErrInvalid].
+func ParseRunKey(text string) (RunKey, error) {
+	bad := Invalidf("%s is no run", Quote(text))
+	job, rest, found := strings.Cut(text, "@")
+	if !found || ValidateScheduledJobName(job) != nil {
+		return RunKey{}, bad
+	}
+	key := RunKey{Job: job, Origin: OriginSchedule}
+	if origin, id, named := strings.Cut(rest, ":"); named && Origin(origin) != OriginSchedule && Origin(origin).Known() {
+		key.Origin, key.OriginID = Origin(origin), id
+		at := strings.LastIndexByte(id, '@')
+		if at < 0 {
+			return key, nil
+		}
+		rest, key.OriginID = id[at+1:], id[:at]
+	}
+	planned, err := time.Parse(time.RFC3339Nano, rest)
+	if err != nil {
+		return RunKey{}, bad
+	}
+	key.PlannedMS = planned.UnixMilli()
+	return key, nil
+}
+
 // JobID returns the id of the queue job that the run makes:
 // tick.<job>.<planned ms>, in other namespaces than the default
 // tick.<ns>@<job>.<planned ms>; runs of other origins name theirs, and their
@@ -75,14 +101,13 @@ func (k RunKey) JobID(namespace string) JobID {
 	return JobID(string(k.Origin) + "." + name + "@" + k.OriginID)
 }
 
-// Known reports whether the origin is one of those above.
-func (o Origin) Known() bool {
-	switch o {
-	case OriginSchedule, OriginManual, OriginBackfill, OriginStart:
-		return true
-	}
-	return false
+// Origins returns all origins.
+func Origins() []Origin {
+	return []Origin{OriginSchedule, OriginManual, OriginBackfill, OriginStart}
 }
+
+// Known reports whether the origin is one of those above.
+func (o Origin) Known() bool { return slices.Contains(Origins(), o) }
 
 // Encode returns the key as ledgers store it: its origin, its planned instant in
 // ms, its job and, if it has one, its id. No two keys of known origins are

@@ -84,7 +84,9 @@ func (j *journal) Record(records ...domain.Record) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for i := range records {
-		j.counts[records[i].Event]++
+		if records[i].IsDecision() {
+			j.counts[records[i].Event]++
+		}
 	}
 	if j.store == nil {
 		return

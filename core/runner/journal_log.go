@@ -39,11 +39,11 @@ func lineOf(r *domain.Record) (slog.Level, string) {
 
 func levelOf(event domain.Event) slog.Level {
 	switch event {
-	case domain.EventClaimed, domain.EventJittered, domain.EventRegistered, domain.EventWorkerAlive:
+	case domain.EventClaimed, domain.EventJittered, domain.EventRegistered, domain.EventWorkerStarted, domain.EventWorkerAlive,
+		domain.EventWorkerStopped: // the log tells of starts and stops in other lines
 		return slog.LevelDebug
 	case domain.EventQueued, domain.EventStarted, domain.EventFired, domain.EventCompleted, domain.EventReleased,
-		domain.EventSnoozed, domain.EventReturned, domain.EventJobPaused, domain.EventJobResumed,
-		domain.EventWorkerStarted, domain.EventWorkerStopped:
+		domain.EventSnoozed, domain.EventReturned, domain.EventJobPaused, domain.EventJobResumed:
 		return slog.LevelInfo
 	case domain.EventStuck, domain.EventFailed, domain.EventLost, domain.EventQuarantined:
 		return slog.LevelError
@@ -106,7 +106,7 @@ func messageOf(event domain.Event) string {
 	case domain.EventRequeued:
 		return "job requeued after its lease ran out"
 	case domain.EventRegistered:
-		return "scheduled job registered"
+		return "definition registered"
 	case domain.EventJobPaused:
 		return "scheduled job paused"
 	case domain.EventJobResumed:
@@ -124,7 +124,10 @@ func messageOf(event domain.Event) string {
 func attrsOf(r *domain.Record) []slog.Attr {
 	attrs := make([]slog.Attr, 0, 12)
 	if r.Run.Job != "" {
-		attrs = append(attrs, slog.String("job", r.Run.Job), slog.String("run_id", r.Run.String()))
+		attrs = append(attrs, slog.String("job", r.Run.Job))
+	}
+	if r.Run.Origin != "" {
+		attrs = append(attrs, slog.String("run_id", r.Run.String()))
 		if r.Run.Origin == domain.OriginSchedule {
 			attrs = append(attrs, slog.Time("tick", r.Run.Planned()))
 		}
@@ -155,6 +158,7 @@ func attrsOf(r *domain.Record) []slog.Attr {
 	if !r.Until.IsZero() {
 		attrs = append(attrs, slog.Time("until", r.Until))
 	}
+	text("schedule", r.Schedule)
 	text("by", r.By)
 	text("stack", r.Stack)
 	if isFailure(r.Event) {

@@ -124,9 +124,14 @@ func (r *Runner) start(ctx, reserving, living context.Context) error {
 		w.Start(reserving, living)
 	}
 	if r.scheduler == nil {
+		r.appear(reserving)
 		return nil
 	}
-	return r.scheduler.Start(ctx, living)
+	if err := r.scheduler.Register(ctx); err != nil {
+		return err
+	}
+	r.appear(reserving)
+	return r.scheduler.Start(living)
 }
 
 func (r *Runner) setState(state State) {

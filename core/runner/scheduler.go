@@ -114,12 +114,8 @@ func newScheduler(r *Runner, jobs []ScheduledJob) *scheduler {
 	return s
 }
 
-// Start registers the jobs, waiting for the ledger until ctx ends, and begins
-// to tick. The loops end with living.
-func (s *scheduler) Start(ctx, living context.Context) error {
-	if err := s.firstSync(ctx); err != nil {
-		return err
-	}
+// Start begins to tick, after Register. The loops end with living.
+func (s *scheduler) Start(living context.Context) error {
 	s.mu.Lock()
 	s.living = living
 	s.mu.Unlock()

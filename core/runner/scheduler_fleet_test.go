@@ -31,6 +31,12 @@ type fleet struct {
 	origin time.Time
 	skew   atomic.Int64
 	timing runner.Timing
+	// books are what the replicas recorded.
+	books []*recordBook
+	// vanished is when replicas died without a trace.
+	vanished map[string]time.Time
+	// routes are the handlers of the queue "mail", if replicas work it.
+	routes map[string]runner.Route
 }
 
 func newFleet(t *testing.T) *fleet {
@@ -66,13 +72,20 @@ func (f *fleet) replica(t *testing.T, name string, jobs ...runner.ScheduledJob) 
 func (f *fleet) replicaOn(t *testing.T, name string, ledger ports.Ledger, jobs ...runner.ScheduledJob) *replica {
 	t.Helper()
 	book := &recordBook{}
+	f.books = append(f.books, book)
 	waker := &tickWaker{changed: make(chan struct{}, 1), stopped: make(chan struct{})}
 	for i := range jobs {
 		if jobs[i].Fingerprint == "" {
 			jobs[i].Fingerprint = "v1"
 		}
 	}
+	var queues []runner.Queue
+	if f.routes != nil {
+		queues = []runner.Queue{{Name: "mail", Concurrency: 1, Routes: f.routes}}
+	}
 	r, err := runner.New(runner.Config{Replica: name, DeployID: "deploy", Timing: f.timing}, runner.Ports{
+		OpenConsumer: f.queue.OpenConsumer,
+
 		Ledger:     ledger,
 		Dispatcher: runner.NewDispatcher(ledger, f.queue, domain.DefaultNamespace, 15*time.Second),
 		Waker:      waker,
@@ -80,7 +93,7 @@ func (f *fleet) replicaOn(t *testing.T, name string, ledger ports.Ledger, jobs .
 		Log:        slog.New(f.log),
 		Now:        time.Now,
 		Dice:       func() float64 { return 0.5 },
-	}, jobs, nil)
+	}, jobs, queues)
 	if err != nil {
 		t.Fatalf("New = %v, want a runner", err)
 	}
@@ -207,7 +220,13 @@ func (b *recordBook) Append(_ context.Context, records []domain.Record) error {
 	return nil
 }
 
+// all returns the decisions.
 func (b *recordBook) all() []domain.Record {
+	return slices.DeleteFunc(b.everything(), func(r domain.Record) bool { return !r.IsDecision() })
+}
+
+// everything returns what is recorded of definitions and replicas, too.
+func (b *recordBook) everything() []domain.Record {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.records)

@@ -52,7 +52,11 @@ func stageRunner(t *testing.T, job runner.ScheduledJob) *stagedRunner {
 	s.waker.EXPECT().Arm(gomock.Any()).AnyTimes().Return(nil)
 	s.waker.EXPECT().Stop(gomock.Any()).Return(nil)
 	s.runs.EXPECT().Append(gomock.Any(), gomock.Any()).AnyTimes().DoAndReturn(func(_ context.Context, records []domain.Record) error {
-		s.events = append(s.events, records...)
+		for _, record := range records {
+			if record.IsDecision() {
+				s.events = append(s.events, record)
+			}
+		}
 		return nil
 	})
 	job.Name, job.Fingerprint, job.Handler = "report", "v1", s.handler

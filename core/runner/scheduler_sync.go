@@ -12,9 +12,9 @@ import (
 	"github.com/taktwork/takt/core/schedule"
 )
 
-// firstSync registers the jobs and plans them. It waits for the ledger until
+// Register registers the jobs and plans them. It waits for the ledger until
 // ctx ends.
-func (s *scheduler) firstSync(ctx context.Context) error {
+func (s *scheduler) Register(ctx context.Context) error {
 	var failing outage
 	for {
 		_, err := s.sync(ctx)
@@ -144,6 +144,9 @@ func (s *scheduler) load(states []domain.JobState) {
 			continue
 		}
 		job.state = state
+		if state.Paused {
+			s.recordPause(job)
+		}
 		if !job.planned() {
 			continue
 		}
@@ -179,11 +182,14 @@ func (s *scheduler) update(state domain.JobState) {
 	if job == nil {
 		return
 	}
-	was := job.planned()
-	if state.Superseded != job.state.Superseded {
-		s.reportRevision(job, state)
-	}
+	was, before := job.planned(), job.state
 	job.state = state
+	if state.Superseded != before.Superseded {
+		s.reportRevision(job)
+	}
+	if state.Paused != before.Paused {
+		s.recordPause(job)
+	}
 	planner := s.plannerOf(job.Name)
 	switch now := job.planned(); {
 	case was && !now:
@@ -195,12 +201,13 @@ func (s *scheduler) update(state domain.JobState) {
 	}
 }
 
-func (s *scheduler) reportRevision(job *jobState, state domain.JobState) {
-	if state.Superseded {
-		s.ports.Log.WarnContext(s.quieting, "a newer definition of the job is live: this replica stops planning it", "job", job.Name, "revision", state.Revision)
+func (s *scheduler) reportRevision(job *jobState) {
+	s.recordDefinition(job)
+	if job.state.Superseded {
+		s.ports.Log.WarnContext(s.quieting, "a newer definition of the job is live: this replica stops planning it", "job", job.Name, "revision", job.state.Revision)
 		return
 	}
-	s.ports.Log.WarnContext(s.quieting, "this replica's definition of the job is valid again", "job", job.Name, "revision", state.Revision)
+	s.ports.Log.WarnContext(s.quieting, "this replica's definition of the job is valid again", "job", job.Name, "revision", job.state.Revision)
 }
 
 // rebalance moves jobs between the planners after the fleet has changed.

@@ -177,9 +177,10 @@ func (d *desk) wantCounts(want map[domain.Event]int) {
 	}
 }
 
+// records returns the decisions about jobs.
 func (d *desk) records(events ...domain.Event) []domain.Record {
 	d.t.Helper()
-	records, err := d.runs.Query(context.Background(), domain.RunFilter{Events: events, Limit: 10_000})
+	records, err := d.runs.Query(context.Background(), domain.RunFilter{Queue: "mail", Events: events, Limit: 20_000})
 	if err != nil {
 		d.t.Fatalf("Query() = %v, want none", err)
 	}

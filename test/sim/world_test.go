@@ -170,7 +170,11 @@ func (w *world) Handle(_ context.Context, job *domain.Job) ([]byte, error) {
 func (w *world) Append(_ context.Context, records []domain.Record) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.records = append(w.records, records...)
+	for _, record := range records {
+		if record.IsDecision() {
+			w.records = append(w.records, record)
+		}
+	}
 	return nil
 }
 

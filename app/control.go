@@ -28,6 +28,8 @@ const (
 	MethodPause    = "pause"
 	MethodResume   = "resume"
 	MethodEnqueue  = "enqueue"
+	// MethodRecords reads the history.
+	MethodRecords = "records"
 )
 
 // EnqueueRequest asks for jobs on a queue in memory.
@@ -100,7 +102,7 @@ func hookControl(lifecycle fx.Lifecycle, settings Settings, service *SchedulerSe
 	socket := &controlSocket{config: control.Config{
 		StateDir: settings.StateDir, Namespace: settings.Namespace, Instance: settings.Instance, Logger: log,
 		Handlers: map[string]control.Handler{
-			MethodHealth: api.health, MethodJobs: api.jobs, MethodEnqueue: api.enqueue,
+			MethodHealth: api.health, MethodJobs: api.jobs, MethodEnqueue: api.enqueue, MethodRecords: api.records,
 			MethodTrigger: api.trigger, MethodBackfill: api.backfill, MethodPause: api.pause, MethodResume: api.resume,
 		},
 	}}

@@ -144,8 +144,8 @@ through its Unix socket in WORKER_STATE_DIR.
 	}
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(s.runCommand(), s.jobsCommand(), s.planCommand(), s.enqueueCommand(), s.healthCommand(),
-		s.configCommand(), s.migrateCommand(), s.versionCommand())
+	root.AddCommand(s.runCommand(), s.jobsCommand(), s.planCommand(), s.runsCommand(), s.whyCommand(), s.enqueueCommand(),
+		s.healthCommand(), s.configCommand(), s.migrateCommand(), s.versionCommand())
 	for _, command := range root.Commands() {
 		s.nameExamples(command)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/taktwork/takt/app"
 	"github.com/taktwork/takt/app/config"
 	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/core/history"
 )
 
 // Invocation is a command line with all that it takes from its process.
@@ -91,6 +92,13 @@ func Calendar(ctx context.Context, title string, ticks []app.PlannedTick, now ti
 		return ""
 	}
 	return string(text)
+}
+
+// FollowRuns follows all runs of a history in storage until ctx ends.
+func FollowRuns(ctx context.Context, from history.Reader, stdout, stderr io.Writer) error {
+	s := session{process: process{stderr: stderr}, out: newOutput(stdout)}
+	show := s.runPrinter(time.UTC, true)
+	return s.followRuns(ctx, &past{Reader: from}, history.Listing{Limit: fewRuns}, show)
 }
 
 type writer []byte

@@ -18,6 +18,8 @@ type jobsFlags struct {
 
 const jobsLong = `Lists the scheduled jobs with their next ticks: as the running worker sees them,
 or, when none runs, as they are registered. Then whether a job runs is unknown.
+What became of the latest run is told for all replicas where storage keeps the
+history, and by the running worker alone otherwise.
 
 `
 
@@ -50,6 +52,9 @@ func (s *session) listJobs(ctx context.Context, f jobsFlags) error {
 	jobs, err := s.jobs(ctx, f.instance)
 	if err != nil {
 		return err
+	}
+	if err := s.addLast(ctx, jobs); err != nil {
+		s.say("what other workers did last is not known: %s", printableText(err.Error()))
 	}
 	if f.asJSON {
 		return s.printJSON(jobs)

@@ -64,7 +64,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 // noEmptyFlags refuses flags that were given nothing, as by a variable of a
 // script that is not set.
 func noEmptyFlags(cmd *cobra.Command) error {
-	for _, name := range []string{"from", "to", "tz", "id", instanceFlag} {
+	for _, name := range []string{"from", "to", "tz", "id", "at", "since", "until", "queue", "job-name", "job-id", "replica", instanceFlag} {
 		if flag := cmd.Flags().Lookup(name); flag != nil && flag.Changed && flag.Value.String() == "" {
 			return usagef(cmd, "--%s is empty", name)
 		}

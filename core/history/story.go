@@ -261,5 +261,8 @@ func round(d time.Duration) time.Duration {
 	if d >= 10*time.Second {
 		return d.Round(time.Second)
 	}
+	if d < time.Millisecond {
+		return d.Round(time.Microsecond)
+	}
 	return d.Round(time.Millisecond)
 }

@@ -56,7 +56,7 @@ func (db *DB) RunStore(namespace string) *RunStore {
 		namespace = domain.DefaultNamespace
 	}
 	return &RunStore{
-		runner: db.runner, dialect: db.dialect, namespace: namespace, writer: db.newHistoryWriter(namespace), manyKinds: 1000, newest: 20_000,
+		runner: db.runner, dialect: db.dialect, namespace: namespace, writer: db.newHistoryWriter(namespace), manyKinds: 1000, newest: 5000,
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 
 // mostRows is how many rows a step of a plan may look at: the newest ones that
 // are looked at first, and a bit.
-const mostRows = 25_000
+const mostRows = 10_000
 
 var stepPattern = regexp.MustCompile(`actual rows=(\d+) loops=(\d+)`)
 

@@ -26,6 +26,10 @@ var ErrSchema = errors.New("storage schema is missing or older than this program
 // the database, or does not let this user do what is asked.
 var ErrRefused = errors.New("storage refuses access")
 
+// errDoubt says that the connection broke while the server may have carried
+// the statements out.
+var errDoubt = errors.New("whether it took effect is unknown")
+
 // Conditions of Postgres that callers act upon.
 const (
 	pgUndefinedTable  = "42P01"
@@ -38,7 +42,11 @@ const (
 	pgNoRight         = "42501"
 	pgNoDatabase      = "3D000"
 	pgNoAccess        = "28"
+	pgLockTimeout     = "55P03"
 )
+
+// callsOnce is the constraint that a repeated write violates.
+const callsOnce = "ledger_calls_once"
 
 // pgOutage are the classes of conditions that pass without a change of ours:
 // broken connections, exhausted resources, operators at work.
@@ -50,7 +58,7 @@ func pgOutage(code string) bool {
 	case "08", "53", "57", "58":
 		return true
 	}
-	return code == pgReadOnly
+	return code == pgReadOnly || code == pgLockTimeout
 }
 
 // translate turns an error of a driver into one of the port. It returns ctx's
@@ -107,6 +115,36 @@ func isBroken(err error) bool {
 	}
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
 		errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || pgconn.SafeToRetry(err)
+}
+
+// isDoubt reports whether the server may have carried out what ended with the
+// error of its driver. An error proper undoes the transaction, but a broken
+// connection may be all that is left to tell of a commit.
+func isDoubt(err error) bool {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok || pgconn.SafeToRetry(err) {
+		return false
+	}
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pg.SeverityUnlocalized != "ERROR"
+	}
+	return isBroken(err)
+}
+
+func isDoubtful(err error) bool { return errors.Is(err, errDoubt) }
+
+func isOutage(err error) bool { return errors.Is(err, ports.ErrUnavailable) }
+
+// isRepetition reports whether a write was refused because it was carried out
+// before.
+func isRepetition(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pg.ConstraintName == callsOnce
+}
+
+// isBusy reports whether another process has kept the file for long.
+func isBusy(err error) bool {
+	lite, ok := errors.AsType[*sqlite.Error](err)
+	return ok && lite.Code()&0xff == sqlite3.SQLITE_BUSY
 }
 
 // isCollision reports whether a transaction was undone because of another one

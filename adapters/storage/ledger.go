@@ -42,9 +42,12 @@ const ledgerBatch = 1000
 //   - Cursors are kept in milliseconds, all else in microseconds of the
 //     store's clock: the server's, or with SQLite the host's.
 //
-// Long batches are carried out in parts, in order. When a call fails, parts
-// that were carried out stay so, and so may the one under way if the connection
-// broke: what it granted is taken over when its lease ends.
+// Long batches are carried out in parts, in order. A call that cannot begin
+// because the database does not answer is [ports.ErrUnavailable]. One whose
+// connection breaks asks, while ctx lives, until it knows what became of it,
+// except that Sync and Renew give up soon: what they do, the next call does as
+// well. When ctx ends in between, parts that were carried out stay so, and what
+// they granted is taken over when its lease ends.
 //
 // Calls with an ended context do nothing. A Ledger is safe for concurrent use.
 type Ledger struct {
@@ -54,6 +57,7 @@ type Ledger struct {
 	scope        domain.Scope
 	replicaLease time.Duration
 	memory       memory
+	sessions     sessions
 
 	// endedTicks and endedOthers count what ended here since the last pruning.
 	endedTicks, endedOthers atomic.Int64
@@ -95,7 +99,7 @@ func (l *Ledger) switchJob(ctx context.Context, job, text string) error {
 		return err
 	}
 	known := false
-	err := l.write(ctx, func() []statement {
+	err := l.repeatable(ctx, func() []statement {
 		known = false
 		change := l.statement(text, newStamp(), job)
 		change.row = func(scan scanner) error {
@@ -123,17 +127,6 @@ func (l *Ledger) lookup(set []any, text string, args ...any) statement {
 	s := l.statement(text, args...)
 	s.set, s.looksUp = set, true
 	return s
-}
-
-// write carries out the statements that it is given, again if another
-// transaction got in the way.
-func (l *Ledger) write(ctx context.Context, statements func() []statement) error {
-	for {
-		err := l.runner.write(ctx, statements()...)
-		if !isCollision(err) {
-			return err
-		}
-	}
 }
 
 // numbering is what a write learns from the namespace's row.

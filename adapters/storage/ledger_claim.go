@@ -21,9 +21,10 @@ func (l *Ledger) Claim(ctx context.Context, intents []domain.Intent) ([]domain.V
 			return nil, fmt.Errorf("claim %s: %w", intents[i].Run, err)
 		}
 	}
+	begun := false
 	verdicts := make([]domain.Verdict, 0, len(intents))
 	for part := range slices.Chunk(intents, ledgerBatch) {
-		answered, err := l.claimPart(ctx, part)
+		answered, err := l.claimPart(ctx, &begun, part)
 		if err != nil {
 			return nil, fmt.Errorf("claim: %w", err)
 		}
@@ -35,14 +36,20 @@ func (l *Ledger) Claim(ctx context.Context, intents []domain.Intent) ([]domain.V
 // claimPart answers a batch. Intents of jobs that somebody else changed
 // between reading and writing are decided again; whoever changed them is done,
 // so this comes to an end.
-func (l *Ledger) claimPart(ctx context.Context, intents []domain.Intent) ([]domain.Verdict, error) {
+func (l *Ledger) claimPart(ctx context.Context, begun *bool, intents []domain.Intent) ([]domain.Verdict, error) {
 	verdicts := make([]domain.Verdict, len(intents))
 	pending := make([]int, len(intents))
 	for i := range pending {
 		pending[i] = i
 	}
 	for len(pending) > 0 {
-		state, err := l.load(ctx, intents, pending)
+		var state *ledgerState
+		err := l.untilKnown(ctx, begun, func() error {
+			return aFewTimes(ctx, func() (err error) {
+				state, err = l.load(ctx, intents, pending)
+				return err
+			})
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -50,7 +57,7 @@ func (l *Ledger) claimPart(ctx context.Context, intents []domain.Intent) ([]doma
 		for n, i := range pending {
 			decisions[n] = state.decide(&intents[i])
 		}
-		written, err := l.save(ctx, state)
+		written, err := l.save(ctx, begun, state)
 		if err != nil {
 			return nil, err
 		}
@@ -96,21 +103,19 @@ func (w *writtenState) claim(c *ledgerClaim) domain.Claim {
 }
 
 // save writes what changed in the state.
-func (l *Ledger) save(ctx context.Context, state *ledgerState) (writtenState, error) {
+func (l *Ledger) save(ctx context.Context, begun *bool, state *ledgerState) (writtenState, error) {
 	var written writtenState
 	if len(state.dirty) == 0 {
 		return written, nil
 	}
-	err := l.write(ctx, func() []statement {
+	if state.isNews && state.numbers == 0 {
+		state.numbers = 1
+	}
+	write := onceWrite{count: state.numbers, isNews: state.isNews}
+	write.begin = func(s *session) []statement {
 		written = writtenState{jobs: make(map[string]bool, len(state.dirty))}
 		stamp := newStamp()
-		if state.isNews && state.numbers == 0 {
-			state.numbers = 1
-		}
-		statements := []statement{
-			l.numbers(state.numbers, state.isNews, &written.numbering),
-			l.moveJobs(state.dirty, stamp, written.jobs),
-		}
+		statements := []statement{l.moveJobs(state.dirty, stamp, s, written.jobs)}
 		if len(state.opened) > 0 {
 			statements = append(statements, l.openClaims(state, stamp))
 		}
@@ -118,6 +123,26 @@ func (l *Ledger) save(ctx context.Context, state *ledgerState) (writtenState, er
 			statements = append(statements, l.changeClaims(changes, state.numbers, stamp))
 		}
 		return statements
-	})
+	}
+	write.recall = func(_ context.Context, jobs []string) error {
+		if jobs == nil {
+			jobs = namesOfJobs(state.dirty)
+		}
+		for _, job := range jobs {
+			written.jobs[job] = true
+		}
+		return nil
+	}
+	err := l.writeOnce(ctx, begun, &write)
+	*begun = *begun || err == nil
+	written.numbering = write.numbering
 	return written, err
+}
+
+func namesOfJobs(jobs []*ledgerJob) []string {
+	names := make([]string, len(jobs))
+	for i := range jobs {
+		names[i] = jobs[i].name
+	}
+	return names
 }

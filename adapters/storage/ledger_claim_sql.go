@@ -16,6 +16,29 @@ const sqlJobs = `
 SELECT j.job, j.cursor_ms, j.moved_by, j.paused, j.fingerprint, j.stamp
 FROM @set(name text) JOIN ledger_jobs AS j ON j.namespace = w.namespace AND j.job = w.name`
 
+// Where connections break, the jobs that were moved belong to the answer, unless
+// it is all of them. ?3 the session, ?4 how many there were to move.
+const sqlNoteMoved = `
+WITH moved AS (` + sqlMoveJobs + `),
+    noted AS (UPDATE ledger_calls SET jobs = (SELECT coalesce(array_agg(m.job), '{}') FROM moved AS m)
+        WHERE namespace = ?1 AND session = ?3 AND (SELECT count(*) FROM moved) < ?4)
+SELECT job FROM moved`
+
+// A number that is no longer the next one violates a constraint, and nothing of
+// the write takes effect. So does the write itself when it comes in, late, after
+// its repetition.
+// ?2 the session, ?3 the number of the write.
+const sqlNote = `
+INSERT INTO ledger_calls AS c (namespace, session, call, number, now_us)
+SELECT namespace, ?2, ?3, number, now_us FROM ledgers WHERE namespace = ?1
+ON CONFLICT (namespace, session) DO UPDATE SET
+    call = CASE WHEN c.call < excluded.call THEN excluded.call ELSE 0 END,
+    number = excluded.number, now_us = excluded.now_us, jobs = NULL`
+
+// ?2 the session, ?3 the number of the write.
+const sqlAnswer = `
+SELECT number, now_us, jobs FROM ledger_calls WHERE namespace = ?1 AND session = ?2 AND call = ?3`
+
 const claimColumns = `c.token, c.run, c.replica, c.fingerprint, c.phase, c.started, c.waits, c.cancelled, c.released,
     c.crashes, c.attempts, c.granted_us, c.deadline_us, c.pushed_by, c.pushed_owner`
 

@@ -44,8 +44,9 @@ func distinct(results []domain.RunResult) int {
 
 func (l *Ledger) finishPart(ctx context.Context, results []domain.RunResult) ([]bool, error) {
 	var finished map[domain.ClaimToken]bool
+	begun := true
 	released := releasedJobs(results)
-	err := l.write(ctx, func() []statement {
+	err := l.repeatable(ctx, func() []statement {
 		finished = make(map[domain.ClaimToken]bool, len(results))
 		var statements []statement
 		if len(released) > 0 {
@@ -58,7 +59,8 @@ func (l *Ledger) finishPart(ctx context.Context, results []domain.RunResult) ([]
 	if err != nil {
 		return nil, err
 	}
-	if err := l.finishAgain(ctx, results, finished); err != nil {
+	err = l.untilKnown(ctx, &begun, func() error { return l.finishAgain(ctx, results, finished) })
+	if err != nil {
 		return nil, err
 	}
 	held := make([]bool, len(results))

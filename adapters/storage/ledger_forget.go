@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/taktwork/takt/core/domain"
@@ -35,22 +36,42 @@ func (l *Ledger) countEnded(results []domain.RunResult) {
 // forgetSome prunes the memory of ended runs when enough have ended here.
 func (l *Ledger) forgetSome(ctx context.Context) error {
 	if l.endedTicks.Load() >= l.memory.every {
-		l.endedTicks.Store(0)
-		return l.forget(ctx, l.statement(l.sql.forgetTicks, l.memory.ticks))
+		return l.forgetCounted(ctx, &l.endedTicks, l.statement(l.sql.forgetTicks, l.memory.ticks))
 	}
 	if l.endedOthers.Load() >= l.memory.every {
-		l.endedOthers.Store(0)
-		return l.forget(ctx, l.statement(l.sql.forgetOthers, l.memory.others))
+		return l.forgetCounted(ctx, &l.endedOthers, l.statement(l.sql.forgetOthers, l.memory.others))
 	}
 	return nil
 }
 
-// forgetOld prunes what ended long ago.
-func (l *Ledger) forgetOld(ctx context.Context) error {
-	age := endedFor.Microseconds()
-	return l.forget(ctx, l.statement(l.sql.forgetOldTicks, age), l.statement(l.sql.forgetOldOthers, age))
+// forgetCounted begins to count anew, unless nothing could be forgotten.
+func (l *Ledger) forgetCounted(ctx context.Context, counted *atomic.Int64, s statement) error {
+	before := counted.Swap(0)
+	forgotten, err := l.forget(ctx, s)
+	if !forgotten {
+		counted.Add(before)
+	}
+	return err
 }
 
-func (l *Ledger) forget(ctx context.Context, statements ...statement) error {
-	return l.write(ctx, func() []statement { return statements })
+// forgetOld prunes what ended long ago, and the answers of processes that are
+// gone.
+func (l *Ledger) forgetOld(ctx context.Context) error {
+	age := endedFor.Microseconds()
+	statements := []statement{l.statement(l.sql.forgetOldTicks, age), l.statement(l.sql.forgetOldOthers, age)}
+	if l.sql.forgetCalls != "" {
+		statements = append(statements, l.statement(l.sql.forgetCalls, age))
+	}
+	_, err := l.forget(ctx, statements...)
+	return err
+}
+
+// forget reports whether it could be done. An outage or the end of ctx is no
+// error: what the call was about has been done, and the next one forgets.
+func (l *Ledger) forget(ctx context.Context, statements ...statement) (forgotten bool, err error) {
+	err = l.write(ctx, func() []statement { return statements })
+	if isOutage(err) || ctx.Err() != nil {
+		return false, nil
+	}
+	return err == nil, err
 }

@@ -22,9 +22,11 @@ func (l *Ledger) Renew(ctx context.Context, claims []domain.ClaimRef, lease time
 	renewals := make([]domain.Renewal, 0, len(claims))
 	for part := range slices.Chunk(claims, ledgerBatch) {
 		var renewed map[domain.ClaimToken]bool
-		err := l.write(ctx, func() []statement {
-			renewed = make(map[domain.ClaimToken]bool, len(part))
-			return []statement{l.renew(part, lease, renewed)}
+		err := aFewTimes(ctx, func() error {
+			return l.write(ctx, func() []statement {
+				renewed = make(map[domain.ClaimToken]bool, len(part))
+				return []statement{l.renew(part, lease, renewed)}
+			})
 		})
 		if err != nil {
 			return nil, fmt.Errorf("renew claims: %w", err)
@@ -84,7 +86,7 @@ func (l *Ledger) Abandoned(ctx context.Context, replica string, lease time.Durat
 		lapsed = true
 		return scan(new(int64))
 	}
-	if err := l.runner.read(ctx, look); err != nil {
+	if err := aFewTimes(ctx, func() error { return l.runner.read(ctx, look) }); err != nil {
 		return nil, fmt.Errorf("take over claims: %w", err)
 	}
 	if !lapsed {
@@ -99,21 +101,28 @@ func (l *Ledger) Abandoned(ctx context.Context, replica string, lease time.Durat
 
 func (l *Ledger) takeOver(ctx context.Context, replica string, lease time.Duration, limit int) ([]domain.Claim, error) {
 	var taken []domain.Claim
-	err := l.write(ctx, func() []statement {
+	read := func(scan scanner) error {
+		claim, err := readTaken(scan)
+		claim.Lease = lease
+		taken = append(taken, claim)
+		return err
+	}
+	write := onceWrite{count: limit}
+	write.begin = func(*session) []statement {
 		taken = nil
 		take := l.statement(l.sql.takeOver, replica, int64(limit), micros(lease))
-		take.row = func(scan scanner) error {
-			claim, err := readTaken(scan)
-			claim.Lease = lease
-			taken = append(taken, claim)
-			return err
-		}
+		take.row = read
 		return []statement{
-			l.numbers(limit, false, nil), take,
-			l.statement(l.sql.stampTaken, newStamp(), int64(limit)),
+			take, l.statement(l.sql.stampTaken, newStamp(), int64(limit)),
 			l.statement(l.sql.renamePushers, replica, int64(limit)),
 		}
-	})
+	}
+	write.recall = func(ctx context.Context, _ []string) error {
+		again := l.statement(l.sql.taken, write.numbering.before, int64(limit))
+		again.row = read
+		return l.runner.read(ctx, again)
+	}
+	err := l.writeOnce(ctx, new(bool), &write)
 	slices.SortFunc(taken, func(a, b domain.Claim) int { return cmp.Compare(a.Token, b.Token) })
 	return taken, err
 }

@@ -60,6 +60,11 @@ WHERE l.namespace = ?1 AND ledger_claims.namespace = ?1 AND ledger_claims.token 
     AND ledger_claims.phase < 3 AND ledger_claims.deadline_us <= l.now_us
 RETURNING token, run, ledger_claims.fingerprint, phase, crashes, attempts, granted_us`
 
+// What was taken over with the numbers after ?2, ?3 of them.
+const sqlTaken = `
+SELECT token, run, fingerprint, phase, crashes, attempts, granted_us FROM ledger_claims
+WHERE namespace = ?1 AND token > ?2 AND token <= ?2 + ?3 AND phase + 0 < 3`
+
 // ?2 the new stamp, ?3 how many numbers were given out.
 const sqlStampTaken = `
 UPDATE ledger_jobs SET stamp = ?2
@@ -101,3 +106,7 @@ func sqlForgetOld(which string) string {
 DELETE FROM ledger_claims WHERE namespace = ?1 AND phase >= 3 AND ` + which + `
     AND token <= (SELECT @now) - ?2 AND ended_us <= (SELECT @now) - ?2`
 }
+
+// What a process that is gone was answered last. ?2 since how many µs it is gone.
+const sqlForgetCalls = `
+DELETE FROM ledger_calls WHERE namespace = ?1 AND now_us <= (SELECT @now) - ?2`

@@ -5,15 +5,20 @@ import (
 	"slices"
 )
 
-// moveJobs writes the jobs that are as they were read, and notes their names.
-func (l *Ledger) moveJobs(jobs []*ledgerJob, stamp int64, written map[string]bool) statement {
+// moveJobs writes the jobs that are as they were read, and notes their names:
+// in the session's answer, if it is not all of them.
+func (l *Ledger) moveJobs(jobs []*ledgerJob, stamp int64, session *session, written map[string]bool) statement {
 	n := len(jobs)
 	names, stamps, cursors := make([]string, n), make([]int64, n), make([]int64, n)
 	movers, moved := make([]string, n), make([]bool, n)
 	for i, j := range jobs {
 		names[i], stamps[i], cursors[i], movers[i], moved[i] = j.name, j.stamp, j.cursorMS, j.movedBy, j.moved
 	}
-	s := l.lookup([]any{names, stamps, cursors, movers, moved}, l.sql.moveJobs, stamp)
+	args := []any{stamp}
+	if l.sql.note != "" {
+		args = append(args, session.id, int64(n))
+	}
+	s := l.lookup([]any{names, stamps, cursors, movers, moved}, l.sql.moveJobs, args...)
 	s.row = func(scan scanner) error {
 		var name string
 		err := scan(&name)

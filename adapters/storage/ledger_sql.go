@@ -3,11 +3,11 @@ package storage
 // ledgerSQL holds the statements of the ledger, written for one dialect. The
 // first value of each is the namespace.
 type ledgerSQL struct {
-	now, numbers                              string
+	now, numbers, note, answer                string
 	jobs, open, remembered                    string
 	moveJobs, openClaims, changeClaims        string
 	finish, ended, stampJobs                  string
-	renew, lapsed, takeOver                   string
+	renew, lapsed, takeOver, taken            string
 	stampTaken, renamePushers                 string
 	pause, resume                             string
 	seen, replicas, latest, news              string
@@ -15,7 +15,7 @@ type ledgerSQL struct {
 	touch, register, newJobs, join            string
 	forgetReplicas, revalidate, dropUnused    string
 	forgetTicks, forgetOthers, forgetOldTicks string
-	forgetOldOthers                           string
+	forgetOldOthers, forgetCalls              string
 }
 
 func newLedgerSQL(dialect Dialect) *ledgerSQL {
@@ -24,7 +24,7 @@ func newLedgerSQL(dialect Dialect) *ledgerSQL {
 		jobs: sqlJobs, open: sqlOpen, remembered: sqlRemembered,
 		moveJobs: sqlMoveJobs, openClaims: sqlOpenClaims, changeClaims: sqlChangeClaims,
 		finish: sqlFinish, ended: sqlEnded, stampJobs: sqlStampJobs,
-		renew: sqlRenew, lapsed: sqlLapsed, takeOver: sqlTakeOver, stampTaken: sqlStampTaken, renamePushers: sqlRenamePushers,
+		renew: sqlRenew, lapsed: sqlLapsed, takeOver: sqlTakeOver, taken: sqlTaken, stampTaken: sqlStampTaken, renamePushers: sqlRenamePushers,
 		pause: sqlPause, resume: sqlResume,
 		seen: sqlSeen, replicas: sqlReplicas, latest: sqlLatest, news: sqlNews,
 		newLedger: sqlNewLedger, newRevisions: sqlNewRevisions, forgetRevisions: sqlForgetRevisions,
@@ -32,6 +32,9 @@ func newLedgerSQL(dialect Dialect) *ledgerSQL {
 		forgetReplicas: sqlForgetReplicas, revalidate: sqlRevalidate, dropUnused: sqlDropUnused,
 		forgetTicks: sqlForgetMany("tick"), forgetOthers: sqlForgetMany("NOT tick"),
 		forgetOldTicks: sqlForgetOld("tick"), forgetOldOthers: sqlForgetOld("NOT tick"),
+	}
+	if dialect == Postgres {
+		s.moveJobs, s.note, s.answer, s.forgetCalls = sqlNoteMoved, sqlNote, sqlAnswer, sqlForgetCalls
 	}
 	for _, text := range s.all() {
 		*text = compile(dialect, *text)
@@ -41,10 +44,10 @@ func newLedgerSQL(dialect Dialect) *ledgerSQL {
 
 func (s *ledgerSQL) all() []*string {
 	return []*string{
-		&s.now, &s.numbers, &s.jobs, &s.open, &s.remembered, &s.moveJobs, &s.openClaims, &s.changeClaims,
-		&s.finish, &s.ended, &s.stampJobs, &s.renew, &s.lapsed, &s.takeOver, &s.stampTaken, &s.renamePushers, &s.pause, &s.resume,
+		&s.now, &s.numbers, &s.note, &s.answer, &s.jobs, &s.open, &s.remembered, &s.moveJobs, &s.openClaims, &s.changeClaims,
+		&s.finish, &s.ended, &s.stampJobs, &s.renew, &s.lapsed, &s.takeOver, &s.taken, &s.stampTaken, &s.renamePushers, &s.pause, &s.resume,
 		&s.seen, &s.replicas, &s.latest, &s.news, &s.newLedger, &s.newRevisions, &s.forgetRevisions,
 		&s.touch, &s.register, &s.newJobs, &s.join, &s.forgetReplicas, &s.revalidate, &s.dropUnused,
-		&s.forgetTicks, &s.forgetOthers, &s.forgetOldTicks, &s.forgetOldOthers,
+		&s.forgetTicks, &s.forgetOthers, &s.forgetOldTicks, &s.forgetOldOthers, &s.forgetCalls,
 	}
 }

@@ -33,7 +33,11 @@ func (l *Ledger) Sync(ctx context.Context, request domain.SyncRequest) (domain.S
 	}
 	var settled numbering
 	for range maxRegistrations {
-		news, err := l.news(ctx, &request, own)
+		var news *ledgerNews
+		err := aFewTimes(ctx, func() (err error) {
+			news, err = l.news(ctx, &request, own)
+			return err
+		})
 		switch {
 		case err != nil:
 			return domain.SyncReply{}, fmt.Errorf("sync: %w", err)
@@ -116,7 +120,7 @@ func (n *ledgerNews) readJob(scan scanner, own *domain.Registration) error {
 // no sign of life for a lease, and makes valid what is the newest then. It
 // returns when that was.
 func (l *Ledger) settle(ctx context.Context, request *domain.SyncRequest, own *domain.Registration) (settled numbering, err error) {
-	err = l.write(ctx, func() []statement {
+	err = l.repeatable(ctx, func() []statement {
 		stamp := newStamp()
 		revisions, register := l.statement(l.sql.newRevisions), l.statement(l.sql.register, own.Digest)
 		revisions.set, register.set = setOf(own), setOf(own)

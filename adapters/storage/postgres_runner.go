@@ -2,10 +2,13 @@ package storage
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/taktwork/takt/core/ports"
 )
 
 // postgresRunner sends all statements of a call in one message: the server
@@ -50,5 +53,9 @@ func (r postgresRunner) write(ctx context.Context, statements ...statement) erro
 			return rows.Err()
 		})
 	}
-	return translate(ctx, r.pool.SendBatch(ctx, &batch).Close())
+	err := r.pool.SendBatch(ctx, &batch).Close()
+	if err != nil && ctx.Err() == nil && isDoubt(err) {
+		return fmt.Errorf("%w: %w: %w", ports.ErrUnavailable, errDoubt, err)
+	}
+	return translate(ctx, err)
 }

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,25 +35,10 @@ const (
 // Delay is for how long [DelayRequest] keeps a request.
 const Delay = 100 * time.Millisecond
 
-// Proxy passes the connections of clients on to a server.
-type Proxy struct {
-	// URI is its address, to be used in place of the server's.
-	URI domain.Secret
-
-	server string
-	befall func() Loss
-	group  sync.WaitGroup
-	count  atomic.Int64
-
-	mu     sync.Mutex
-	closed bool
-	open   map[net.Conn]struct{}
-}
-
-// NewProxy returns a proxy in front of the server of the address. It asks
-// befall for the fate of each exchange, from several goroutines at once. It
-// ends with the test, and breaks what is open.
-func NewProxy(tb testing.TB, uri domain.Secret, befall func() Loss) *Proxy {
+// Proxy passes the connections of clients on to the server of the address, and
+// returns its own address. It asks befall for the fate of each exchange, from
+// several goroutines at once. It ends with the test, and breaks what is open.
+func Proxy(tb testing.TB, uri domain.Secret, befall func() Loss) domain.Secret {
 	tb.Helper()
 	socket := func(dir string) string { return filepath.Join(dir, fmt.Sprintf(".s.PGSQL.%d", port)) }
 	// Not the test's own directory: the path of a socket is short.
@@ -66,10 +50,7 @@ func NewProxy(tb testing.TB, uri domain.Secret, befall func() Loss) *Proxy {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p := &Proxy{
-		URI:    domain.NewSecret(strings.Replace(uri.Reveal(), shared.server.dir, dir, 1)),
-		server: socket(shared.server.dir), befall: befall, open: map[net.Conn]struct{}{},
-	}
+	p := &proxy{server: socket(shared.server.dir), befall: befall, open: map[net.Conn]struct{}{}}
 	p.group.Go(func() { p.accept(listener) })
 	tb.Cleanup(func() {
 		_ = listener.Close()
@@ -77,19 +58,25 @@ func NewProxy(tb testing.TB, uri domain.Secret, befall func() Loss) *Proxy {
 		p.group.Wait()
 		_ = os.RemoveAll(dir)
 	})
-	return p
+	return domain.NewSecret(strings.Replace(uri.Reveal(), shared.server.dir, dir, 1))
 }
 
-// Connections returns how many clients have connected so far.
-func (p *Proxy) Connections() int { return int(p.count.Load()) }
+type proxy struct {
+	server string
+	befall func() Loss
+	group  sync.WaitGroup
 
-func (p *Proxy) accept(listener net.Listener) {
+	mu     sync.Mutex
+	closed bool
+	open   map[net.Conn]struct{}
+}
+
+func (p *proxy) accept(listener net.Listener) {
 	for {
 		client, err := listener.Accept()
 		if err != nil {
 			return
 		}
-		p.count.Add(1)
 		server, err := net.Dial("unix", p.server) //nolint:noctx // a local socket
 		if err != nil || !p.keep(client, server) {
 			_ = client.Close()
@@ -101,7 +88,7 @@ func (p *Proxy) accept(listener net.Listener) {
 	}
 }
 
-func (p *Proxy) keep(conns ...net.Conn) bool {
+func (p *proxy) keep(conns ...net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range conns {
@@ -110,7 +97,7 @@ func (p *Proxy) keep(conns ...net.Conn) bool {
 	return !p.closed
 }
 
-func (p *Proxy) drop(conns ...net.Conn) {
+func (p *proxy) drop(conns ...net.Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range conns {
@@ -119,7 +106,7 @@ func (p *Proxy) drop(conns ...net.Conn) {
 	}
 }
 
-func (p *Proxy) breakAll() {
+func (p *proxy) breakAll() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true

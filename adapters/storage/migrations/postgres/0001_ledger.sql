@@ -78,7 +78,21 @@ CREATE TABLE ledger_revisions (
     PRIMARY KEY (namespace, job, revision)
 );
 
+-- The latest write of each caller and what it was answered: who lost the answer
+-- with the connection asks again.
+CREATE TABLE ledger_calls (
+    namespace text COLLATE "C" NOT NULL,
+    session   bigint NOT NULL,
+    call      bigint NOT NULL, -- the number of the write
+    number    bigint NOT NULL, -- the latest number that it got
+    now_us    bigint NOT NULL,
+    jobs      text[],          -- the jobs that it concerned, unless it is all that it was to
+    PRIMARY KEY (namespace, session),
+    CONSTRAINT ledger_calls_once CHECK (call > 0)
+) WITH (fillfactor = 50);
+
 -- +goose Down
+DROP TABLE ledger_calls;
 DROP TABLE ledger_revisions;
 DROP TABLE ledger_registrations;
 DROP TABLE ledger_replicas;

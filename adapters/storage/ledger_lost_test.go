@@ -1,0 +1,196 @@
+package storage_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/taktwork/takt/adapters/storage"
+	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/test/pgtest"
+)
+
+// record is what replicas were granted and told, kept apart from the ledger.
+type record struct {
+	mu sync.Mutex
+	// granted and moved are the replicas that a run was granted to, and those
+	// that were told that they moved a cursor to it.
+	granted, moved map[domain.RunKey][]string
+}
+
+func newRecord() *record {
+	return &record{granted: map[domain.RunKey][]string{}, moved: map[domain.RunKey][]string{}}
+}
+
+func (r *record) add(to map[domain.RunKey][]string, run domain.RunKey, replica string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	to[run] = append(to[run], replica)
+}
+
+// wantEach checks that there are so many runs and each belongs to one replica.
+func wantEach(t *testing.T, what string, owners map[domain.RunKey][]string, count int) {
+	t.Helper()
+	if len(owners) != count {
+		t.Errorf("%d runs are %s, want %d", len(owners), what, count)
+	}
+	for run, replicas := range owners {
+		if len(replicas) != 1 {
+			t.Errorf("%s is %s to %q, want to one", run, what, replicas)
+		}
+	}
+}
+
+// replicaUnderFaults is a replica that claims in a test of faults.
+type replicaUnderFaults struct {
+	t      *testing.T
+	name   string
+	ledger *storage.Ledger
+	record *record
+	start  map[string]time.Time
+}
+
+// step claims the nth tick of all jobs, skips the one after it, and ends what
+// it was granted.
+func (r *replicaUnderFaults) step(n int) {
+	var intents []domain.Intent
+	for job, base := range r.start {
+		from := base.Add(time.Duration(2*n) * time.Second)
+		at, after := from.Add(time.Second), from.Add(2*time.Second)
+		intents = append(intents, domain.Intent{
+			Run: domain.TickKey(job, at), Replica: r.name, Fingerprint: "v1", Slot: domain.SlotFree,
+			Move: &domain.CursorMove{From: from, To: at}, Lease: time.Hour,
+		}, domain.Intent{
+			Run: domain.TickKey(job, after), Replica: r.name, Fingerprint: "v1",
+			Move: &domain.CursorMove{From: at, To: after}, MoveOnly: true,
+		})
+	}
+	verdicts, err := r.ledger.Claim(r.t.Context(), intents)
+	if err != nil {
+		r.t.Errorf("Claim = %v, want no error", err)
+		return
+	}
+	var results []domain.RunResult
+	for i, v := range verdicts {
+		switch v.Kind {
+		case domain.Granted:
+			r.record.add(r.record.granted, intents[i].Run, r.name)
+			results = append(results, domain.RunResult{Claim: v.Claim.Ref(), End: ending(i)})
+		case domain.Moved:
+			r.record.add(r.record.moved, intents[i].Run, r.name)
+		}
+	}
+	held, err := r.ledger.Finish(r.t.Context(), results)
+	if err != nil {
+		r.t.Errorf("Finish = %v, want no error", err)
+	}
+	for i := range held {
+		if !held[i] {
+			r.t.Errorf("Finish(%s) is not held, want it held", results[i].Claim.Run)
+		}
+	}
+}
+
+// ending lets some of the runs be taken over.
+func ending(i int) domain.RunEnd {
+	if i%3 == 0 {
+		return domain.EndReleased
+	}
+	return domain.EndFinished
+}
+
+// takeOver ends up to limit released runs, and returns how many it got.
+func (r *replicaUnderFaults) takeOver(limit int) int {
+	claims, err := r.ledger.Abandoned(r.t.Context(), r.name, time.Hour, limit)
+	if err != nil {
+		r.t.Errorf("Abandoned = %v, want no error", err)
+	}
+	finishAll(r.t, r.ledger, claims)
+	return len(claims)
+}
+
+// countOpen returns how many claims have an owner or wait for one.
+func countOpen(t *testing.T, db *storage.DB) int {
+	t.Helper()
+	var open int
+	if err := db.Bun().NewRaw("SELECT count(*) FROM ledger_claims WHERE phase < 3").Scan(t.Context(), &open); err != nil {
+		t.Fatalf("SELECT = %v, want no error", err)
+	}
+	return open
+}
+
+// Requests and answers get lost, and requests arrive after their repetition.
+// Each call tells the truth all the same: what is granted has an owner who
+// knows, and nobody else.
+func TestLedger_tellsTheTruthWhenConnectionsBreak(t *testing.T) {
+	t.Parallel()
+	const replicas, jobs, steps = 3, 7, 12
+	uri := pgtest.Database(t)
+	direct := open(t, postgres(storage.PostgresConfig{URI: uri}))
+	if err := direct.Migrate(t.Context()); err != nil {
+		t.Fatalf("Migrate = %v, want no error", err)
+	}
+	definitions := manyDefinitions(jobs)
+	start := map[string]time.Time{}
+	for _, state := range syncAs(t, direct.Ledger(""), "replica-0", definitions).Jobs {
+		start[state.Job] = state.Cursor
+	}
+	var losses [4]atomic.Int64
+	seen := newRecord()
+	var group sync.WaitGroup
+	for n := range replicas {
+		dice, mu := rand.New(rand.NewPCG(uint64(n), 1)), sync.Mutex{}
+		behind := pgtest.Proxy(t, uri, func() pgtest.Loss {
+			mu.Lock()
+			defer mu.Unlock()
+			loss := pgtest.Loss(max(dice.IntN(12)-8, 0))
+			losses[loss].Add(1)
+			return loss
+		})
+		group.Go(func() {
+			db, err := openPatiently(t, behind)
+			if err != nil {
+				t.Errorf("Open = %v, want no error", err)
+				return
+			}
+			r := replicaUnderFaults{t: t, name: fmt.Sprint("replica-", n), ledger: db.Ledger(""), record: seen, start: start}
+			for step := range steps {
+				r.step(step)
+				r.takeOver(2)
+			}
+		})
+	}
+	group.Wait()
+	wantEach(t, "granted", seen.granted, jobs*steps)
+	wantEach(t, "moved", seen.moved, jobs*steps)
+	for loss := range losses {
+		if losses[loss].Load() == 0 {
+			t.Errorf("loss %d befell %d exchanges, want more", loss, losses[loss].Load())
+		}
+	}
+	last := replicaUnderFaults{t: t, name: "replica-0", ledger: direct.Ledger("")}
+	syncAs(t, last.ledger, last.name, definitions)
+	for last.takeOver(1000) > 0 {
+	}
+	if left := countOpen(t, direct); left != 0 {
+		t.Errorf("%d claims have an owner that does not know, want 0", left)
+	}
+}
+
+// openPatiently opens a database whose connections break.
+func openPatiently(t *testing.T, uri domain.Secret) (*storage.DB, error) {
+	t.Helper()
+	for {
+		db, err := storage.Open(t.Context(), postgres(storage.PostgresConfig{URI: uri}))
+		if err == nil {
+			t.Cleanup(func() { _ = db.Close() })
+			return db, nil
+		}
+		if t.Context().Err() != nil {
+			return nil, err
+		}
+	}
+}

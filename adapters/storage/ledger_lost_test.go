@@ -1,6 +1,8 @@
 package storage_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -143,7 +145,7 @@ func TestLedger_tellsTheTruthWhenConnectionsBreak(t *testing.T) {
 	var group sync.WaitGroup
 	for n := range replicas {
 		dice, mu := rand.New(rand.NewPCG(uint64(n), 1)), sync.Mutex{}
-		behind := pgtest.Proxy(t, uri, func() pgtest.Loss {
+		behind := pgtest.NewProxy(t, uri, func() pgtest.Loss {
 			mu.Lock()
 			defer mu.Unlock()
 			loss := pgtest.Loss(max(dice.IntN(12)-8, 0))
@@ -151,7 +153,7 @@ func TestLedger_tellsTheTruthWhenConnectionsBreak(t *testing.T) {
 			return loss
 		})
 		group.Go(func() {
-			db, err := openPatiently(t, behind)
+			db, err := openPatiently(t, behind.URI)
 			if err != nil {
 				t.Errorf("Open = %v, want no error", err)
 				return
@@ -177,6 +179,45 @@ func TestLedger_tellsTheTruthWhenConnectionsBreak(t *testing.T) {
 	}
 	if left := countOpen(t, direct); left != 0 {
 		t.Errorf("%d claims have an owner that does not know, want 0", left)
+	}
+}
+
+// Calls whose context ends before their answer comes leave their connections in
+// the pool, whole.
+func TestLedger_keepsItsConnectionsWhenContextsEnd(t *testing.T) {
+	t.Parallel()
+	const callers, calls = 4, 50
+	behind := pgtest.NewProxy(t, pgtest.Database(t), func() pgtest.Loss { return pgtest.NoLoss })
+	db := open(t, postgres(storage.PostgresConfig{URI: behind.URI}))
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatalf("Migrate = %v, want no error", err)
+	}
+	ledger := db.Ledger("")
+	definitions := manyDefinitions(1)
+	var ended atomic.Int64
+	var group sync.WaitGroup
+	for n := range callers {
+		dice := rand.New(rand.NewPCG(uint64(n), 2))
+		group.Go(func() {
+			for range calls {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(dice.Int64N(int64(4*time.Millisecond))))
+				_, err := ledger.Sync(ctx, domain.SyncRequest{Replica: "ann", Definitions: definitions})
+				if ctx.Err() != nil {
+					ended.Add(1)
+				}
+				cancel()
+				if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("Sync = %v, want no error or the end of its context", err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	if ended.Load() < calls/2 {
+		t.Errorf("the contexts of %d of %d calls ended in between, want more", ended.Load(), callers*calls)
+	}
+	if got := behind.Connections(); got > storage.DefaultPoolSize {
+		t.Errorf("%d connections were opened for %d calls, want at most %d", got, callers*calls, storage.DefaultPoolSize)
 	}
 }
 

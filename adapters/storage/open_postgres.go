@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/uptrace/bun"
@@ -24,6 +26,9 @@ const (
 	defaultConnectTimeout = 5 * time.Second
 	connectionLifetime    = time.Hour
 	connectionIdleTime    = 5 * time.Minute
+	// A call whose context ends waits so long for its answer before the server
+	// is asked to stop, and so long in all before the connection is given up.
+	cancelDelay, giveUpDelay = 200 * time.Millisecond, time.Second
 )
 
 func openPostgres(ctx context.Context, config PostgresConfig) (*DB, error) {
@@ -72,6 +77,11 @@ func (t *target) poolConfig() (*pgxpool.Config, error) {
 	conn.User, conn.Password = t.User, t.Password.Reveal()
 	conn.ConnectTimeout = t.ConnectTimeout
 	conn.Fallbacks = nil
+	// By default the end of a context closes the connection: many at once, and
+	// the server is stormed by new ones.
+	conn.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: c, CancelRequestDelay: cancelDelay, DeadlineDelay: giveUpDelay}
+	}
 	conn.RuntimeParams = map[string]string{
 		"application_name": "takt", "timezone": "UTC", "search_path": pgx.Identifier{t.Schema}.Sanitize(),
 	}

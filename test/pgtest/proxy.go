@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,10 +36,25 @@ const (
 // Delay is for how long [DelayRequest] keeps a request.
 const Delay = 100 * time.Millisecond
 
-// Proxy passes the connections of clients on to the server of the address, and
-// returns its own address. It asks befall for the fate of each exchange, from
-// several goroutines at once. It ends with the test, and breaks what is open.
-func Proxy(tb testing.TB, uri domain.Secret, befall func() Loss) domain.Secret {
+// Proxy passes the connections of clients on to a server.
+type Proxy struct {
+	// URI is its address, to be used in place of the server's.
+	URI domain.Secret
+
+	server string
+	befall func() Loss
+	group  sync.WaitGroup
+	count  atomic.Int64
+
+	mu     sync.Mutex
+	closed bool
+	open   map[net.Conn]struct{}
+}
+
+// NewProxy returns a proxy in front of the server of the address. It asks
+// befall for the fate of each exchange, from several goroutines at once. It
+// ends with the test, and breaks what is open.
+func NewProxy(tb testing.TB, uri domain.Secret, befall func() Loss) *Proxy {
 	tb.Helper()
 	socket := func(dir string) string { return filepath.Join(dir, fmt.Sprintf(".s.PGSQL.%d", port)) }
 	// Not the test's own directory: the path of a socket is short.
@@ -50,7 +66,10 @@ func Proxy(tb testing.TB, uri domain.Secret, befall func() Loss) domain.Secret {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p := &proxy{server: socket(shared.server.dir), befall: befall, open: map[net.Conn]struct{}{}}
+	p := &Proxy{
+		URI:    domain.NewSecret(strings.Replace(uri.Reveal(), shared.server.dir, dir, 1)),
+		server: socket(shared.server.dir), befall: befall, open: map[net.Conn]struct{}{},
+	}
 	p.group.Go(func() { p.accept(listener) })
 	tb.Cleanup(func() {
 		_ = listener.Close()
@@ -58,25 +77,19 @@ func Proxy(tb testing.TB, uri domain.Secret, befall func() Loss) domain.Secret {
 		p.group.Wait()
 		_ = os.RemoveAll(dir)
 	})
-	return domain.NewSecret(strings.Replace(uri.Reveal(), shared.server.dir, dir, 1))
+	return p
 }
 
-type proxy struct {
-	server string
-	befall func() Loss
-	group  sync.WaitGroup
+// Connections returns how many clients have connected so far.
+func (p *Proxy) Connections() int { return int(p.count.Load()) }
 
-	mu     sync.Mutex
-	closed bool
-	open   map[net.Conn]struct{}
-}
-
-func (p *proxy) accept(listener net.Listener) {
+func (p *Proxy) accept(listener net.Listener) {
 	for {
 		client, err := listener.Accept()
 		if err != nil {
 			return
 		}
+		p.count.Add(1)
 		server, err := net.Dial("unix", p.server) //nolint:noctx // a local socket
 		if err != nil || !p.keep(client, server) {
 			_ = client.Close()
@@ -88,7 +101,7 @@ func (p *proxy) accept(listener net.Listener) {
 	}
 }
 
-func (p *proxy) keep(conns ...net.Conn) bool {
+func (p *Proxy) keep(conns ...net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range conns {
@@ -97,7 +110,7 @@ func (p *proxy) keep(conns ...net.Conn) bool {
 	return !p.closed
 }
 
-func (p *proxy) drop(conns ...net.Conn) {
+func (p *Proxy) drop(conns ...net.Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range conns {
@@ -106,7 +119,7 @@ func (p *proxy) drop(conns ...net.Conn) {
 	}
 }
 
-func (p *proxy) breakAll() {
+func (p *Proxy) breakAll() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true

@@ -115,7 +115,7 @@ func (l *Ledger) save(ctx context.Context, begun *bool, state *ledgerState) (wri
 	write.begin = func(s *session) []statement {
 		written = writtenState{jobs: make(map[string]bool, len(state.dirty))}
 		stamp := newStamp()
-		statements := []statement{l.moveJobs(state.dirty, stamp, s, written.jobs)}
+		statements := append(l.lookAtBlockers(state.blockers), l.moveJobs(state.dirty, stamp, s, written.jobs))
 		if len(state.opened) > 0 {
 			statements = append(statements, l.openClaims(state, stamp))
 		}

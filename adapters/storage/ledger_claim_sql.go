@@ -53,6 +53,20 @@ FROM @set(name text) JOIN ledger_claims AS c @via(ledger_claims_once)
     ON c.namespace = w.namespace AND c.run = w.name AND NOT c.tick
 WHERE c.phase >= 3`
 
+// SQLite has one writer at a time: nobody ends a claim meanwhile.
+const sqlHoldBlockers = `
+SELECT c.token
+FROM @set(blocker bigint) JOIN ledger_claims AS c ON c.namespace = w.namespace AND c.token = w.blocker
+ORDER BY c.token FOR SHARE OF c`
+
+// ?2 the new stamp.
+const sqlStampUnblocked = `
+UPDATE ledger_jobs SET stamp = ?2
+FROM @set(name text, blocker bigint)
+WHERE ledger_jobs.namespace = w.namespace AND ledger_jobs.job = w.name
+    AND NOT EXISTS (SELECT 1 FROM ledger_claims AS c
+        WHERE c.namespace = w.namespace AND c.token = w.blocker AND c.phase + 0 < 3)`
+
 // Jobs that changed since they were read keep another stamp, and so nothing of
 // their decisions is written. ?2 the new stamp.
 const sqlMoveJobs = `

@@ -44,7 +44,8 @@ WHERE c.namespace = ?1 AND c.phase < 3 AND c.deadline_us <= (SELECT @now)
 const sqlLapsed = `SELECT c.token` + lapsedClaims + ` LIMIT 1`
 
 // The claim that lapsed first gets the first number. Whoever renews or ends
-// one meanwhile keeps it.
+// one meanwhile keeps it. The ledger's now_us may lie before the wait for its
+// lock, and what was released since would be overlooked.
 // ?2 the replica, ?3 how many numbers were given out, ?4 the lease in µs.
 const sqlTakeOver = `
 UPDATE ledger_claims SET
@@ -57,7 +58,7 @@ FROM (SELECT c.token AS old_token, row_number() OVER (ORDER BY c.deadline_us, c.
         ORDER BY c.deadline_us, c.token LIMIT ?3) AS w
     CROSS JOIN ledgers AS l
 WHERE l.namespace = ?1 AND ledger_claims.namespace = ?1 AND ledger_claims.token = w.old_token
-    AND ledger_claims.phase < 3 AND ledger_claims.deadline_us <= l.now_us
+    AND ledger_claims.phase < 3 AND ledger_claims.deadline_us <= (SELECT @now)
 RETURNING token, run, ledger_claims.fingerprint, phase, crashes, attempts, granted_us`
 
 // What was taken over with the numbers after ?2, ?3 of them.

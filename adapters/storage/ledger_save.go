@@ -28,6 +28,26 @@ func (l *Ledger) moveJobs(jobs []*ledgerJob, stamp int64, session *session, writ
 	return s
 }
 
+// lookAtBlockers gives the jobs of the claims that have ended meanwhile another
+// stamp, so that what rested on these is decided again. Those that have not
+// cannot end before the write is over.
+func (l *Ledger) lookAtBlockers(blockers []*ledgerClaim) []statement {
+	if len(blockers) == 0 {
+		return nil
+	}
+	slices.SortFunc(blockers, func(a, b *ledgerClaim) int { return cmp.Compare(a.token, b.token) })
+	blockers = slices.Compact(blockers)
+	jobs, tokens := make([]string, len(blockers)), make([]int64, len(blockers))
+	for i, c := range blockers {
+		jobs[i], tokens[i] = c.run.Job, numberOf(c.token)
+	}
+	look := l.lookup([]any{jobs, tokens}, l.sql.stampUnblocked, newStamp())
+	if l.sql.holdBlockers == "" {
+		return []statement{look}
+	}
+	return []statement{l.lookup([]any{tokens}, l.sql.holdBlockers), look}
+}
+
 // openClaims writes the new claims of the jobs that have the stamp.
 func (l *Ledger) openClaims(state *ledgerState, stamp int64) statement {
 	n := len(state.opened)

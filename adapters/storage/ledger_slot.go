@@ -18,9 +18,11 @@ func (s *ledgerState) takeSlot(c *ledgerClaim, intent *domain.Intent, d *decisio
 		s.start(d.job, c, intent.Slot)
 		d.grant(domain.Granted, c)
 	case s.wait(d.job, c, intent.Slot):
+		s.restOn(blocker)
 		d.grant(domain.Queued, c)
 		d.verdict.By, d.verdict.Owner = blocker.run, blocker.replica
 	default:
+		s.restOn(blocker)
 		s.block(d, c, blocker.run, blocker.replica)
 	}
 }

@@ -5,6 +5,7 @@ package storage
 type ledgerSQL struct {
 	now, numbers, note, answer                string
 	jobs, open, remembered                    string
+	holdBlockers, stampUnblocked              string
 	moveJobs, openClaims, changeClaims        string
 	finish, ended, stampJobs                  string
 	renew, lapsed, takeOver, taken            string
@@ -22,7 +23,7 @@ func newLedgerSQL(dialect Dialect) *ledgerSQL {
 	s := &ledgerSQL{
 		now: `SELECT @now WHERE ?1 <> ''`, numbers: sqlNumbers,
 		jobs: sqlJobs, open: sqlOpen, remembered: sqlRemembered,
-		moveJobs: sqlMoveJobs, openClaims: sqlOpenClaims, changeClaims: sqlChangeClaims,
+		stampUnblocked: sqlStampUnblocked, moveJobs: sqlMoveJobs, openClaims: sqlOpenClaims, changeClaims: sqlChangeClaims,
 		finish: sqlFinish, ended: sqlEnded, stampJobs: sqlStampJobs,
 		renew: sqlRenew, lapsed: sqlLapsed, takeOver: sqlTakeOver, taken: sqlTaken, stampTaken: sqlStampTaken, renamePushers: sqlRenamePushers,
 		pause: sqlPause, resume: sqlResume,
@@ -34,6 +35,7 @@ func newLedgerSQL(dialect Dialect) *ledgerSQL {
 		forgetOldTicks: sqlForgetOld("tick"), forgetOldOthers: sqlForgetOld("NOT tick"),
 	}
 	if dialect == Postgres {
+		s.holdBlockers = sqlHoldBlockers
 		s.moveJobs, s.note, s.answer, s.forgetCalls = sqlNoteMoved, sqlNote, sqlAnswer, sqlForgetCalls
 	}
 	for _, text := range s.all() {
@@ -44,7 +46,7 @@ func newLedgerSQL(dialect Dialect) *ledgerSQL {
 
 func (s *ledgerSQL) all() []*string {
 	return []*string{
-		&s.now, &s.numbers, &s.note, &s.answer, &s.jobs, &s.open, &s.remembered, &s.moveJobs, &s.openClaims, &s.changeClaims,
+		&s.now, &s.numbers, &s.note, &s.answer, &s.jobs, &s.open, &s.remembered, &s.holdBlockers, &s.stampUnblocked, &s.moveJobs, &s.openClaims, &s.changeClaims,
 		&s.finish, &s.ended, &s.stampJobs, &s.renew, &s.lapsed, &s.takeOver, &s.taken, &s.stampTaken, &s.renamePushers, &s.pause, &s.resume,
 		&s.seen, &s.replicas, &s.latest, &s.news, &s.newLedger, &s.newRevisions, &s.forgetRevisions,
 		&s.touch, &s.register, &s.newJobs, &s.join, &s.forgetReplicas, &s.revalidate, &s.dropUnused,

@@ -65,6 +65,17 @@ type ledgerState struct {
 	changed []*ledgerClaim
 	dirty   []*ledgerJob
 	isNews  bool
+	// blockers are the claims that were read and because of which others wait
+	// or are over.
+	blockers []*ledgerClaim
+}
+
+// restOn takes note that a decision holds only while c has not ended: that
+// changes no stamp.
+func (s *ledgerState) restOn(c *ledgerClaim) {
+	if c.tokenAt == 0 {
+		s.blockers = append(s.blockers, c)
+	}
 }
 
 // number returns how many numbers were asked for, this one included.

@@ -26,11 +26,25 @@ const lookUpAll = `SELECT set_config('enable_seqscan', 'off', true), set_config(
 const inOrderAll = `SELECT set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true)`
 
 func (r postgresRunner) read(ctx context.Context, statements ...statement) error {
-	return r.write(ctx, statements...)
+	var batch pgx.Batch
+	if len(statements) == 1 {
+		queue(&batch, statements)
+		return r.send(ctx, &batch)
+	}
+	// Otherwise each statement sees what was committed before it.
+	batch.Queue(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`)
+	queue(&batch, statements)
+	batch.Queue(`COMMIT`)
+	return r.send(ctx, &batch)
 }
 
 func (r postgresRunner) write(ctx context.Context, statements ...statement) error {
 	var batch pgx.Batch
+	queue(&batch, statements)
+	return r.send(ctx, &batch)
+}
+
+func queue(batch *pgx.Batch, statements []statement) {
 	if slices.ContainsFunc(statements, func(s statement) bool { return s.looksUp }) {
 		batch.Queue(lookUpAll)
 	}
@@ -53,7 +67,10 @@ func (r postgresRunner) write(ctx context.Context, statements ...statement) erro
 			return rows.Err()
 		})
 	}
-	err := r.pool.SendBatch(ctx, &batch).Close()
+}
+
+func (r postgresRunner) send(ctx context.Context, batch *pgx.Batch) error {
+	err := r.pool.SendBatch(ctx, batch).Close()
 	if err != nil && ctx.Err() == nil && isDoubt(err) {
 		return fmt.Errorf("%w: %w: %w", ports.ErrUnavailable, errDoubt, err)
 	}

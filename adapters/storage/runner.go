@@ -5,8 +5,7 @@ import "context"
 // runner carries out statements. Both methods send all statements at once, so
 // none may depend on what Go learns from an earlier one.
 type runner interface {
-	// read carries out statements that change nothing. Each sees a state that
-	// is no older than what the one before saw.
+	// read carries out statements that change nothing. All see one state.
 	read(ctx context.Context, statements ...statement) error
 	// write carries out all statements in order, in one transaction, or none.
 	write(ctx context.Context, statements ...statement) error

@@ -14,24 +14,32 @@ type sqliteRunner struct {
 }
 
 func (r sqliteRunner) read(ctx context.Context, statements ...statement) error {
-	for i := range statements {
-		prepared, err := r.readers.prepared(ctx, statements[i].text)
-		if err == nil {
-			err = carryOut(ctx, prepared, &statements[i])
-		}
-		if err != nil {
-			return translate(ctx, err)
-		}
+	if len(statements) > 1 {
+		return r.readers.transact(ctx, statements)
 	}
-	return nil
+	prepared, err := r.readers.prepared(ctx, statements[0].text) //nolint:sqlclosecheck // closed with the database
+	if err == nil {
+		err = carryOut(ctx, prepared, &statements[0])
+	}
+	return translate(ctx, err)
 }
 
 func (r sqliteRunner) write(ctx context.Context, statements ...statement) error {
+	return r.writer.transact(ctx, statements)
+}
+
+// transact lets do write in one transaction, with statements of these texts.
+func (r sqliteRunner) transact(ctx context.Context, texts []string, do func(*sqliteTx) error) error {
+	return r.writer.within(ctx, texts, do)
+}
+
+// transact carries out the statements in a transaction.
+func (p *preparer) transact(ctx context.Context, statements []statement) error {
 	texts := make([]string, len(statements))
 	for i := range statements {
 		texts[i] = statements[i].text
 	}
-	return r.transact(ctx, texts, func(tx *sqliteTx) error {
+	return p.within(ctx, texts, func(tx *sqliteTx) error {
 		for i := range statements {
 			if err := carryOut(ctx, tx.bound(ctx, statements[i].text), &statements[i]); err != nil {
 				return err
@@ -41,18 +49,18 @@ func (r sqliteRunner) write(ctx context.Context, statements ...statement) error 
 	})
 }
 
-// transact lets do write in one transaction, with statements of these texts:
-// they are prepared before it begins, for it has the only connection.
-func (r sqliteRunner) transact(ctx context.Context, texts []string, do func(*sqliteTx) error) error {
+// within lets do use statements of these texts in one transaction: they are
+// prepared before it begins, for it may have the only connection.
+func (p *preparer) within(ctx context.Context, texts []string, do func(*sqliteTx) error) error {
 	prepared := make(map[string]*sql.Stmt, len(texts))
 	for _, text := range texts {
-		s, err := r.writer.prepared(ctx, text) //nolint:sqlclosecheck // closed with the database
+		s, err := p.prepared(ctx, text) //nolint:sqlclosecheck // closed with the database
 		if err != nil {
 			return translate(ctx, err)
 		}
 		prepared[text] = s
 	}
-	tx, err := r.writer.db.BeginTx(ctx, nil)
+	tx, err := p.db.BeginTx(ctx, nil)
 	if err != nil {
 		return translate(ctx, err)
 	}

@@ -48,6 +48,38 @@ func Database(tb testing.TB) domain.Secret {
 	return domain.NewSecret(shared.server.uri(name))
 }
 
+// Server is a Postgres of one test, which may crash it.
+type Server struct {
+	// URI is the address of an empty database.
+	URI domain.Secret
+
+	server *server
+}
+
+// Start starts a server of the test's own. It ends with the test.
+func Start(tb testing.TB) *Server {
+	tb.Helper()
+	started, err := startServer()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := started.stop(); err != nil {
+			tb.Errorf("stop postgres: %v", err)
+		}
+	})
+	return &Server{URI: domain.NewSecret(started.uri("postgres")), server: started}
+}
+
+// Crash stops the server as pg_ctl stop -m immediate does, without a
+// checkpoint, starts it again and returns when it answers.
+func (s *Server) Crash(tb testing.TB) {
+	tb.Helper()
+	if err := s.server.restart(); err != nil {
+		tb.Fatalf("restart postgres: %v", err)
+	}
+}
+
 // Exec carries out SQL as the superuser, over a connection of its own.
 func Exec(tb testing.TB, uri domain.Secret, sql string) {
 	tb.Helper()

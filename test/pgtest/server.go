@@ -23,10 +23,11 @@ const port = 5432
 
 // server is a Postgres of this process.
 type server struct {
-	// dir holds the data, the log and the socket.
-	dir  string
-	cmd  *exec.Cmd
-	done chan struct{}
+	// dir holds the data, the log and the socket; bin the programs.
+	dir, bin string
+	owner    *syscall.Credential
+	cmd      *exec.Cmd
+	done     chan struct{}
 }
 
 // startServer makes a new database cluster and starts it. Nothing is synced to
@@ -41,31 +42,35 @@ func startServer() (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{dir: dir}
-	if err := s.start(bin); err != nil {
+	s := &server{dir: dir, bin: bin}
+	if err := s.start(); err != nil {
 		return nil, errors.Join(err, s.stop())
 	}
 	return s, nil
 }
 
-func (s *server) start(bin string) error {
-	owner, err := ownerOf(s.dir)
-	if err != nil {
+func (s *server) start() (err error) {
+	if s.owner, err = ownerOf(s.dir); err != nil {
 		return err
 	}
-	initdb := s.command(owner, filepath.Join(bin, "initdb"), "-D", s.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+	initdb := s.command("initdb", "-D", s.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
 	if text, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, text)
 	}
 	if err := s.configure(); err != nil {
 		return err
 	}
-	log, err := os.Create(s.logFile())
+	return s.run()
+}
+
+// run starts the server on its data and waits for its answer.
+func (s *server) run() error {
+	log, err := os.OpenFile(s.logFile(), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer log.Close() //nolint:errcheck // the server has its own handle
-	s.cmd = s.command(owner, filepath.Join(bin, "postgres"), "-D", s.data(), "-k", s.dir)
+	s.cmd = s.command("postgres", "-D", s.data(), "-k", s.dir)
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	if err := s.cmd.Start(); err != nil {
 		return err
@@ -94,11 +99,11 @@ func (s *server) logFile() string { return filepath.Join(s.dir, "postgres.log") 
 
 // command returns one that runs as the owner, out of reach of the signals that
 // a terminal sends.
-func (s *server) command(owner *syscall.Credential, name string, args ...string) *exec.Cmd {
-	cmd := exec.Command(name, args...) //nolint:gosec,noctx // ended by stop
+func (s *server) command(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(filepath.Join(s.bin, name), args...) //nolint:gosec,noctx // ended by stop
 	cmd.Dir = s.dir
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PG") })
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: owner, Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.owner, Setpgid: true}
 	return cmd
 }
 
@@ -131,18 +136,30 @@ func (s *server) uri(database string) string {
 	return fmt.Sprintf("postgres://postgres@/%s?host=%s&sslmode=disable", database, s.dir)
 }
 
+// halt ends the server at once.
+func (s *server) halt() {
+	if s.done == nil {
+		return
+	}
+	// Immediate shutdown: the postmaster ends its children before itself.
+	_ = s.cmd.Process.Signal(syscall.SIGQUIT)
+	select {
+	case <-s.done:
+	case <-time.After(startPatience):
+		_ = s.cmd.Process.Kill()
+		<-s.done
+	}
+}
+
+// restart halts the server and starts it again.
+func (s *server) restart() error {
+	s.halt()
+	return s.run()
+}
+
 // stop ends the server at once and removes its directory.
 func (s *server) stop() error {
-	if s.done != nil {
-		// Immediate shutdown: the postmaster ends its children before itself.
-		_ = s.cmd.Process.Signal(syscall.SIGQUIT)
-		select {
-		case <-s.done:
-		case <-time.After(startPatience):
-			_ = s.cmd.Process.Kill()
-			<-s.done
-		}
-	}
+	s.halt()
 	return os.RemoveAll(s.dir)
 }
 

@@ -12,9 +12,12 @@ import (
 
 func openSQLite(tb testing.TB) *storage.DB {
 	tb.Helper()
-	return open(tb, storage.Config{
-		Dialect: storage.SQLite, SQLite: storage.SQLiteConfig{Path: filepath.Join(tb.TempDir(), "takt.db")},
-	})
+	return openFile(tb, filepath.Join(tb.TempDir(), "takt.db"))
+}
+
+func openFile(tb testing.TB, path string) *storage.DB {
+	tb.Helper()
+	return open(tb, storage.Config{Dialect: storage.SQLite, SQLite: storage.SQLiteConfig{Path: path}})
 }
 
 // openPostgres opens a database as the role that works with it, so that all

@@ -17,6 +17,7 @@ import (
 //	@now                 the store's time in µs since 1970
 //	@max(a, b)           the larger one
 //	@via(index)          the index to use; Postgres finds it by itself
+//	@fence               keeps planners from taking a subquery apart
 var (
 	setPattern   = regexp.MustCompile(`@set\(([^)]*)\)`)
 	valuePattern = regexp.MustCompile(`\?(\d)`)
@@ -48,7 +49,7 @@ func compilePostgres(text string, values int) string {
 	})
 	text = viaPattern.ReplaceAllString(text, "")
 	return strings.NewReplacer(
-		"?", "$", "@max(", "greatest(", "@now", "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
+		"?", "$", "@max(", "greatest(", "@fence", "OFFSET 0", "@now", "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
 	).Replace(text)
 }
 
@@ -64,7 +65,7 @@ func compileSQLite(text string, values int) string {
 			strings.Join(fields, ", "), values+1)
 	})
 	text = viaPattern.ReplaceAllString(text, "INDEXED BY $1")
-	return strings.NewReplacer("@now", nowFunction+"()", "@max(", "max(").Replace(text)
+	return strings.NewReplacer("@now", nowFunction+"()", "@max(", "max(", "@fence", "LIMIT -1").Replace(text)
 }
 
 // columnsOf returns name and type of each column of a set.

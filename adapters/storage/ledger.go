@@ -122,7 +122,7 @@ func (l *Ledger) statement(text string, args ...any) statement {
 	return statement{text: text, args: append([]any{l.namespace}, args...)}
 }
 
-// lookup returns a statement about the rows of a set.
+// lookup returns a statement about the rows of a set, or about few others.
 func (l *Ledger) lookup(set []any, text string, args ...any) statement {
 	s := l.statement(text, args...)
 	s.set, s.looksUp = set, true

@@ -14,7 +14,8 @@ RETURNING number, now_us`
 
 const sqlJobs = `
 SELECT j.job, j.cursor_ms, j.moved_by, j.paused, j.fingerprint, j.stamp
-FROM @set(name text) JOIN ledger_jobs AS j ON j.namespace = w.namespace AND j.job = w.name`
+FROM @set(name text) CROSS JOIN ledger_jobs AS j
+WHERE j.namespace = w.namespace AND j.job = w.name`
 
 // Where connections break, the jobs that were moved belong to the answer, unless
 // it is all of them. ?3 the session, ?4 how many there were to move.
@@ -44,14 +45,13 @@ const claimColumns = `c.token, c.run, c.replica, c.fingerprint, c.phase, c.start
 
 const sqlOpen = `
 SELECT ` + claimColumns + `
-FROM @set(name text) JOIN ledger_claims AS c @via(ledger_claims_open)
-    ON c.namespace = w.namespace AND c.job = w.name AND c.phase < 3`
+FROM @set(name text) CROSS JOIN ledger_claims AS c @via(ledger_claims_open)
+WHERE c.namespace = w.namespace AND c.job = w.name AND c.phase < 3`
 
 const sqlRemembered = `
 SELECT ` + claimColumns + `
-FROM @set(name text) JOIN ledger_claims AS c @via(ledger_claims_once)
-    ON c.namespace = w.namespace AND c.run = w.name AND NOT c.tick
-WHERE c.phase >= 3`
+FROM @set(name text) CROSS JOIN ledger_claims AS c @via(ledger_claims_once)
+WHERE c.namespace = w.namespace AND c.run = w.name AND NOT c.tick AND c.phase >= 3`
 
 // SQLite has one writer at a time: nobody ends a claim meanwhile.
 const sqlHoldBlockers = `
@@ -97,17 +97,20 @@ FROM @set(token_at bigint, run text, name text, replica text, fingerprint text, 
 // ?2 the new stamp, ?3 how many numbers were given out.
 const sqlChangeClaims = `
 UPDATE ledger_claims SET
-    phase = w.new_phase,
-    started = CASE WHEN w.started_at > 0 THEN l.number - ?3 + w.started_at ELSE started END,
-    waits = w.new_waits,
-    cancelled = w.new_cancelled,
-    deadline_us = CASE WHEN w.lease_us > 0 THEN l.now_us + w.lease_us ELSE deadline_us END,
-    ended_us = CASE WHEN w.new_phase >= 3 THEN l.now_us END,
-    pushed_by = w.new_pushed_by,
-    pushed_owner = w.new_pushed_owner
-FROM @set(old_token bigint, name text, new_phase bigint, started_at bigint, new_waits boolean, new_cancelled boolean,
-        lease_us bigint, new_pushed_by text, new_pushed_owner text)
-    JOIN ledger_jobs AS j ON j.namespace = w.namespace AND j.job = w.name AND j.stamp = ?2
-    CROSS JOIN (SELECT number, now_us FROM ledgers WHERE namespace = ?1 LIMIT 1) AS l
-WHERE ledger_claims.namespace = w.namespace AND ledger_claims.phase + 0 < 3
-    AND ledger_claims.token = CASE WHEN w.old_token < 0 THEN l.number - ?3 - w.old_token ELSE w.old_token END`
+    phase = n.new_phase,
+    started = CASE WHEN n.started_at > 0 THEN n.number - ?3 + n.started_at ELSE started END,
+    waits = n.new_waits,
+    cancelled = n.new_cancelled,
+    deadline_us = CASE WHEN n.lease_us > 0 THEN n.now_us + n.lease_us ELSE deadline_us END,
+    ended_us = CASE WHEN n.new_phase >= 3 THEN n.now_us END,
+    pushed_by = n.new_pushed_by,
+    pushed_owner = n.new_pushed_owner
+FROM (SELECT w.*, l.number, l.now_us,
+            CASE WHEN w.old_token < 0 THEN l.number - ?3 - w.old_token ELSE w.old_token END AS new_token
+        FROM @set(old_token bigint, name text, new_phase bigint, started_at bigint, new_waits boolean, new_cancelled boolean,
+                lease_us bigint, new_pushed_by text, new_pushed_owner text)
+            CROSS JOIN (SELECT number, now_us FROM ledgers WHERE namespace = ?1 LIMIT 1) AS l
+            CROSS JOIN ledger_jobs AS j
+        WHERE j.namespace = w.namespace AND j.job = w.name AND j.stamp = ?2
+        @fence) AS n
+WHERE ledger_claims.namespace = n.namespace AND ledger_claims.token = n.new_token AND ledger_claims.phase + 0 < 3`

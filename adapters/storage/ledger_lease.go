@@ -113,8 +113,8 @@ func (l *Ledger) takeOver(ctx context.Context, replica string, lease time.Durati
 		take := l.statement(l.sql.takeOver, replica, int64(limit), micros(lease))
 		take.row = read
 		return []statement{
-			take, l.statement(l.sql.stampTaken, newStamp(), int64(limit)),
-			l.statement(l.sql.renamePushers, replica, int64(limit)),
+			take, l.lookup(nil, l.sql.stampTaken, newStamp(), int64(limit)),
+			l.lookup(nil, l.sql.renamePushers, replica, int64(limit)),
 		}
 	}
 	write.recall = func(ctx context.Context, _ []string) error {

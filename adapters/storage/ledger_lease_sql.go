@@ -17,7 +17,8 @@ RETURNING token`
 
 const sqlEnded = `
 SELECT c.token, c.run, c.phase >= 3
-FROM @set(old_token bigint) JOIN ledger_claims AS c ON c.namespace = w.namespace AND c.token = w.old_token`
+FROM @set(old_token bigint) CROSS JOIN ledger_claims AS c
+WHERE c.namespace = w.namespace AND c.token = w.old_token`
 
 // ?2 the new stamp.
 const sqlStampJobs = `
@@ -69,15 +70,20 @@ WHERE namespace = ?1 AND token > ?2 AND token <= ?2 + ?3 AND phase + 0 < 3`
 // ?2 the new stamp, ?3 how many numbers were given out.
 const sqlStampTaken = `
 UPDATE ledger_jobs SET stamp = ?2
-WHERE namespace = ?1 AND job IN (SELECT c.job FROM ledger_claims AS c
-    WHERE c.namespace = ?1 AND c.token > (SELECT l.number - ?3 FROM ledgers AS l WHERE l.namespace = ?1))`
+FROM (SELECT DISTINCT c.namespace, c.job FROM ledger_claims AS c
+        WHERE c.namespace = ?1 AND c.token > (SELECT l.number - ?3 FROM ledgers AS l WHERE l.namespace = ?1)
+        @fence) AS t
+WHERE ledger_jobs.namespace = t.namespace AND ledger_jobs.job = t.job`
 
 // The runs that gave way to what was taken over name its new owner.
 // ?2 the replica, ?3 how many numbers were given out.
 const sqlRenamePushers = `
-UPDATE ledger_claims SET pushed_owner = ?2
-WHERE namespace = ?1 AND phase < 3 AND pushed_by IN (SELECT c.run FROM ledger_claims AS c
-    WHERE c.namespace = ?1 AND c.token > (SELECT l.number - ?3 FROM ledgers AS l WHERE l.namespace = ?1))`
+UPDATE ledger_claims @via(ledger_claims_open) SET pushed_owner = ?2
+FROM (SELECT c.namespace, c.job AS name, c.run AS pusher FROM ledger_claims AS c
+        WHERE c.namespace = ?1 AND c.token > (SELECT l.number - ?3 FROM ledgers AS l WHERE l.namespace = ?1)
+        @fence) AS t
+WHERE ledger_claims.namespace = t.namespace AND ledger_claims.job = t.name AND ledger_claims.phase < 3
+    AND ledger_claims.pushed_by = t.pusher`
 
 const sqlPause = `
 UPDATE ledger_jobs SET paused = true, stamp = ?2,

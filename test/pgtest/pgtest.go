@@ -80,6 +80,9 @@ func (s *Server) Crash(tb testing.TB) {
 	}
 }
 
+// Log returns what the server has logged so far.
+func (s *Server) Log() string { return s.server.log() }
+
 // Exec carries out SQL as the superuser, over a connection of its own.
 func Exec(tb testing.TB, uri domain.Secret, sql string) {
 	tb.Helper()

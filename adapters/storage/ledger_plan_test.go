@@ -1,0 +1,219 @@
+package storage_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/taktwork/takt/adapters/storage"
+	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/core/ports"
+	"github.com/taktwork/takt/test/pgtest"
+	"github.com/taktwork/takt/test/plancheck"
+)
+
+// Sizes of the ledger whose plans are looked at.
+const (
+	manyEnded = 1_000_000
+	manyJobs  = 100_000
+	// fewJobs are those that a call is about.
+	fewJobs = 50
+	// fewRows is what a statement may read of a large table for them.
+	fewRows = 10 * fewJobs
+)
+
+// seldom are the statements that may look at all jobs, or all that ended: those
+// that a change of definitions takes, and the pruning.
+func seldom(query string) bool {
+	for _, part := range []string{
+		"DELETE FROM ledger_claims", "SELECT job, cursor_ms, revision, fingerprint, paused FROM ledger_jobs",
+		"UPDATE ledger_jobs SET\n    revision = live.newest", "UPDATE ledger_jobs SET version =",
+		"INSERT INTO ledger_revisions", "DELETE FROM ledger_revisions", "INSERT INTO ledger_registrations",
+		"DELETE FROM ledger_registrations", "INSERT INTO ledger_jobs",
+	} {
+		if strings.Contains(query, part) {
+			return true
+		}
+	}
+	return false
+}
+
+// fill puts many jobs and ended claims into the ledger.
+func fill(t *testing.T, db *storage.DB) {
+	t.Helper()
+	numbers := func(n int) string {
+		if db.Dialect() == storage.Postgres {
+			return fmt.Sprintf("(SELECT i FROM generate_series(1, %d) AS i)", n)
+		}
+		return fmt.Sprintf("(WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) SELECT i FROM n)", n)
+	}
+	for _, query := range []string{
+		"INSERT INTO ledger_jobs SELECT 'default', 'filler-' || i, i, '', false, 1, 'v1', 1, i FROM " + numbers(manyJobs) + " AS n",
+		"INSERT INTO ledger_claims SELECT 'default', i, CASE WHEN i % 4 = 0 THEN 'manual' ELSE 'schedule' END || ':' || i || ':filler-' || (i % 100000) || CASE WHEN i % 4 = 0 THEN '@' || i ELSE '' END, " +
+			"'filler-' || (i % 100000), i % 4 > 0, 'ann', 'v1', 3 + i % 2, 0, false, false, false, 0, 0, i, i, i, '', '' FROM " + numbers(manyEnded) + " AS n",
+	} {
+		if _, err := db.Bun().NewRaw(query).Exec(t.Context()); err != nil {
+			t.Fatalf("fill: %v", err)
+		}
+	}
+}
+
+// askEverything makes every call of the ledger, several times.
+func askEverything(t *testing.T, ledger *storage.Ledger, round int) {
+	t.Helper()
+	definitions := manyDefinitions(fewJobs)
+	start := map[string]time.Time{}
+	for _, state := range syncAs(t, ledger, "ann", definitions).Jobs {
+		start[state.Job] = state.Cursor
+	}
+	reply := syncAs(t, ledger, "bob", definitions)
+	if _, err := ledger.Sync(t.Context(), domain.SyncRequest{Replica: "ann", Definitions: definitions, Since: reply.Version}); err != nil {
+		t.Fatalf("Sync = %v, want no error", err)
+	}
+	claims := claimTicks(t, ledger, "ann", start, 0)
+	if len(claims) != fewJobs {
+		t.Fatalf("%d ticks are granted, want %d", len(claims), fewJobs)
+	}
+	var manual, held []domain.Intent
+	var refs []domain.ClaimRef
+	for i := range claims {
+		intent := byHand(claims[i].Run.Job, fmt.Sprint(round, "-", i))
+		intent.Slot = []domain.Slot{domain.SlotSkip, domain.SlotQueue, domain.SlotPreempt, domain.SlotFree}[i%4]
+		manual = append(manual, intent)
+		held = append(held, domain.Intent{Run: claims[i].Run, Replica: "ann", Fingerprint: "v1", Held: claims[i].Token, Lease: time.Minute})
+		refs = append(refs, claims[i].Ref())
+	}
+	for _, intents := range [][]domain.Intent{manual, manual, held} {
+		if _, err := ledger.Claim(t.Context(), intents); err != nil {
+			t.Fatalf("Claim = %v, want no error", err)
+		}
+	}
+	if _, err := ledger.Renew(t.Context(), refs, time.Minute); err != nil {
+		t.Fatalf("Renew = %v, want no error", err)
+	}
+	results := make([]domain.RunResult, len(refs))
+	for i := range results {
+		results[i] = domain.RunResult{Claim: refs[i], End: domain.EndReleased}
+	}
+	for range 2 {
+		if _, err := ledger.Finish(t.Context(), results); err != nil {
+			t.Fatalf("Finish = %v, want no error", err)
+		}
+	}
+	for left := true; left; {
+		taken, err := ledger.Abandoned(t.Context(), "bob", time.Minute, 20)
+		if err != nil {
+			t.Fatalf("Abandoned = %v, want no error", err)
+		}
+		finishAll(t, ledger, taken)
+		left = len(taken) > 0
+	}
+	for _, change := range []func(ports.ScheduleSwitch) error{
+		func(s ports.ScheduleSwitch) error { return s.PauseJob(t.Context(), definitions[0].Job) },
+		func(s ports.ScheduleSwitch) error { return s.ResumeJob(t.Context(), definitions[0].Job) },
+	} {
+		if err := change(ledger); err != nil {
+			t.Fatalf("pause or resume = %v, want no error", err)
+		}
+	}
+}
+
+// Plans that were made while the tables were empty, such that follow upon
+// statistics, and such that know no values: none reads more than it must.
+func TestLedger_looksUpRowsOfLargeTablesOnPostgres(t *testing.T) {
+	t.Parallel()
+	server := pgtest.Start(t)
+	pgtest.Exec(t, server.URI, "ALTER SYSTEM SET autovacuum = off")
+	watch := plancheck.WatchServer(t, server)
+	early := open(t, postgres(storage.PostgresConfig{URI: server.URI, PoolSize: 1}))
+	if err := early.Migrate(t.Context()); err != nil {
+		t.Fatalf("Migrate = %v, want no error", err)
+	}
+	for round := range 7 { // from the sixth time on plans may know no values
+		askEverything(t, early.Ledger(""), round)
+	}
+	fill(t, early)
+	watch.Plans(t)
+	askEverything(t, early.Ledger(""), 7)
+	wantLookups(t, "made while the tables were empty", watch.Plans(t))
+	for _, setting := range []string{"force_custom_plan", "force_generic_plan"} {
+		for _, statistics := range []string{"without statistics", "with statistics"} {
+			if statistics == "with statistics" {
+				pgtest.Exec(t, server.URI, "VACUUM ANALYZE")
+			}
+			pgtest.Exec(t, server.URI, "ALTER SYSTEM SET plan_cache_mode = "+setting)
+			pgtest.Exec(t, server.URI, "SELECT pg_reload_conf()")
+			late := open(t, postgres(storage.PostgresConfig{URI: server.URI, PoolSize: 1}))
+			watch.Plans(t)
+			askEverything(t, late.Ledger(""), 100+len(setting)+100*len(statistics))
+			wantLookups(t, setting+" "+statistics, watch.Plans(t))
+		}
+	}
+}
+
+// wantLookups checks that no statement that is not seldom reads many rows.
+func wantLookups(t *testing.T, when string, plans []plancheck.Plan) {
+	t.Helper()
+	looks := 0
+	for _, plan := range plans {
+		for _, scan := range plan.Scans {
+			if scan.Table != "ledger_jobs" && scan.Table != "ledger_claims" {
+				continue
+			}
+			looks++
+			if scan.Read > fewRows && !seldom(plan.Query) {
+				t.Errorf("%s: %s in%s", when, scan, plan.Query)
+			}
+		}
+	}
+	if looks < 30 {
+		t.Errorf("%s: %d looks at large tables are seen, want more", when, looks)
+	}
+}
+
+func TestLedger_looksUpRowsOfLargeTablesOnSQLite(t *testing.T) {
+	t.Parallel()
+	for _, statistics := range []bool{false, true} {
+		t.Run(fmt.Sprint("statistics ", statistics), func(t *testing.T) {
+			t.Parallel()
+			db := openSQLite(t)
+			fill(t, db)
+			if statistics {
+				if _, err := db.Bun().NewRaw("ANALYZE").Exec(t.Context()); err != nil {
+					t.Fatalf("ANALYZE = %v, want no error", err)
+				}
+			}
+			ledger := db.Ledger("")
+			recorded := ledger.Record()
+			askEverything(t, ledger, 0)
+			looks := 0
+			for _, s := range recorded() {
+				for _, look := range plancheck.Explain(t, db.Bun().DB, s.Text, s.Args...) {
+					if seldom(s.Text) || tableOf(look.Table) == "" {
+						continue
+					}
+					looks++
+					// That index holds the runs under way alone.
+					if (look.Columns == "" || look.Columns == "namespace=?") && look.Index != "ledger_claims_open" {
+						t.Errorf("%s in%s", look.Detail, s.Text)
+					}
+				}
+			}
+			if looks < 30 {
+				t.Errorf("%d looks at large tables are seen, want more", looks)
+			}
+		})
+	}
+}
+
+// tableOf returns the large table that goes by the name in our statements.
+func tableOf(name string) string {
+	switch name {
+	case "ledger_jobs", "j":
+		return "ledger_jobs"
+	case "ledger_claims", "c":
+		return "ledger_claims"
+	}
+	return ""
+}

@@ -59,17 +59,30 @@ type Server struct {
 // Start starts a server of the test's own. It ends with the test.
 func Start(tb testing.TB) *Server {
 	tb.Helper()
-	started, err := startServer()
+	s, err := StartServer()
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {
-		if err := started.stop(); err != nil {
+		if err := s.Stop(); err != nil {
 			tb.Errorf("stop postgres: %v", err)
 		}
 	})
-	return &Server{URI: domain.NewSecret(started.uri("postgres")), server: started}
+	return s
 }
+
+// StartServer starts a server for a program that measures. Settings are lines
+// of its configuration.
+func StartServer(settings ...string) (*Server, error) {
+	started, err := startServer(settings...)
+	if err != nil {
+		return nil, err
+	}
+	return &Server{URI: domain.NewSecret(started.uri("postgres")), server: started}, nil
+}
+
+// Stop ends the server and removes its data.
+func (s *Server) Stop() error { return s.server.stop() }
 
 // Crash stops the server as pg_ctl stop -m immediate does, without a
 // checkpoint, starts it again and returns when it answers.

@@ -26,13 +26,15 @@ type server struct {
 	// dir holds the data, the log and the socket; bin the programs.
 	dir, bin string
 	owner    *syscall.Credential
+	// settings come after ours.
+	settings []string
 	cmd      *exec.Cmd
 	done     chan struct{}
 }
 
 // startServer makes a new database cluster and starts it. Nothing is synced to
 // disk: tests end servers, not machines.
-func startServer() (*server, error) {
+func startServer(settings ...string) (*server, error) {
 	bin, err := binaries()
 	if err != nil {
 		return nil, err
@@ -42,7 +44,7 @@ func startServer() (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{dir: dir, bin: bin}
+	s := &server{dir: dir, bin: bin, settings: settings}
 	if err := s.start(); err != nil {
 		return nil, errors.Join(err, s.stop())
 	}
@@ -90,7 +92,7 @@ func (s *server) configure() error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(file, "\nlisten_addresses = ''\nport = %d\nfsync = off\nmax_connections = 200\ndeadlock_timeout = 100ms\n", port)
+	_, err = fmt.Fprintf(file, "\nlisten_addresses = ''\nport = %d\nfsync = off\nmax_connections = 200\ndeadlock_timeout = 100ms\n%s\n", port, strings.Join(s.settings, "\n"))
 	return errors.Join(err, file.Close())
 }
 

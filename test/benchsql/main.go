@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"syscall"
+
+	"github.com/taktwork/takt/adapters/storage"
+	"github.com/taktwork/takt/test/figures"
+	"github.com/taktwork/takt/test/pgtest"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// options are the choices of the command line.
+type options struct {
+	pattern *regexp.Regexp
+	json    bool
+	// rounds is how often each figure is taken, ticks how many ticks a round
+	// has, seconds how long a fleet runs.
+	rounds, ticks, seconds int
+}
+
+func parseOptions(args []string, stderr io.Writer) (options, error) {
+	var o options
+	flags := flag.NewFlagSet("benchsql", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	pattern := flags.String("run", "", "measure the rows whose name matches the `regexp`")
+	flags.BoolVar(&o.json, "json", false, "print JSON instead of a table")
+	flags.IntVar(&o.rounds, "rounds", 5, "how often each figure is taken")
+	flags.IntVar(&o.ticks, "ticks", 100_000, "ticks of each round")
+	flags.IntVar(&o.seconds, "seconds", 20, "seconds for which a fleet of replicas runs")
+	if err := flags.Parse(args); err != nil {
+		return options{}, err
+	}
+	var err error
+	switch o.pattern, err = regexp.Compile(*pattern); {
+	case err != nil:
+	case o.rounds < 1 || o.ticks < 1 || o.seconds < 1:
+		err = errors.New("-rounds, -ticks and -seconds are at least 1")
+	default:
+		return o, nil
+	}
+	_, _ = fmt.Fprintln(stderr, "benchsql:", err)
+	return options{}, err
+}
+
+// run is the program but for the process around it.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	o, err := parseOptions(args, stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		return 2
+	}
+	code, err := measure(ctx, o, figures.Reporter{JSON: o.json, Stdout: stdout, Stderr: stderr})
+	if err != nil {
+		_, _ = fmt.Fprintln(stderr, "benchsql:", err)
+		return 1
+	}
+	return code
+}
+
+// bench is what the rows measure on.
+type bench struct {
+	options
+
+	server *pgtest.Server
+	dir    string
+	// files counts the SQLite files.
+	files int
+}
+
+// measure starts a server, has all rows measured and stops it.
+func measure(ctx context.Context, o options, reporter figures.Reporter) (code int, err error) {
+	b := &bench{options: o}
+	if b.dir, err = os.MkdirTemp("", "benchsql-"); err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
+	// As Postgres comes, but for the settings that its manual asks one to raise.
+	if b.server, err = pgtest.StartServer("fsync = on", "shared_buffers = 256MB", "max_wal_size = 4GB"); err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, b.server.Stop()) }()
+	return reporter.Run(ctx, figures.Select(b.rows(), b.pattern)), nil
+}
+
+// rows are all measurements.
+func (b *bench) rows() []figures.Row {
+	return []figures.Row{
+		{Name: "ticks-postgres", Measure: b.ticksOn(b.postgres, 20_000)},
+		{Name: "ticks-sqlite", Measure: b.ticksOn(b.sqlite, 30_000)},
+		{Name: "sync-postgres", Measure: b.syncOn(b.postgres)},
+		{Name: "sync-sqlite", Measure: b.syncOn(b.sqlite)},
+		{Name: "fleet-postgres", Measure: b.fleet},
+	}
+}
+
+// opener opens a database; all that it opens with one name share it.
+type opener func(ctx context.Context, name string) (*storage.DB, error)
+
+// postgres opens the schema of a name.
+func (b *bench) postgres(ctx context.Context, name string) (*storage.DB, error) {
+	db, err := storage.Open(ctx, storage.Config{
+		Dialect: storage.Postgres, Postgres: storage.PostgresConfig{URI: b.server.URI, Schema: name},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := db.Migrate(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// sqlite opens the file of a name.
+func (b *bench) sqlite(ctx context.Context, name string) (*storage.DB, error) {
+	return storage.Open(ctx, storage.Config{
+		Dialect: storage.SQLite, SQLite: storage.SQLiteConfig{Path: filepath.Join(b.dir, name+".db")},
+	})
+}

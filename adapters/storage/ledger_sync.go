@@ -82,7 +82,10 @@ func (l *Ledger) news(ctx context.Context, request *domain.SyncRequest, own *dom
 		return err
 	}
 	changed := l.statement(l.sql.news, int64(min(request.Since, 1<<62)))
-	changed.row = func(scan scanner) error { return n.readJob(scan, own) }
+	if request.Since == 0 {
+		n.reply.Jobs = make([]domain.JobState, 0, len(own.Definitions))
+	}
+	changed.row = n.jobReader(own)
 	err := l.runner.write(ctx, seen, replicas, latest, changed)
 	slices.Sort(n.reply.Replicas)
 	return n, err
@@ -99,21 +102,32 @@ func (n *ledgerNews) readReplica(scan scanner) error {
 	return nil
 }
 
-func (n *ledgerNews) readJob(scan scanner, own *domain.Registration) error {
+// jobReader returns what reads the rows of jobs, of which there may be very
+// many: they share what they are read into, and mostly come in the order of
+// the definitions.
+func (n *ledgerNews) jobReader(own *domain.Registration) func(scanner) error {
 	var state domain.JobState
 	var cursorMS, revision int64
 	var fingerprint string
-	if err := scan(&state.Job, &cursorMS, &revision, &fingerprint, &state.Paused); err != nil {
-		return err
-	}
-	mine, known := own.Fingerprint(state.Job)
-	if !known {
+	columns := []any{&state.Job, &cursorMS, &revision, &fingerprint, &state.Paused}
+	next := 0
+	return func(scan scanner) error {
+		if err := scan(columns...); err != nil {
+			return err
+		}
+		if next >= len(own.Definitions) || own.Definitions[next].Job != state.Job {
+			found := false
+			if next, found = own.Find(state.Job); !found {
+				return nil
+			}
+		}
+		mine := &own.Definitions[next]
+		next++
+		state.Cursor = time.UnixMilli(cursorMS).UTC()
+		state.Revision, state.Superseded = uint64(revision), mine.Fingerprint != fingerprint //nolint:gosec // positive
+		n.reply.Jobs = append(n.reply.Jobs, state)
 		return nil
 	}
-	state.Cursor = time.UnixMilli(cursorMS).UTC()
-	state.Revision, state.Superseded = uint64(revision), mine != fingerprint //nolint:gosec // positive
-	n.reply.Jobs = append(n.reply.Jobs, state)
-	return nil
 }
 
 // settle registers the replica's definitions, forgets the replicas that gave

@@ -45,9 +45,14 @@ func (r *Registration) Of(given []Definition) bool {
 	return len(given) == 0 || &r.given[0] == &given[0]
 }
 
+// Find returns where the definition of the job is, and whether it is there.
+func (r *Registration) Find(job string) (at int, registered bool) {
+	return slices.BinarySearchFunc(r.Definitions, job, func(d Definition, job string) int { return cmp.Compare(d.Job, job) })
+}
+
 // Fingerprint returns that of the job, and whether the job is registered.
 func (r *Registration) Fingerprint(job string) (fingerprint string, registered bool) {
-	i, registered := slices.BinarySearchFunc(r.Definitions, job, func(d Definition, job string) int { return cmp.Compare(d.Job, job) })
+	i, registered := r.Find(job)
 	if !registered {
 		return "", false
 	}

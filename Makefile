@@ -89,6 +89,10 @@ bench: ## run the benchmarks and print them as a table (BENCH, BENCHTIME)
 bench-redis: redis node ## measure BullMQ's worker and ours on one Redis, in turns (BENCH, BENCH_JOBS, ROUNDS)
 	@.ci/bench-redis
 
+.PHONY: bench-sql
+bench-sql: postgres ## measure the storage in Postgres and SQLite against its goals (BENCH, ROUNDS, TICKS, FLEET_SECONDS)
+	@.ci/bench-sql
+
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME
 	@.ci/fuzz
@@ -99,7 +103,12 @@ torture: ## run the simulation in virtual time with SEEDS different seeds
 
 .PHONY: torture-redis
 torture-redis: redis ## kill workers and Redis, lose replies, break Redis in every way: the tests of it at full length
-	TAKT_TORTURE=all go test -count=1 -timeout=60m -parallel=2 ./test/torture/...
+	TAKT_TORTURE=all go test -count=1 -timeout=60m -parallel=2 -skip OnPostgres ./test/torture/...
+
+.PHONY: torture-ticks
+torture-ticks: redis postgres ## kill and freeze replicas on one Postgres for 1,000 seconds, and look for an order in 1,000 histories of each ledger
+	TAKT_TORTURE=all go test -count=1 -timeout=60m -run 'OnPostgres$$' ./test/torture
+	TAKT_TORTURE=all go test -count=1 -timeout=60m -p 1 -run '[iI]sLinearizable$$|^TestBrokenLedgers' ./test/ledgerhistory ./adapters/redisqueue ./adapters/storage
 
 .PHONY: interop
 interop: redis node ## run every check against the supported versions of BullMQ in Node

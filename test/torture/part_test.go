@@ -45,9 +45,18 @@ type part struct {
 	// Concurrency is a worker's.
 	Concurrency int `json:",omitempty"`
 
-	// Jobs is how many scheduled jobs a worker has, Tick their interval.
-	Jobs int           `json:",omitempty"`
-	Tick time.Duration `json:",omitempty"`
+	// Jobs is how many scheduled jobs a worker has, Tick their interval and
+	// Phase what it is shifted by. Revision is that of their definitions.
+	Jobs     int           `json:",omitempty"`
+	Tick     time.Duration `json:",omitempty"`
+	Phase    time.Duration `json:",omitempty"`
+	Revision string        `json:",omitempty"`
+	// Postgres is where the ledger is, if it is not in Redis.
+	Postgres string `json:",omitempty"`
+	// Offset is by how much the worker's clock is wrong.
+	Offset time.Duration `json:",omitempty"`
+	// MisfireAfter is how late a tick may be before it counts as missed.
+	MisfireAfter time.Duration `json:",omitempty"`
 	// Jitter is what ticks are spread over: they start apart from their claim.
 	Jitter time.Duration `json:",omitempty"`
 	// Dispatcher is which one it uses.

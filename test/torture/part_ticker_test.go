@@ -1,6 +1,7 @@
 package torture_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/taktwork/takt/adapters/cron"
 	"github.com/taktwork/takt/adapters/redisqueue"
+	"github.com/taktwork/takt/adapters/storage"
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/ports"
 	"github.com/taktwork/takt/core/runner"
@@ -25,9 +27,23 @@ const (
 	atOnce dispatcherKind = "at once"
 )
 
+// ledger opens the ledger, and returns how to close it.
+func (p *part) ledger(backend *redisqueue.Backend) (ports.Ledger, func() error, error) {
+	if p.Postgres == "" {
+		return backend.Ledger(), func() error { return nil }, nil
+	}
+	db, err := storage.Open(context.Background(), storage.Config{
+		Dialect: storage.Postgres, Postgres: storage.PostgresConfig{URI: domain.NewSecret(p.Postgres)},
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return db.Ledger(""), db.Close, nil
+}
+
 // ports returns what the worker's runner works with, with a trap around it.
-func (p *part) ports(backend *redisqueue.Backend, t *trap) runner.Ports {
-	ledger := trappedLedger{Ledger: backend.Ledger(), trap: t}
+func (p *part) ports(backend *redisqueue.Backend, opened ports.Ledger, t *trap) runner.Ports {
+	ledger := trappedLedger{Ledger: opened, trap: t}
 	dispatcher := backend.Dispatcher()
 	if p.Dispatcher == inSteps {
 		dispatcher = runner.NewDispatcher(ledger, trappedEnqueuer{Enqueuer: backend, trap: t}, domain.DefaultNamespace, claimTime)
@@ -41,7 +57,7 @@ func (p *part) ports(backend *redisqueue.Backend, t *trap) runner.Ports {
 			}
 			return trappedConsumer{Consumer: c, trap: t}, nil
 		},
-		Log: p.log(), Now: time.Now, Dice: rand.Float64,
+		Log: p.log(), Now: func() time.Time { return time.Now().Add(p.Offset) }, Dice: rand.Float64,
 	}
 }
 
@@ -51,16 +67,17 @@ func (p *part) scheduled(t *trap) ([]runner.ScheduledJob, error) {
 	if p.Jobs == 0 {
 		return nil, nil
 	}
-	every, err := schedule.NewEvery(p.Tick, 0)
+	every, err := schedule.NewEvery(p.Tick, p.Phase)
 	if err != nil {
 		return nil, err
 	}
 	jobs := make([]runner.ScheduledJob, p.Jobs)
 	for i := range jobs {
 		jobs[i] = runner.ScheduledJob{
-			Name: fmt.Sprint("beat-", i), Schedule: every, Fingerprint: "v1", Handler: payload{part: p, trap: t},
-			Policy: domain.RunPolicy{Overlap: domain.OverlapAllow, MaxJitter: p.Jitter},
-			Target: domain.Target{Queue: queueName, JobName: jobName, Options: domain.JobOptions{KeepCompleted: domain.KeepNone()}},
+			Name: fmt.Sprint("beat-", i), Schedule: every, Fingerprint: cmp.Or(p.Revision, "v1"), Handler: payload{part: p, trap: t},
+			Misfire: schedule.Misfire{After: p.MisfireAfter},
+			Policy:  domain.RunPolicy{Overlap: domain.OverlapAllow, MaxJitter: p.Jitter},
+			Target:  domain.Target{Queue: queueName, JobName: jobName, Options: domain.JobOptions{KeepCompleted: domain.KeepNone()}},
 		}
 	}
 	return jobs, nil

@@ -45,6 +45,11 @@ func (p *part) work() error {
 		return err
 	}
 	defer backend.Close() //nolint:errcheck // the process ends
+	ledger, closeLedger, err := p.ledger(backend)
+	if err != nil {
+		return err
+	}
+	defer closeLedger() //nolint:errcheck // the process ends
 	snare := &trap{step: p.TrapStep, left: p.TrapAfter}
 	jobs, err := p.scheduled(snare)
 	if err != nil {
@@ -52,7 +57,7 @@ func (p *part) work() error {
 	}
 	r, err := runner.New(
 		runner.Config{Replica: p.Name, Timing: runner.Timing{JobLease: leaseTime, Recover: stalledTime, ClaimLease: claimTime}},
-		p.ports(backend, snare), jobs,
+		p.ports(backend, ledger, snare), jobs,
 		[]runner.Queue{{Name: queueName, Concurrency: p.Concurrency, Routes: map[string]runner.Route{
 			jobName: {Handler: laborer{effects: effects, trap: snare}},
 		}}},

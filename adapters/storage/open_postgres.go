@@ -84,6 +84,9 @@ func (t *target) poolConfig() (*pgxpool.Config, error) {
 	}
 	conn.RuntimeParams = map[string]string{
 		"application_name": "takt", "timezone": "UTC", "search_path": pgx.Identifier{t.Schema}.Sanitize(),
+		// A host that vanishes in the middle of a write holds its locks until the
+		// server gives its connection up: by default for two hours.
+		"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "2", "tcp_user_timeout": "15000",
 	}
 	if t.CACert != "" && conn.TLSConfig != nil {
 		authorities := x509.NewCertPool()

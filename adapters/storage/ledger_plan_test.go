@@ -49,9 +49,9 @@ func fill(t *testing.T, db *storage.DB) {
 		return fmt.Sprintf("(WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) SELECT i FROM n)", n)
 	}
 	for _, query := range []string{
-		"INSERT INTO ledger_jobs SELECT 'default', 'filler-' || i, i, '', false, 1, 'v1', 1, i FROM " + numbers(manyJobs) + " AS n",
+		"INSERT INTO ledger_jobs SELECT 'default', 'filler-' || i, 0 + i, '', false, 1, 'v1', 1, i FROM " + numbers(manyJobs) + " AS n",
 		"INSERT INTO ledger_claims SELECT 'default', i, CASE WHEN i % 4 = 0 THEN 'manual' ELSE 'schedule' END || ':' || i || ':filler-' || (i % 100000) || CASE WHEN i % 4 = 0 THEN '@' || i ELSE '' END, " +
-			"'filler-' || (i % 100000), i % 4 > 0, 'ann', 'v1', 3 + i % 2, 0, false, false, false, 0, 0, i, i, i, '', '' FROM " + numbers(manyEnded) + " AS n",
+			"'filler-' || (i % 100000), i % 4 > 0, 'ann', 'v1', 3 + i % 2, 0, 1 = 0, 2 = 0, 3 = 0, 0, 0, i, 0 + i, 1 + i, '', '' FROM " + numbers(manyEnded) + " AS n",
 	} {
 		if _, err := db.Bun().NewRaw(query).Exec(t.Context()); err != nil {
 			t.Fatalf("fill: %v", err)

@@ -116,10 +116,11 @@ func (n *ledgerNews) jobReader(own *domain.Registration) func(scanner) error {
 			return err
 		}
 		if next >= len(own.Definitions) || own.Definitions[next].Job != state.Job {
-			found := false
-			if next, found = own.Find(state.Job); !found {
+			at, registered := own.Find(state.Job)
+			if !registered {
 				return nil
 			}
+			next = at
 		}
 		mine := &own.Definitions[next]
 		next++

@@ -32,7 +32,7 @@ func (r postgresRunner) read(ctx context.Context, statements ...statement) error
 		return r.send(ctx, &batch)
 	}
 	// Otherwise each statement sees what was committed before it.
-	batch.Queue(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`)
+	batch.Queue(`BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY`)
 	queue(&batch, statements)
 	batch.Queue(`COMMIT`)
 	return r.send(ctx, &batch)

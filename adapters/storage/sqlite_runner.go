@@ -17,7 +17,7 @@ func (r sqliteRunner) read(ctx context.Context, statements ...statement) error {
 	if len(statements) > 1 {
 		return r.readers.transact(ctx, statements)
 	}
-	prepared, err := r.readers.prepared(ctx, statements[0].text) //nolint:sqlclosecheck // closed with the database
+	prepared, err := r.readers.prepared(ctx, statements[0].text)
 	if err == nil {
 		err = carryOut(ctx, prepared, &statements[0])
 	}

@@ -79,9 +79,8 @@ type bench struct {
 	options
 
 	server *pgtest.Server
-	dir    string
-	// files counts the SQLite files.
-	files int
+	// dir is that of the SQLite files.
+	dir string
 }
 
 // measure starts a server, has all rows measured and stops it.

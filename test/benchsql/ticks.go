@@ -20,10 +20,10 @@ const (
 	benchJobs = 10_000
 )
 
-func definitions(n int, print string) []domain.Definition {
-	all := make([]domain.Definition, n)
+func definitions() []domain.Definition {
+	all := make([]domain.Definition, benchJobs)
 	for i := range all {
-		all[i] = domain.Definition{Job: fmt.Sprintf("job-%05d", i), Fingerprint: print}
+		all[i] = domain.Definition{Job: fmt.Sprintf("job-%05d", i), Fingerprint: fingerprint}
 	}
 	return all
 }
@@ -62,7 +62,7 @@ type tickWork struct {
 }
 
 func (w *tickWork) register(ctx context.Context) error {
-	reply, err := w.ledger.Sync(ctx, domain.SyncRequest{Replica: "ann", Definitions: definitions(benchJobs, fingerprint)})
+	reply, err := w.ledger.Sync(ctx, domain.SyncRequest{Replica: "ann", Definitions: definitions()})
 	w.jobs = reply.Jobs
 	return err
 }

@@ -32,7 +32,9 @@ type recorder struct {
 
 func (r *recorder) now() int64 { return time.Since(r.start).Nanoseconds() }
 
-func (r *recorder) record(client int, c call, a answer, began, ended int64) {
+// record keeps a call that ends now.
+func (r *recorder) record(client int, c call, a answer, began int64) {
+	ended := r.now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.history = append(r.history, porcupine.Operation{ClientId: client, Input: c, Output: a, Call: began, Return: ended})
@@ -128,13 +130,12 @@ func (c *client) claim(asked call) {
 	}
 	began := c.now()
 	verdicts, err := c.ledger.Claim(c.Context(), []domain.Intent{intent})
-	ended := c.now()
 	if err != nil {
 		c.Errorf("Claim(%s) = %v, want no error", asked, err)
 		return
 	}
 	v := verdicts[0]
-	c.record(c.number, asked, answer{verdict: v.Kind, token: v.Claim.Token, phase: v.Claim.Phase, cursor: v.Cursor.UnixMilli(), by: v.By}, began, ended)
+	c.record(c.number, asked, answer{verdict: v.Kind, token: v.Claim.Token, phase: v.Claim.Phase, cursor: v.Cursor.UnixMilli(), by: v.By}, began)
 }
 
 func (c *client) renew() {
@@ -145,12 +146,11 @@ func (c *client) renew() {
 	asked := call{kind: renew, job: ref.Run.Job, run: ref.Run, token: ref.Token}
 	began := c.now()
 	renewals, err := c.ledger.Renew(c.Context(), []domain.ClaimRef{ref}, lease)
-	ended := c.now()
 	if err != nil {
 		c.Errorf("Renew(%s) = %v, want no error", asked, err)
 		return
 	}
-	c.record(c.number, asked, answer{held: renewals[0] != domain.RenewalLost}, began, ended)
+	c.record(c.number, asked, answer{held: renewals[0] != domain.RenewalLost}, began)
 }
 
 func (c *client) finish() {
@@ -164,12 +164,11 @@ func (c *client) finish() {
 	}
 	began := c.now()
 	held, err := c.ledger.Finish(c.Context(), []domain.RunResult{{Claim: ref, End: asked.end}})
-	ended := c.now()
 	if err != nil {
 		c.Errorf("Finish(%s) = %v, want no error", asked, err)
 		return
 	}
-	c.record(c.number, asked, answer{held: held[0]}, began, ended)
+	c.record(c.number, asked, answer{held: held[0]}, began)
 }
 
 // takeOver takes over at most one run. If there is none, there is none of
@@ -177,18 +176,17 @@ func (c *client) finish() {
 func (c *client) takeOver() {
 	began := c.now()
 	claims, err := c.ledger.Abandoned(c.Context(), fmt.Sprint("r", c.number), lease, 1)
-	ended := c.now()
 	if err != nil {
 		c.Errorf("Abandoned = %v, want no error", err)
 		return
 	}
 	for _, taken := range claims {
 		asked := call{kind: abandoned, job: taken.Run.Job}
-		c.record(c.number, asked, answer{taken: true, takenRun: taken.Run, token: taken.Token, phase: taken.Phase}, began, ended)
+		c.record(c.number, asked, answer{taken: true, takenRun: taken.Run, token: taken.Token, phase: taken.Phase}, began)
 	}
 	if len(claims) == 0 {
 		for _, job := range jobs() {
-			c.record(c.number, call{kind: abandoned, job: job}, answer{}, began, ended)
+			c.record(c.number, call{kind: abandoned, job: job}, answer{}, began)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package ledgerhistory
 import (
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -41,7 +42,7 @@ func Check(t *testing.T, histories int, open func(t *testing.T, history int) []p
 	calls := 0
 	for n := range histories {
 		t.Run(fmt.Sprint("history ", n), func(t *testing.T) {
-			history, base := record(t, uint64(n), open(t, n))
+			history, base := record(t, n, open(t, n))
 			calls += len(history)
 			if result := porcupine.CheckOperationsTimeout(modelFrom(base), history, patience); result != porcupine.Ok {
 				t.Errorf("the history is %s to have an order, want one:\n%s", result, text(history))
@@ -58,16 +59,14 @@ func Check(t *testing.T, histories int, open func(t *testing.T, history int) []p
 
 // record plays the history of the seed, and returns it with the cursors that it
 // began with.
-func record(t *testing.T, seed uint64, ledgers []ports.Ledger) ([]porcupine.Operation, map[string]int64) {
+func record(t *testing.T, seed int, ledgers []ports.Ledger) ([]porcupine.Operation, map[string]int64) {
 	t.Helper()
 	r := &recorder{start: time.Now(), cursors: register(t, ledgers[0])}
-	base := map[string]int64{}
-	for job, cursor := range r.cursors {
-		base[job] = cursor
-	}
+	base := maps.Clone(r.cursors)
 	var group sync.WaitGroup
 	for n := range clients {
-		c := &client{T: t, recorder: r, number: n, dice: rand.New(rand.NewPCG(seed, uint64(n))), ledger: ledgers[n%len(ledgers)]}
+		dice := rand.New(rand.NewPCG(uint64(seed), uint64(n))) //nolint:gosec // neither is negative
+		c := &client{T: t, recorder: r, number: n, dice: dice, ledger: ledgers[n%len(ledgers)]}
 		group.Go(func() { c.play(callsPerClient) })
 	}
 	group.Wait()

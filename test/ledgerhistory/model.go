@@ -58,10 +58,7 @@ func (s *state) step(c call, a answer) (bool, *state) {
 
 func (s *state) claim(c call, a answer) bool {
 	if c.token != 0 {
-		if !s.runs[c.run].held(c.token) {
-			return a.verdict == domain.Lost && a.cursor == s.cursor
-		}
-		return s.takeSlot(c, a) && a.token == c.token && a.cursor == s.cursor || a.verdict == domain.Blocked && a.cursor == s.cursor && s.runs[c.run].ended()
+		return s.claimHeld(c, a)
 	}
 	_, known := s.runs[c.run]
 	if !c.moveOnly && known || c.to != 0 && c.from != s.cursor {
@@ -70,21 +67,34 @@ func (s *state) claim(c call, a answer) bool {
 	if c.to != 0 {
 		s.cursor = c.to
 	}
+	switch {
+	case a.cursor != s.cursor:
+		return false
+	case c.moveOnly:
+		return a.verdict == domain.Moved
+	}
+	return s.open(c, a) && s.takeSlot(c, a)
+}
+
+func (s *state) claimHeld(c call, a answer) bool {
 	if a.cursor != s.cursor {
 		return false
 	}
-	if c.moveOnly {
-		return a.verdict == domain.Moved
+	if !s.runs[c.run].held(c.token) {
+		return a.verdict == domain.Lost
 	}
-	s.runs[c.run] = run{phase: domain.PhaseClaimed}
-	if a.verdict == domain.Granted {
-		if a.token <= s.latest {
-			return false
-		}
-		s.latest = a.token
-		s.runs[c.run] = run{token: a.token, phase: domain.PhaseClaimed}
+	return s.takeSlot(c, a) && (a.token == c.token || a.verdict == domain.Blocked)
+}
+
+// open claims the run. Its token is larger than all before.
+func (s *state) open(c call, a answer) bool {
+	s.runs[c.run] = run{token: a.token, phase: domain.PhaseClaimed}
+	if a.verdict != domain.Granted {
+		return true // it ends at once
 	}
-	return s.takeSlot(c, a)
+	grows := a.token > s.latest
+	s.latest = a.token
+	return grows
 }
 
 // takeSlot lets the run have the slot, or ends it.

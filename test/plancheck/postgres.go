@@ -1,6 +1,7 @@
 package plancheck
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -108,8 +109,8 @@ type node struct {
 func (n *node) scans(found []Scan) []Scan {
 	if n.Relation != "" && n.Type != "ModifyTable" {
 		index := n.Index
-		for _, below := range n.Plans {
-			index += below.Index // of a bitmap
+		if len(n.Plans) == 1 {
+			index = cmp.Or(index, n.Plans[0].Index) // of a bitmap
 		}
 		found = append(found, Scan{
 			Table: n.Relation, How: n.Type, Index: index, Read: int((n.Rows + n.Filtered + n.Recheck) * n.Loops),

@@ -77,7 +77,7 @@ func TestBrokenLedgersAreFound(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			const histories = 20
-			for seed := range uint64(histories) {
+			for seed := range histories {
 				ledgers := open()
 				for _, other := range ledgers[1:] {
 					register(t, other)

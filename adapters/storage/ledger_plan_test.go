@@ -42,19 +42,30 @@ func seldom(query string) bool {
 // fill puts many jobs and ended claims into the ledger.
 func fill(t *testing.T, db *storage.DB) {
 	t.Helper()
-	numbers := func(n int) string {
-		if db.Dialect() == storage.Postgres {
-			return fmt.Sprintf("(SELECT i FROM generate_series(1, %d) AS i)", n)
-		}
-		return fmt.Sprintf("(WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) SELECT i FROM n)", n)
-	}
+	numbers := func(n int) string { return fmt.Sprintf("generate_series(1, %d) AS i", n) }
 	for _, query := range []string{
-		"INSERT INTO ledger_jobs SELECT 'default', 'filler-' || i, 0 + i, '', false, 1, 'v1', 1, i FROM " + numbers(manyJobs) + " AS n",
+		"INSERT INTO ledger_jobs SELECT 'default', 'filler-' || i, 0 + i, '', false, 1, 'v1', 1, i FROM " + numbers(manyJobs),
 		"INSERT INTO ledger_claims SELECT 'default', i, CASE WHEN i % 4 = 0 THEN 'manual' ELSE 'schedule' END || ':' || i || ':filler-' || (i % 100000) || CASE WHEN i % 4 = 0 THEN '@' || i ELSE '' END, " +
-			"'filler-' || (i % 100000), i % 4 > 0, 'ann', 'v1', 3 + i % 2, 0, 1 = 0, 2 = 0, 3 = 0, 0, 0, i, 0 + i, 1 + i, '', '' FROM " + numbers(manyEnded) + " AS n",
+			"'filler-' || (i % 100000), i % 4 > 0, 'ann', 'v1', 3 + i % 2, 0, 1 = 0, 2 = 0, 3 = 0, 0, 0, i, 0 + i, 1 + i, '', '' FROM " + numbers(manyEnded),
 	} {
 		if _, err := db.Bun().NewRaw(query).Exec(t.Context()); err != nil {
 			t.Fatalf("fill: %v", err)
+		}
+	}
+}
+
+// pretend makes SQLite's planner, which knows statistics alone, believe in many
+// jobs and ended claims.
+func pretend(t *testing.T, db *storage.DB) {
+	t.Helper()
+	for _, query := range []string{
+		"ANALYZE", "DELETE FROM sqlite_stat1",
+		fmt.Sprintf("INSERT INTO sqlite_stat1 VALUES ('ledger_claims', 'ledger_claims', '%[1]d %[1]d 1'), ('ledger_claims', 'ledger_claims_once', '%[2]d %[2]d 1'), "+
+			"('ledger_jobs', 'ledger_jobs', '%[3]d %[3]d 1'), ('ledgers', 'ledgers', '1 1')", manyEnded, manyEnded/4, manyJobs),
+		"ANALYZE sqlite_schema",
+	} {
+		if _, err := db.Bun().NewRaw(query).Exec(t.Context()); err != nil {
+			t.Fatalf("%s: %v", query, err)
 		}
 	}
 }
@@ -178,11 +189,8 @@ func TestLedger_looksUpRowsOfLargeTablesOnSQLite(t *testing.T) {
 		t.Run(fmt.Sprint("statistics ", statistics), func(t *testing.T) {
 			t.Parallel()
 			db := openSQLite(t)
-			fill(t, db)
 			if statistics {
-				if _, err := db.Bun().NewRaw("ANALYZE").Exec(t.Context()); err != nil {
-					t.Fatalf("ANALYZE = %v, want no error", err)
-				}
+				pretend(t, db)
 			}
 			ledger := db.Ledger("")
 			recorded := ledger.Record()

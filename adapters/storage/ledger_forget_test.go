@@ -62,6 +62,30 @@ func TestLedger_boundsTheMemoryOfEndedTicks(t *testing.T) {
 	}
 }
 
+func TestLedger_remembersTheLatestDefinitionsOfAJob(t *testing.T) {
+	t.Parallel()
+	const versions, remembered = 40, 32
+	for name, open := range map[string]func(testing.TB) *storage.DB{"sqlite": openSQLite, "postgres": openPostgres} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := open(t)
+			ledger := db.Ledger("")
+			for version := range versions {
+				syncAs(t, ledger, "ann", []domain.Definition{
+					{Job: "changes", Fingerprint: fmt.Sprint("v", version)}, {Job: "stays", Fingerprint: "v1"},
+				})
+			}
+			for job, want := range map[string][2]int{"changes": {versions - remembered + 1, versions}, "stays": {1, 1}} {
+				var got [2]int
+				err := db.Bun().NewRaw("SELECT min(revision), max(revision) FROM ledger_revisions WHERE job = ?", job).Scan(t.Context(), &got[0], &got[1])
+				if err != nil || got != want {
+					t.Errorf("revisions of %s are %v, %v, want %v", job, got, err, want)
+				}
+			}
+		})
+	}
+}
+
 // letPass moves what the ledger remembers into the past.
 func letPass(t *testing.T, db *storage.DB, d time.Duration) {
 	t.Helper()

@@ -33,11 +33,13 @@ FROM @set(name text, print text) JOIN ledgers AS l ON l.namespace = w.namespace
 WHERE NOT EXISTS (SELECT 1 FROM ledger_revisions AS r
     WHERE r.namespace = ?1 AND r.job = w.name AND r.fingerprint = w.print)`
 
+// Hardly any job has had so many definitions, which the first condition tells.
 // ?2 how many definitions a job remembers; an older one would count as new.
 const sqlForgetRevisions = `
-DELETE FROM ledger_revisions WHERE namespace = ?1 AND revision <= (
-    SELECT max(r.revision) - ?2 FROM ledger_revisions AS r
-    WHERE r.namespace = ledger_revisions.namespace AND r.job = ledger_revisions.job)`
+DELETE FROM ledger_revisions WHERE namespace = ?1
+    AND job IN (SELECT r.job FROM ledger_revisions AS r WHERE r.namespace = ?1 AND r.revision > ?2)
+    AND revision <= (SELECT max(r.revision) - ?2 FROM ledger_revisions AS r
+        WHERE r.namespace = ledger_revisions.namespace AND r.job = ledger_revisions.job)`
 
 // ?2 the digest.
 const sqlRegister = `

@@ -2,13 +2,7 @@ package storage
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
-	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
-
-	"github.com/taktwork/takt/core/ports"
 )
 
 // postgresHistory writes each batch with one message, again if the reply was
@@ -24,47 +18,20 @@ func newPostgresHistory(runner runner, namespace string) *postgresHistory {
 	return &postgresHistory{runner: runner, namespace: namespace, writer: rand.Int64()}
 }
 
-// Waits before a batch is written again whose reply was lost.
-const (
-	firstRewrite = 20 * time.Millisecond
-	lastRewrite  = time.Second
-)
-
 func (a *postgresHistory) append(ctx context.Context, batch *historyBatch) error {
 	a.batch++
-	pause, inDoubt := firstRewrite, false
-	for {
+	inDoubt := false
+	for wait := repeatFirst; ; wait = min(2*wait, repeatMost) {
 		err := a.runner.write(ctx, a.statements(batch)...)
-		switch {
-		case err == nil, ctx.Err() != nil:
-			return err
-		case isCollision(err):
-			continue
-		case !inDoubt && !mayHaveCommitted(err):
+		for isCollision(err) {
+			err = a.runner.write(ctx, a.statements(batch)...)
+		}
+		inDoubt = inDoubt || isDoubtful(err)
+		if err == nil || ctx.Err() != nil || !inDoubt {
 			return err
 		}
-		inDoubt = true
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
-		}
-		pause = min(2*pause, lastRewrite)
+		pause(ctx, wait)
 	}
-}
-
-// mayHaveCommitted reports whether the transaction may have come to its end
-// although there is an error. A server that reports an error and lives on has
-// undone it.
-func mayHaveCommitted(err error) bool {
-	if !errors.Is(err, ports.ErrUnavailable) || pgconn.SafeToRetry(err) {
-		return false
-	}
-	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
-		return false
-	}
-	pg, ok := errors.AsType[*pgconn.PgError](err)
-	return !ok || pg.Severity != "ERROR"
 }
 
 func (a *postgresHistory) statements(b *historyBatch) []statement {

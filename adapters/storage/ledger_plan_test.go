@@ -39,8 +39,8 @@ func seldom(query string) bool {
 	return false
 }
 
-// fill puts many jobs and ended claims into the ledger.
-func fill(t *testing.T, db *storage.DB) {
+// fillLedger puts many jobs and ended claims into the ledger.
+func fillLedger(t *testing.T, db *storage.DB) {
 	t.Helper()
 	numbers := func(n int) string { return fmt.Sprintf("generate_series(1, %d) AS i", n) }
 	for _, query := range []string{
@@ -144,7 +144,7 @@ func TestLedger_looksUpRowsOfLargeTablesOnPostgres(t *testing.T) {
 	for round := range 7 { // from the sixth time on plans may know no values
 		askEverything(t, early.Ledger(""), round)
 	}
-	fill(t, early)
+	fillLedger(t, early)
 	watch.Plans(t)
 	askEverything(t, early.Ledger(""), 7)
 	wantLookups(t, "made while the tables were empty", watch.Plans(t))

@@ -106,6 +106,10 @@ func (a *App) Service() *SchedulerService { return a.service }
 // Health returns how the worker does.
 func (a *App) Health() runner.Health { return a.engine.runner.Health() }
 
+// Live reports whether the loops move: a worker that is not live needs a
+// restart. One that starts or drains is live.
+func (a *App) Live() bool { return isLive(a.Health()) }
+
 // Start starts the worker and returns when it ticks and works its queues. It
 // waits for stores that cannot be reached until ctx ends. A start that fails,
 // or that [App.Stop] ends, is rolled back before Start returns. A worker starts

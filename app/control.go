@@ -93,6 +93,8 @@ type QueueHealth struct {
 // stalledAfter is how far behind its next tick a planner is taken for stalled.
 const stalledAfter = 30 * time.Second
 
+func isLive(health runner.Health) bool { return health.Overdue <= stalledAfter }
+
 // hookControl opens the control socket while the worker lives.
 func hookControl(lifecycle fx.Lifecycle, settings Settings, service *SchedulerService, log *slog.Logger) {
 	if settings.StateDir == "" {
@@ -162,7 +164,7 @@ func (c *controlAPI) health(context.Context, json.RawMessage) (any, error) {
 		State: string(health.State), Replica: e.settings.Replica, Backend: string(e.settings.Backend),
 		Scope: string(health.Scope), ScheduledJobs: health.Jobs, RunsActive: health.Runs,
 		Problems: append(append([]string{}, e.stores.troubles()...), health.Problems...), Queues: []QueueHealth{},
-		UptimeSeconds: e.uptime().Seconds(), Stalled: health.Overdue > stalledAfter, Counts: map[string]int{},
+		UptimeSeconds: e.uptime().Seconds(), Stalled: !isLive(health), Counts: map[string]int{},
 	}
 	for event, count := range e.runner.Counts() {
 		reply.Counts[string(event)] = count

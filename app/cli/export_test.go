@@ -116,3 +116,21 @@ func (e *ear) Hear(got os.Signal, now time.Time) bool { return e.hear(got, now) 
 
 // Heard is how many counted.
 func (e *ear) Heard() int { return e.heard }
+
+// WatchdogInterval reads what a manager of services says about its watchdog.
+func WatchdogInterval(usec, pid string, self int) (time.Duration, error) {
+	return watchdogInterval(usec, pid, self)
+}
+
+// Notify has a notifier of the environment ask for each of the answers in
+// turn, and end.
+func Notify(ctx context.Context, environ []string, log *slog.Logger, answers ...bool) {
+	s := session{process: process{source: config.Source{Environ: environ}}}
+	n := s.newNotifier(ctx, log)
+	defer n.close()
+	for _, live := range answers {
+		n.ask(func() bool { return live })
+		n.answered(ctx, <-n.answer)
+	}
+	n.tell(ctx, notifyStopping)
+}

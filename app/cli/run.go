@@ -69,7 +69,8 @@ func (s *session) run(ctx context.Context, form logForm) error {
 	if s.human(form) {
 		_, _ = fmt.Fprint(s.stderr, s.banner(loaded, worker.Service().ListJobs()))
 	}
-	life := &life{session: s, app: worker, log: log, config: loaded}
+	life := &life{session: s, app: worker, log: log, config: loaded, notifier: s.newNotifier(ctx, log)}
+	defer life.notifier.close()
 	return life.live(ctx)
 }
 
@@ -80,6 +81,8 @@ type life struct {
 	app    *app.App
 	log    *slog.Logger
 	config *config.Config
+	// notifier tells the manager of services.
+	notifier *notifier
 
 	ear ear
 	// stopped delivers the end of the stop that the first signal begins.
@@ -100,6 +103,13 @@ func (l *life) live(ctx context.Context) error {
 				return err
 			}
 			started = nil
+			if l.stopped == nil {
+				l.notifier.tell(ctx, notifyReady)
+			}
+		case <-l.notifier.due():
+			l.notifier.ask(l.app.Live)
+		case r := <-l.notifier.answer:
+			l.notifier.answered(ctx, r)
 		case got := <-l.signals:
 			if err := l.signalled(ctx, got); err != nil {
 				return err
@@ -149,6 +159,7 @@ func (l *life) signalled(ctx context.Context, got os.Signal) error {
 	case 1:
 		limit := l.config.Process.ShutdownTimeout
 		l.log.InfoContext(ctx, "worker stopping", "signal", got.String(), "timeout_ms", limit.Milliseconds())
+		l.notifier.tell(ctx, notifyStopping)
 		l.late = time.After(limit + stopPatience)
 		l.stopped = async(func() (app.StopReport, error) { return l.app.Stop(ctx), nil })
 		return nil

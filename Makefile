@@ -14,7 +14,6 @@ GOVULNCHECK := $(CURDIR)/bin/govulncheck-$(GOVULNCHECK_VERSION)
 MODULES := . test/consumer
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS := -s -w -buildid= -X main.version=$(VERSION)
 
 FUZZTIME  ?= 10s
 BENCH     ?= .
@@ -34,7 +33,7 @@ help: ## list the targets
 
 .PHONY: build
 build: ## build the static binary bin/worker
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/worker ./cmd/worker
+	VERSION='$(VERSION)' deploy/build bin/worker
 
 .PHONY: run
 run: build ## build the worker and run it in the foreground (LOG_LEVEL=debug unless set)

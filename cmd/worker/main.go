@@ -10,9 +10,12 @@ import (
 	"github.com/taktwork/takt/app/tokens"
 )
 
-// version is set by the linker.
-var version = "dev"
+// Set by the linker.
+var (
+	version = "dev"
+	commit  string
+)
 
 func main() {
-	os.Exit(cli.Main(cli.Build{Version: version}, lifecycle.Module(), tokens.Module()))
+	os.Exit(cli.Main(cli.Build{Version: version, Commit: commit}, lifecycle.Module(), tokens.Module()))
 }

@@ -21,6 +21,7 @@ type object struct {
 	Spec       struct {
 		Replicas                *int             `json:"replicas"`
 		ProgressDeadlineSeconds int              `json:"progressDeadlineSeconds"`
+		MinReadySeconds         int              `json:"minReadySeconds"`
 		Strategy                strategy         `json:"strategy"`
 		Selector                selector         `json:"selector"`
 		Template                podTemplate      `json:"template"`

@@ -28,17 +28,20 @@ func TestTheImageRunsInAnEmptyRootWithTLS(t *testing.T) {
 	authority := redistest.NewAuthority(t)
 	server := redistest.StartTLS(t, authority, []string{"127.0.0.1"}, "--tls-auth-clients", "yes")
 	mine := authority.Issue("worker", redistest.Subject{})
+	database := startPostgres(t, authority)
 	dir := root(t, tlsDir)
 	before := listing(t, dir)
 	s := spec{
 		Root: dir, State: emptyDir(t), Args: []string{"run"},
 		Mounts: map[string]string{tlsDir: secretDir(t, map[string]string{
-			"redis-ca.pem": authority.CertFile, "redis.pem": mine.CertFile, "redis.key": mine.KeyFile,
+			"redis-ca.pem": authority.CertFile, "db-ca.pem": authority.CertFile, "redis.pem": mine.CertFile, "redis.key": mine.KeyFile,
 		})},
 		Env: with(imageEnv(t), "REDIS_ENABLED=true", "REDIS_URL=rediss://"+server.Addr, "REDIS_REQUIRE_TLS=true",
 			"REDIS_CA_CERT="+tlsDir+"/redis-ca.pem", "REDIS_CERT="+tlsDir+"/redis.pem", "REDIS_KEY="+tlsDir+"/redis.key",
+			"DB_TYPE=postgres", "DB_SSL_MODE=verify-full", "DB_REQUIRE_TLS=true", "DB_CA_CERT="+tlsDir+"/db-ca.pem",
 			"WORKER_HEARTBEAT_CRON=* * * * * *", "WORKER_TIMEZONE=America/New_York"),
 	}
+	s.Env = with(s.Env, environ(database.settings())...)
 	p := s.start(t)
 	p.says(t, "worker ready")
 	p.says(t, `"timezone":"America/New_York"`)
@@ -47,6 +50,7 @@ func TestTheImageRunsInAnEmptyRootWithTLS(t *testing.T) {
 	for _, check := range []string{"startup", "live", "ready"} {
 		s.ask(t, "", "health", check).want(t, 0)
 	}
+	database.connected(t, "worker_run")
 	s.ask(t, `{"queue":"worker-default","name":"worker.heartbeat","id":"by-hand"}`+"\n", "enqueue", "-").want(t, 0)
 	if got := s.ask(t, "", "version").want(t, 0).stdout; !strings.Contains(got, "v1.2.3") || !strings.Contains(got, "0123456789abcdef") {
 		t.Errorf("worker version says %q", got)

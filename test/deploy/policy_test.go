@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -272,6 +273,33 @@ func TestEnvironmentsDifferInNameImageAndNamespace(t *testing.T) {
 		}
 		if got := c.environment(t, rendered, nil)["WORKER_NAMESPACE"]; got != environment {
 			t.Errorf("%s has the namespace %s", environment, got)
+		}
+	}
+}
+
+// TestAWorkerTakesTheSettingsOfTheManifests has the configuration itself read what a container is given.
+func TestAWorkerTakesTheSettingsOfTheManifests(t *testing.T) {
+	for name, text := range variants(t) {
+		all := objects(t, text)
+		for _, kind := range []string{"Deployment", "Job"} {
+			c := only(t, all, kind, "").Spec.Template.Spec.Containers[0]
+			variables := c.environment(t, all, map[string]string{"pod-template-hash": "5d8c7b9f4"})
+			files := t.TempDir()
+			for _, secret := range all {
+				if secret.Kind == "Secret" && strings.Contains(secret.Metadata.Name, "worker-tls") {
+					for file, value := range secret.Data {
+						write(t, filepath.Join(files, file), decode(t, value), 0o440)
+					}
+				}
+			}
+			var set []string
+			for name, value := range variables {
+				set = append(set, name+"="+strings.Replace(value, tlsDir, files, 1))
+			}
+			_, report := config.Load(config.Source{Environ: append(set, imageEnv(t)...), PID: 1, UID: imageUser})
+			for _, problem := range append(report.Problems, report.Warnings...) {
+				t.Errorf("%s %s: %s", name, kind, problem)
+			}
 		}
 	}
 }

@@ -98,7 +98,8 @@ func TestARolloutMissesNoTickAndLosesNoJob(t *testing.T) {
 	t.Parallel()
 	authority := redistest.NewAuthority(t)
 	server := redistest.StartTLS(t, authority, []string{"127.0.0.1"}, aclOf(t, "s3cret")...)
-	f := newFleet(t, authority, server)
+	database := startPostgres(t, authority)
+	f := newFleet(t, authority, server, database)
 	for range *f.deployment.Spec.Replicas {
 		f.add()
 	}
@@ -124,7 +125,7 @@ func TestARolloutMissesNoTickAndLosesNoJob(t *testing.T) {
 	}
 }
 
-func newFleet(t *testing.T, authority *redistest.Authority, server *redistest.Server) *fleet {
+func newFleet(t *testing.T, authority *redistest.Authority, server *redistest.Server, database *postgres) *fleet {
 	t.Helper()
 	all := objects(t, variants(t)["production"])
 	deployment := only(t, all, "Deployment", "")
@@ -135,6 +136,7 @@ func newFleet(t *testing.T, authority *redistest.Authority, server *redistest.Se
 		"REDIS_HOST": "127.0.0.1", "REDIS_PORT": strconv.Itoa(server.Port), "REDIS_USER": "takt", "REDIS_PASSWORD": "s3cret",
 		"WORKER_HEARTBEAT_CRON": "* * * * * *",
 	})
+	maps.Copy(variables, database.settings())
 	f.environ = with(imageEnv(t), environ(variables)...)
 	build := run(t, []string{"CGO_ENABLED=0", "GOFLAGS=" + os.Getenv("GOFLAGS")}, "go", "build", "-trimpath", "-o", filepath.Join(f.root, "usr/local/bin/worker"), "./streamworker")
 	build.want(t, 0)

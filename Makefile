@@ -10,8 +10,8 @@ GOVULNCHECK_VERSION := v1.9.0
 GOLANGCI    := $(CURDIR)/bin/golangci-lint-$(GOLANGCI_VERSION)
 GOVULNCHECK := $(CURDIR)/bin/govulncheck-$(GOVULNCHECK_VERSION)
 
-# Every Go module of the repository: Takt itself, and a worker built on it as a user would build one.
-MODULES := . test/consumer
+# Every Go module of the repository: Takt itself, a worker built on it as a user would build one, and the checks of deploy/.
+MODULES := . test/consumer test/deploy
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
@@ -40,7 +40,7 @@ run: build ## build the worker and run it in the foreground (LOG_LEVEL=debug unl
 	@LOG_LEVEL=$${LOG_LEVEL:-debug} exec .ci/foreground ./bin/worker run --log text
 
 .PHONY: test
-test: cgo redis postgres node ## run every test of every module, with the race detector, in random order; the fault tests last and alone
+test: cgo redis postgres node deploy-tools ## run every test of every module, with the race detector, in random order; the fault tests last and alone
 	@for module in $(MODULES); do (set -x; cd $$module && CGO_ENABLED=1 go test -race -shuffle=on $$(go list ./... | grep -v /test/torture)); done
 	go test -shuffle=on -p 1 ./test/torture/...
 
@@ -118,8 +118,12 @@ differential: redis node ## play SEQUENCES random sequences through BullMQ and t
 	go test -count=1 -timeout=60m ./test/differential -args -sequences=$(SEQUENCES) -versions=$(BULLMQ)
 
 .PHONY: vuln
-vuln: $(GOVULNCHECK) ## look for known vulnerabilities (needs vuln.go.dev; CI_STRICT_VULN=1 insists on it)
+vuln: $(GOVULNCHECK) build ## look for known vulnerabilities in sources and binary (needs vuln.go.dev; CI_STRICT_VULN=1 insists on it)
 	@.ci/vuln
+
+.PHONY: licences
+licences: build ## list the licences of what the binary holds; fails at one that is not allowed
+	@cd test/deploy && go run ./licences $(CURDIR)/bin/worker
 
 .PHONY: tools
 tools: $(GOLANGCI) $(GOVULNCHECK) ## install the pinned tools into bin/
@@ -143,6 +147,11 @@ redis:
 .PHONY: postgres
 postgres:
 	@.ci/need-postgres
+
+# Tests of deploy/ check scripts, the unit of systemd and the template with the tools that will read them.
+.PHONY: deploy-tools
+deploy-tools:
+	@.ci/need-deploy
 
 # Interop tests drive BullMQ's own clients, in Node.
 .PHONY: node

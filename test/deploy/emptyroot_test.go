@@ -42,6 +42,9 @@ func TestTheImageRunsInAnEmptyRootWithTLS(t *testing.T) {
 			"WORKER_HEARTBEAT_CRON=* * * * * *", "WORKER_TIMEZONE=America/New_York"),
 	}
 	s.Env = with(s.Env, environ(database.settings())...)
+	migration := s
+	migration.Env = with(s.Env, "DB_USER=worker_migrate", "DB_PASS="+migratePassword)
+	migration.ask(t, "", "migrate", "up").want(t, 0)
 	p := s.start(t)
 	p.says(t, "worker ready")
 	p.says(t, `"timezone":"America/New_York"`)
@@ -58,6 +61,9 @@ func TestTheImageRunsInAnEmptyRootWithTLS(t *testing.T) {
 	p.terminate(t)
 	p.exits(t, 0, patience)
 	p.says(t, `"msg":"worker stopped"`)
+	for _, entry := range p.stderr.entries("storage is not used") {
+		t.Errorf("Postgres is not used: %v", entry)
+	}
 	if after := listing(t, dir); len(after) != len(before) {
 		t.Errorf("the root has %d files, want the %d of before", len(after), len(before))
 	}
@@ -89,7 +95,7 @@ func TestNothingButTheOneDirectoryIsWritable(t *testing.T) {
 	t.Parallel()
 	s := spec{Root: root(t), State: emptyDir(t), Args: []string{"run"}, Env: imageEnv(t)}
 	p := s.start(t)
-	p.says(t, "worker ready")
+	p.says(t, "Worker startup event processed at ")
 	p.terminate(t)
 	p.exits(t, 0, patience)
 	s.Env = with(s.Env, "WORKER_STATE_DIR=/etc/state")

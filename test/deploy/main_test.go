@@ -10,12 +10,11 @@ import (
 	"path/filepath"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	// What the image is built from, so that a cached result of these tests is not taken for one of changed code.
 	_ "github.com/taktwork/takt/app/cli"
 	_ "github.com/taktwork/takt/app/lifecycle"
 	"github.com/taktwork/takt/test/pgtest"
+	"go.uber.org/goleak"
 )
 
 var update = flag.Bool("update", false, "rewrite the files that are made from others")

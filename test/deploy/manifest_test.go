@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"encoding/base64"
+	"maps"
 	"strings"
 	"testing"
 
@@ -219,18 +220,14 @@ func (c container) environment(t *testing.T, all []object, labels map[string]str
 	result := map[string]string{}
 	for _, source := range c.EnvFrom {
 		if source.ConfigMapRef != nil {
-			for name, value := range only(t, all, "ConfigMap", source.ConfigMapRef.Name).Data {
-				result[name] = value
-			}
+			maps.Copy(result, only(t, all, "ConfigMap", source.ConfigMapRef.Name).Data)
 			continue
 		}
 		secret := only(t, all, "Secret", source.SecretRef.Name)
 		for name, value := range secret.Data {
 			result[name] = decode(t, value)
 		}
-		for name, value := range secret.StringData {
-			result[name] = value
-		}
+		maps.Copy(result, secret.StringData)
 	}
 	for _, variable := range c.Env {
 		result[variable.Name] = variable.Value

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/test/pgtest"
 	"github.com/taktwork/takt/test/redistest"
@@ -51,7 +50,7 @@ func startPostgres(t *testing.T, authority *redistest.Authority) *postgres {
 	if text, err := initdb.CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, text)
 	}
-	write(t, filepath.Join(data, "pg_hba.conf"), "local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n", 0o600)
+	write(t, filepath.Join(data, "pg_hba.conf"), "local takt,postgres all trust\nhostssl takt all 127.0.0.1/32 scram-sha-256\n", 0o600)
 	server := postgresCommand(t, owner, "postgres", "-D", data, "-k", dir, "-p", strconv.Itoa(s.port), "-h", "127.0.0.1", "-F",
 		"-c", "ssl=on", "-c", "ssl_cert_file="+filepath.Join(dir, "server.pem"), "-c", "ssl_key_file="+filepath.Join(dir, "server.key"))
 	log := newTranscript()
@@ -134,7 +133,8 @@ func postgresCommand(t *testing.T, owner *syscall.Credential, name string, args 
 
 func freePort(t *testing.T) int {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	var config net.ListenConfig
+	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
 	"github.com/taktwork/takt/test/redistest"
 )
 
@@ -118,7 +117,7 @@ func TestARolloutMissesNoTickAndLosesNoJob(t *testing.T) {
 	}
 	checkStream(t, f, client, enqueued())
 	checkHeartbeats(t, f, client)
-	for _, message := range []string{"missed ticks coalesced", "run skipped", "lease lost", "job requeued after its lease ran out", "worker stopped early", "run taken over"} {
+	for _, message := range []string{"missed ticks coalesced", "run skipped", "lease lost", "job requeued after its lease ran out", "worker stopped early", "run taken over", "storage is not used", "configuration"} {
 		if got := f.entries(message); len(got) > 0 {
 			t.Errorf("%d times %q: %v", len(got), message, got[0])
 		}
@@ -128,18 +127,28 @@ func TestARolloutMissesNoTickAndLosesNoJob(t *testing.T) {
 func newFleet(t *testing.T, authority *redistest.Authority, server *redistest.Server, database *postgres) *fleet {
 	t.Helper()
 	all := objects(t, variants(t)["production"])
-	deployment := only(t, all, "Deployment", "")
-	f := &fleet{t: t, deployment: deployment, root: root(t, tlsDir)}
+	f := &fleet{t: t, deployment: only(t, all, "Deployment", ""), root: root(t, tlsDir)}
 	f.mounts = map[string]string{tlsDir: secretDir(t, map[string]string{"redis-ca.pem": authority.CertFile, "db-ca.pem": authority.CertFile})}
-	variables := deployment.Spec.Template.Spec.Containers[0].environment(t, all, map[string]string{"pod-template-hash": "5d8c7b9f4"})
-	maps.Copy(variables, map[string]string{
+	here := map[string]string{
 		"REDIS_HOST": "127.0.0.1", "REDIS_PORT": strconv.Itoa(server.Port), "REDIS_USER": "takt", "REDIS_PASSWORD": "s3cret",
 		"WORKER_HEARTBEAT_CRON": "* * * * * *",
-	})
-	maps.Copy(variables, database.settings())
-	f.environ = with(imageEnv(t), environ(variables)...)
+	}
+	maps.Copy(here, database.settings())
+	environment := func(o object) []string {
+		variables := o.Spec.Template.Spec.Containers[0].environment(t, all, map[string]string{"pod-template-hash": "5d8c7b9f4"})
+		user := variables["DB_USER"]
+		maps.Copy(variables, here)
+		if user == "worker_migrate" {
+			variables["DB_USER"], variables["DB_PASS"] = user, migratePassword
+		}
+		return with(imageEnv(t), environ(variables)...)
+	}
+	f.environ = environment(f.deployment)
 	build := run(t, []string{"CGO_ENABLED=0", "GOFLAGS=" + os.Getenv("GOFLAGS")}, "go", "build", "-trimpath", "-o", filepath.Join(f.root, "usr/local/bin/worker"), "./streamworker")
 	build.want(t, 0)
+	migration := only(t, all, "Job", "")
+	job := spec{Root: f.root, State: emptyDir(t), Mounts: f.mounts, Env: environment(migration)}
+	job.ask(t, "", migration.Spec.Template.Spec.Containers[0].Args...).want(t, 0)
 	return f
 }
 

@@ -16,7 +16,7 @@ import (
 )
 
 // sizeMost is the largest content of an image.
-const sizeMost = 35 << 20
+const sizeMost = 35_000_000
 
 // tree is the image's file tree, assembled once.
 var tree struct {

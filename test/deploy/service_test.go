@@ -86,7 +86,7 @@ func TestTheUnitFitsTheTimesAndCodesOfTheWorker(t *testing.T) {
 	for _, v := range config.Variables() {
 		known = append(known, v.Name)
 	}
-	for _, pair := range strings.Fields(strings.Join(settings["Environment"], " ")) {
+	for pair := range strings.FieldsSeq(strings.Join(settings["Environment"], " ")) {
 		name, _, _ := strings.Cut(pair, "=")
 		if !slices.Contains(known, name) && !slices.Contains(notOurs, name) {
 			t.Errorf("the unit sets %s, which the configuration does not know", name)

@@ -66,7 +66,7 @@ func licencesOf(ctx context.Context, module *debug.Module) ([]string, error) {
 	if module.Replace != nil {
 		module = module.Replace
 	}
-	output, err := exec.CommandContext(ctx, "go", "mod", "download", "-json", module.Path+"@"+module.Version).Output()
+	output, err := exec.CommandContext(ctx, "go", "mod", "download", "-json", module.Path+"@"+module.Version).Output() //nolint:gosec // the binary is ours
 	var answer struct{ Dir, Error string }
 	if jsonErr := json.Unmarshal(output, &answer); jsonErr != nil || answer.Error != "" {
 		return nil, fmt.Errorf("go mod download: %w %s", err, answer.Error)

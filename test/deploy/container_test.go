@@ -129,7 +129,7 @@ func isolation() *syscall.SysProcAttr {
 }
 
 // emptyDir makes a directory as Kubernetes makes one: of root and the group of the pod, for everybody.
-func emptyDir(t *testing.T) string {
+func emptyDir(t testing.TB) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "state")
 	if err := os.Mkdir(dir, 0o755); err != nil {
@@ -147,7 +147,7 @@ func emptyDir(t *testing.T) string {
 }
 
 // secretDir makes a directory as Kubernetes makes that of a secret with defaultMode 0440 and fsGroup.
-func secretDir(t *testing.T, files map[string]string) string {
+func secretDir(t testing.TB, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name, path := range files {
@@ -175,7 +175,7 @@ type pod struct {
 }
 
 // start starts a container. It is killed with the test if it has not ended.
-func (s spec) start(t *testing.T) *pod {
+func (s spec) start(t testing.TB) *pod {
 	t.Helper()
 	p := &pod{spec: s, cmd: s.command(t), stderr: newTranscript(), done: make(chan struct{})}
 	p.cmd.Stderr = p.stderr
@@ -196,7 +196,7 @@ func (s spec) start(t *testing.T) *pod {
 	return p
 }
 
-func (s spec) command(t *testing.T) *exec.Cmd {
+func (s spec) command(t testing.TB) *exec.Cmd {
 	t.Helper()
 	text, err := json.Marshal(s)
 	if err != nil {
@@ -208,7 +208,7 @@ func (s spec) command(t *testing.T) *exec.Cmd {
 }
 
 // ask runs a command within the container, to its end.
-func (s spec) ask(t *testing.T, stdin string, args ...string) said {
+func (s spec) ask(t testing.TB, stdin string, args ...string) said {
 	t.Helper()
 	s.Args = args
 	cmd := s.command(t)
@@ -222,7 +222,7 @@ func (s spec) ask(t *testing.T, stdin string, args ...string) said {
 }
 
 // terminate sends what an orchestrator sends first.
-func (p *pod) terminate(t *testing.T) {
+func (p *pod) terminate(t testing.TB) {
 	t.Helper()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
@@ -230,7 +230,7 @@ func (p *pod) terminate(t *testing.T) {
 }
 
 // exits waits for the end and compares the exit code.
-func (p *pod) exits(t *testing.T, code int, within time.Duration) {
+func (p *pod) exits(t testing.TB, code int, within time.Duration) {
 	t.Helper()
 	select {
 	case <-p.done:
@@ -243,7 +243,7 @@ func (p *pod) exits(t *testing.T, code int, within time.Duration) {
 }
 
 // says waits until the log holds the text.
-func (p *pod) says(t *testing.T, text string) {
+func (p *pod) says(t testing.TB, text string) {
 	t.Helper()
 	deadline := time.After(patience)
 	for {

@@ -10,7 +10,7 @@ import (
 )
 
 // imageEnv are the variables that the Dockerfile gives the image.
-func imageEnv(t *testing.T) []string {
+func imageEnv(t testing.TB) []string {
 	t.Helper()
 	block := regexp.MustCompile(`(?m)^ENV (WORKER_(?:.*\\\n)*.*)$`).FindStringSubmatch(read(t, repository(t, "deploy", "Dockerfile")))
 	if block == nil {

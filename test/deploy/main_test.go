@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 }
 
 // repository is the path of a file below the top of the repository.
-func repository(t *testing.T, elements ...string) string {
+func repository(t testing.TB, elements ...string) string {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join(append([]string{"../.."}, elements...)...))
 	if err != nil {
@@ -44,7 +44,7 @@ func repository(t *testing.T, elements ...string) string {
 	return path
 }
 
-func read(t *testing.T, path string) string {
+func read(t testing.TB, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -53,7 +53,7 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-func write(t *testing.T, path, text string, mode os.FileMode) {
+func write(t testing.TB, path, text string, mode os.FileMode) {
 	t.Helper()
 	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), mode)); err != nil {
 		t.Fatal(err)
@@ -67,7 +67,7 @@ type said struct {
 }
 
 // run runs a command to its end, with no other environment than that given and PATH.
-func run(t *testing.T, environ []string, name string, args ...string) said {
+func run(t testing.TB, environ []string, name string, args ...string) said {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
 	var stdout, stderr bytes.Buffer
@@ -81,7 +81,7 @@ func run(t *testing.T, environ []string, name string, args ...string) said {
 }
 
 // want fails unless the command exited with the code.
-func (s said) want(t *testing.T, code int) said {
+func (s said) want(t testing.TB, code int) said {
 	t.Helper()
 	if s.code != code {
 		t.Fatalf("exit code %d, want %d\nstdout:\n%s\nstderr:\n%s", s.code, code, s.stdout, s.stderr)
@@ -90,7 +90,7 @@ func (s said) want(t *testing.T, code int) said {
 }
 
 // need returns the path of a tool that the tests call.
-func need(t *testing.T, tool, packageName string) string {
+func need(t testing.TB, tool, packageName string) string {
 	t.Helper()
 	path, err := exec.LookPath(tool)
 	if err != nil {
@@ -99,7 +99,7 @@ func need(t *testing.T, tool, packageName string) string {
 	return path
 }
 
-func background(t *testing.T) context.Context {
+func background(t testing.TB) context.Context {
 	t.Helper()
 	// Not t.Context: it would kill the process before its end is looked at.
 	return context.WithoutCancel(t.Context())

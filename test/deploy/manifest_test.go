@@ -177,7 +177,7 @@ func documents(text string) []string {
 	return all
 }
 
-func objects(t *testing.T, text string) []object {
+func objects(t testing.TB, text string) []object {
 	t.Helper()
 	var all []object
 	for _, document := range documents(text) {
@@ -191,7 +191,7 @@ func objects(t *testing.T, text string) []object {
 }
 
 // only returns the one object of the kind, and of the name unless that is empty.
-func only(t *testing.T, all []object, kind, name string) object {
+func only(t testing.TB, all []object, kind, name string) object {
 	t.Helper()
 	var found []object
 	for _, o := range all {
@@ -205,7 +205,7 @@ func only(t *testing.T, all []object, kind, name string) object {
 	return found[0]
 }
 
-func decode(t *testing.T, text string) string {
+func decode(t testing.TB, text string) string {
 	t.Helper()
 	plain, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
@@ -215,7 +215,7 @@ func decode(t *testing.T, text string) string {
 }
 
 // environment is what Kubernetes gives a container: later sources win, and its own variables win over all.
-func (c container) environment(t *testing.T, all []object, labels map[string]string) map[string]string {
+func (c container) environment(t testing.TB, all []object, labels map[string]string) map[string]string {
 	t.Helper()
 	result := map[string]string{}
 	for _, source := range c.EnvFrom {

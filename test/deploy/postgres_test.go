@@ -32,7 +32,7 @@ const (
 	migratePassword = "migrate-s3cret"
 )
 
-func startPostgres(t *testing.T, authority *redistest.Authority) *postgres {
+func startPostgres(t testing.TB, authority *redistest.Authority) *postgres {
 	t.Helper()
 	// Not t.TempDir: the path of a socket is short.
 	dir, err := os.MkdirTemp("/tmp", "takt-pg-tls-") //nolint:usetesting // see above
@@ -83,7 +83,7 @@ func startPostgres(t *testing.T, authority *redistest.Authority) *postgres {
 }
 
 // prepare does what docs/deploy.md asks of an administrator.
-func (s *postgres) prepare(t *testing.T, dir string) {
+func (s *postgres) prepare(t testing.TB, dir string) {
 	t.Helper()
 	pgtest.Exec(t, s.admin, "CREATE DATABASE takt")
 	takt := domain.NewSecret(fmt.Sprintf("postgres://postgres@/takt?host=%s&port=%d", url.QueryEscape(dir), s.port))
@@ -92,7 +92,7 @@ func (s *postgres) prepare(t *testing.T, dir string) {
 }
 
 // postgresUser is who runs the server, and owns the directory: Postgres refuses root.
-func postgresUser(t *testing.T, dir string) *syscall.Credential {
+func postgresUser(t testing.TB, dir string) *syscall.Credential {
 	t.Helper()
 	if os.Getuid() != 0 {
 		return nil
@@ -114,7 +114,7 @@ func postgresUser(t *testing.T, dir string) *syscall.Credential {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 }
 
-func postgresCommand(t *testing.T, owner *syscall.Credential, name string, args ...string) *exec.Cmd {
+func postgresCommand(t testing.TB, owner *syscall.Credential, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + name)
 	slices.Sort(found)
@@ -131,7 +131,7 @@ func postgresCommand(t *testing.T, owner *syscall.Credential, name string, args 
 	return cmd
 }
 
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
 	var config net.ListenConfig
 	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -150,7 +150,7 @@ func (s *postgres) settings() map[string]string {
 }
 
 // connected waits until a client of the role speaks TLS to the server.
-func (s *postgres) connected(t *testing.T, role string) {
+func (s *postgres) connected(t testing.TB, role string) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
 	for {
@@ -166,7 +166,7 @@ func (s *postgres) connected(t *testing.T, role string) {
 }
 
 // pgtestQuery reads one value; false means null.
-func pgtestQuery(t *testing.T, uri domain.Secret, sql string, into *bool) bool {
+func pgtestQuery(t testing.TB, uri domain.Secret, sql string, into *bool) bool {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), uri.Reveal())
 	if err != nil {

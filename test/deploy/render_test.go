@@ -17,7 +17,7 @@ import (
 var environments = []string{"demo", "stage", "production"}
 
 // kubernetes is a copy of the manifests with secrets in every overlay.
-func kubernetes(t *testing.T) string {
+func kubernetes(t testing.TB) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "kubernetes")
 	if err := os.CopyFS(dir, os.DirFS(repository(t, "deploy", "kubernetes"))); err != nil {
@@ -36,7 +36,7 @@ func kubernetes(t *testing.T) string {
 }
 
 // kustomize renders a directory.
-func kustomize(t *testing.T, dir string) string {
+func kustomize(t testing.TB, dir string) string {
 	t.Helper()
 	rendered, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
 	if err != nil {
@@ -68,7 +68,7 @@ func TestTheTemplateIsTheBaseWithPlaceholders(t *testing.T) {
 }
 
 // variablesOfTheTemplate are what a workflow takes from the secrets of an environment.
-func variablesOfTheTemplate(t *testing.T) map[string]string {
+func variablesOfTheTemplate(t testing.TB) map[string]string {
 	t.Helper()
 	authority := read(t, redistest.NewAuthority(t).CertFile)
 	return map[string]string{
@@ -91,7 +91,7 @@ func environ(variables map[string]string) []string {
 }
 
 // template renders the template with the variables.
-func template(t *testing.T, variables map[string]string) said {
+func template(t testing.TB, variables map[string]string) said {
 	t.Helper()
 	need(t, "envsubst", "gettext-base")
 	return run(t, environ(variables), repository(t, "deploy", "kubernetes", "render"))

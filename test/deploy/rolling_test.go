@@ -20,7 +20,7 @@ import (
 
 // fleet is a Deployment without a cluster: it replaces processes as the manifest says.
 type fleet struct {
-	t          *testing.T
+	t          testing.TB
 	deployment object
 	// environ is that of the container, with the addresses of this test's stores.
 	environ []string
@@ -124,7 +124,7 @@ func TestARolloutMissesNoTickAndLosesNoJob(t *testing.T) {
 	}
 }
 
-func newFleet(t *testing.T, authority *redistest.Authority, server *redistest.Server, database *postgres) *fleet {
+func newFleet(t testing.TB, authority *redistest.Authority, server *redistest.Server, database *postgres) *fleet {
 	t.Helper()
 	all := objects(t, variants(t)["production"])
 	f := &fleet{t: t, deployment: only(t, all, "Deployment", ""), root: root(t, tlsDir)}
@@ -153,7 +153,7 @@ func newFleet(t *testing.T, authority *redistest.Authority, server *redistest.Se
 }
 
 // aclOf are the settings of a server whose user takt has the rights that deploy/redis-acl.conf grants.
-func aclOf(t *testing.T, password string) []string {
+func aclOf(t testing.TB, password string) []string {
 	t.Helper()
 	for line := range strings.Lines(read(t, repository(t, "deploy", "redis-acl.conf"))) {
 		if strings.HasPrefix(line, "user takt ") {
@@ -206,7 +206,7 @@ func (f *fleet) stream() (enqueued func() []string, stop func()) {
 }
 
 // checkStream fails unless each job was done exactly once, at its first attempt, and nothing is left.
-func checkStream(t *testing.T, f *fleet, client *redis.Client, ids []string) {
+func checkStream(t testing.TB, f *fleet, client *redis.Client, ids []string) {
 	t.Helper()
 	times := map[string]int{}
 	for _, entry := range f.entries("stream job done") {
@@ -237,7 +237,7 @@ func checkStream(t *testing.T, f *fleet, client *redis.Client, ids []string) {
 }
 
 // checkHeartbeats fails unless each second between the first and the last has one heartbeat, worked once.
-func checkHeartbeats(t *testing.T, f *fleet, client *redis.Client) {
+func checkHeartbeats(t testing.TB, f *fleet, client *redis.Client) {
 	t.Helper()
 	var seconds []int
 	for _, id := range client.ZRange(t.Context(), "bull:worker-default:completed", 0, -1).Val() {
@@ -270,7 +270,7 @@ func checkHeartbeats(t *testing.T, f *fleet, client *redis.Client) {
 	t.Logf("%d heartbeats", len(seconds))
 }
 
-func tlsClient(t *testing.T, authority *redistest.Authority, server *redistest.Server) *redis.Client {
+func tlsClient(t testing.TB, authority *redistest.Authority, server *redistest.Server) *redis.Client {
 	t.Helper()
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM([]byte(read(t, authority.CertFile)))
@@ -280,7 +280,7 @@ func tlsClient(t *testing.T, authority *redistest.Authority, server *redistest.S
 }
 
 // await waits until the condition holds; what says what is waited for.
-func await(t *testing.T, what string, holds func() bool) {
+func await(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

@@ -26,7 +26,7 @@ var tree struct {
 }
 
 // rootfs is the file tree that deploy/rootfs assembled; nobody changes it.
-func rootfs(t *testing.T) string {
+func rootfs(t testing.TB) string {
 	t.Helper()
 	tree.once.Do(func() {
 		dir, err := os.MkdirTemp("", "takt-image") //nolint:usetesting // it outlives the test
@@ -49,13 +49,13 @@ func removeTree() int {
 }
 
 // assemble takes the steps that the Dockerfile takes.
-func assemble(t *testing.T, sources, out string) said {
+func assemble(t testing.TB, sources, out string) said {
 	t.Helper()
 	return run(t, []string{"VERSION=v1.2.3", "COMMIT=0123456789abcdef", "SOURCE_DATE_EPOCH=1764000000"}, filepath.Join(sources, "deploy", "rootfs"), out)
 }
 
 // root is a copy of the image's tree with places for mounts, as a container runtime makes them.
-func root(t *testing.T, mounts ...string) string {
+func root(t testing.TB, mounts ...string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "root")
 	if err := os.CopyFS(dir, os.DirFS(rootfs(t))); err != nil {
@@ -70,7 +70,7 @@ func root(t *testing.T, mounts ...string) string {
 }
 
 // listing describes each file of a tree: mode, time, and the hash of what it holds.
-func listing(t *testing.T, dir string) map[string]string {
+func listing(t testing.TB, dir string) map[string]string {
 	t.Helper()
 	files := map[string]string{}
 	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {

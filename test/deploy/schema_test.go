@@ -26,7 +26,7 @@ const (
 )
 
 // fetched returns the directory of a module that the proxy served.
-func fetched(t *testing.T, module, sum string) string {
+func fetched(t testing.TB, module, sum string) string {
 	t.Helper()
 	output, err := exec.CommandContext(t.Context(), "go", "mod", "download", "-json", module).Output()
 	var answer struct{ Dir, Sum, Error string }
@@ -45,7 +45,7 @@ type schemas struct {
 	builtins string
 }
 
-func newSchemas(t *testing.T) *schemas {
+func newSchemas(t testing.TB) *schemas {
 	t.Helper()
 	return &schemas{
 		builtins: filepath.Join(fetched(t, schemasModule, schemasSum), "pkg", "openapiclient", "builtins", "1.30"),
@@ -54,7 +54,7 @@ func newSchemas(t *testing.T) *schemas {
 }
 
 // validate returns what is wrong with a document. Unknown fields are: an API server drops them, or refuses them.
-func (s *schemas) validate(t *testing.T, document string) error {
+func (s *schemas) validate(t testing.TB, document string) error {
 	t.Helper()
 	plain, err := yaml.YAMLToJSONStrict([]byte(document))
 	if err != nil {
@@ -80,7 +80,7 @@ func (s *schemas) validate(t *testing.T, document string) error {
 }
 
 // find returns the document that holds the schema of a kind, and where in it.
-func (s *schemas) find(t *testing.T, apiVersion, kind string) (document any, pointer string) {
+func (s *schemas) find(t testing.TB, apiVersion, kind string) (document any, pointer string) {
 	t.Helper()
 	group, version, grouped := strings.Cut(apiVersion, "/")
 	if group == "keda.sh" {
@@ -126,7 +126,7 @@ func (s *schemas) find(t *testing.T, apiVersion, kind string) (document any, poi
 	return nil, ""
 }
 
-func reread(t *testing.T, value any) any {
+func reread(t testing.TB, value any) any {
 	t.Helper()
 	text, err := json.Marshal(value)
 	if err != nil {
@@ -160,7 +160,7 @@ func strict(schema any) any {
 }
 
 // variants are all manifests that deploy/kubernetes can make, by name.
-func variants(t *testing.T) map[string]string {
+func variants(t testing.TB) map[string]string {
 	t.Helper()
 	dir := kubernetes(t)
 	all := map[string]string{"template": template(t, variablesOfTheTemplate(t)).want(t, 0).stdout}

@@ -14,7 +14,7 @@ import (
 )
 
 // BenchmarkThePackagedWorker measures what docs/deploy.md says of sizes: from exec to ready, and memory, in the image's own
-// tree, with Redis and Postgres over TLS. `go test -run XXX -bench . -benchtime 10x` prints it.
+// tree, with Redis and Postgres over TLS. `go test -run '^$' -bench . -benchtime 10x` prints it.
 func BenchmarkThePackagedWorker(b *testing.B) {
 	authority := redistest.NewAuthority(b)
 	server := redistest.StartTLS(b, authority, []string{"127.0.0.1"}, aclOf(b, "s3cret")...)

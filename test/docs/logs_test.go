@@ -1,8 +1,13 @@
 package docs_test
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -41,8 +46,8 @@ func messageOf(e event) string {
 	}
 }
 
-func TestEveryLogMessageIsExplainedInTheGuide(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(module(t), "docs", "guide.md"))
+func TestEveryLogMessageIsExplained(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(module(t), "docs", "operate.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,10 +56,48 @@ func TestEveryLogMessageIsExplainedInTheGuide(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, message := range messages {
-		// The guide may cut a long message after its first part.
+		// The page may cut a long message after its first part.
 		first, _, _ := strings.Cut(message, ": ")
 		if !strings.Contains(string(text), "`"+strings.TrimSpace(first)) {
-			t.Errorf("the guide says nothing about the log message %q", message)
+			t.Errorf("docs/operate.md says nothing about the log message %q", message)
 		}
 	}
+}
+
+var exitRow = regexp.MustCompile(`(?m)^\| (\d+) \|`)
+
+func TestEveryExitCodeIsExplained(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(module(t), "docs", "operate.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var explained []string
+	for _, row := range exitRow.FindAllStringSubmatch(string(text), -1) {
+		explained = append(explained, row[1])
+	}
+	if diff := cmp.Diff(exitCodes(t), explained); diff != "" {
+		t.Errorf("the exit codes of docs/operate.md differ from those of app/cli (-want +got):\n%s", diff)
+	}
+}
+
+// exitCodes are the numbers of app/cli's constants, in order.
+func exitCodes(t *testing.T) []string {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(module(t), "app", "cli", "exit.go"), nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var codes []string
+	ast.Inspect(file, func(node ast.Node) bool {
+		spec, ok := node.(*ast.ValueSpec)
+		if !ok || !strings.HasPrefix(spec.Names[0].Name, "Exit") {
+			return true
+		}
+		if number, ok := spec.Values[0].(*ast.BasicLit); ok {
+			codes = append(codes, number.Value)
+		}
+		return true
+	})
+	slices.Sort(codes)
+	return codes
 }

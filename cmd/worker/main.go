@@ -13,7 +13,7 @@ import (
 // Set by the linker.
 var (
 	version = "dev"
-	commit  string
+	commit  string //nolint:gochecknoglobals // see above
 )
 
 func main() {

@@ -5,10 +5,10 @@ package main
 import (
 	"os"
 
-	"example.com/consumer/greetings"
-
 	"github.com/taktwork/takt/app/cli"
 	"github.com/taktwork/takt/app/lifecycle"
+
+	"example.com/consumer/greetings"
 )
 
 func main() {

@@ -5,10 +5,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"example.com/consumer/greetings"
-
 	"github.com/taktwork/takt/app/takttest"
 	"github.com/taktwork/takt/core/domain"
+
+	"example.com/consumer/greetings"
 )
 
 func TestTheWorldIsGreetedEachMorning(t *testing.T) {

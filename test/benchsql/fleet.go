@@ -24,10 +24,31 @@ const (
 	warmUp = 5 * time.Second
 )
 
+// timing is how the ticks of the jobs lie within the second.
+type timing string
+
+const (
+	// spread is how intervals lie: each job has the phase that its name gives.
+	spread timing = "spread"
+	// atOnce is how cron expressions lie: all at full seconds.
+	atOnce timing = "at_once"
+)
+
+func (t timing) phase(job string) time.Duration {
+	if t == atOnce {
+		return 0
+	}
+	return schedule.Phase(domain.DefaultNamespace, job, time.Second)
+}
+
 // fleet measures how late three replicas begin the ticks of 10,000 schedules
 // that are due each second, and how many of the ticks they begin.
-func (b *bench) fleet(ctx context.Context) (taken []figures.Figure, err error) {
-	w := &fleetWork{}
+func (b *bench) fleet(at timing) func(context.Context) ([]figures.Figure, error) {
+	return func(ctx context.Context) ([]figures.Figure, error) { return b.measureFleet(ctx, at) }
+}
+
+func (b *bench) measureFleet(ctx context.Context, at timing) (taken []figures.Figure, err error) {
+	w := &fleetWork{at: at}
 	var stops []func() error
 	defer func() {
 		for _, stop := range stops {
@@ -71,7 +92,7 @@ func rest(ctx context.Context, d time.Duration) error {
 
 // startReplica starts a replica with a pool of its own.
 func (b *bench) startReplica(ctx context.Context, n int, w *fleetWork) (stop func() error, err error) {
-	db, err := b.postgres(ctx, "fleet")
+	db, err := b.postgres(ctx, "fleet_"+string(w.at))
 	if err != nil {
 		return nil, err
 	}
@@ -89,14 +110,15 @@ func (b *bench) startReplica(ctx context.Context, n int, w *fleetWork) (stop fun
 }
 
 func newReplica(db *storage.DB, name string, w *fleetWork) (*runner.Runner, error) {
-	every, err := schedule.NewEvery(time.Second, 0)
-	if err != nil {
-		return nil, err
-	}
 	jobs := make([]runner.ScheduledJob, benchJobs)
 	for i := range jobs {
+		job := fmt.Sprintf("job-%05d", i)
+		every, err := schedule.NewEvery(time.Second, w.at.phase(job))
+		if err != nil {
+			return nil, err
+		}
 		jobs[i] = runner.ScheduledJob{
-			Name: fmt.Sprintf("job-%05d", i), Schedule: every, Fingerprint: fingerprint, Handler: w,
+			Name: job, Schedule: every, Fingerprint: fingerprint, Handler: w,
 			Policy: domain.RunPolicy{Overlap: domain.OverlapAllow},
 		}
 	}
@@ -116,6 +138,8 @@ func (inline) Dispatch(context.Context, []domain.Dispatch) ([]domain.DispatchRes
 
 // fleetWork is the handler of all replicas: it notes how late it is called.
 type fleetWork struct {
+	at timing
+
 	mu    sync.Mutex
 	notes bool
 	late  []float64

@@ -105,7 +105,8 @@ func (b *bench) rows() []figures.Row {
 		{Name: "ticks-sqlite", Measure: b.ticksOn(b.sqlite, 30_000)},
 		{Name: "sync-postgres", Measure: b.syncOn(b.postgres)},
 		{Name: "sync-sqlite", Measure: b.syncOn(b.sqlite)},
-		{Name: "fleet-postgres", Measure: b.fleet},
+		{Name: "fleet-spread", Measure: b.fleet(spread)},
+		{Name: "fleet-at-once", Measure: b.fleet(atOnce)},
 	}
 }
 

@@ -18,8 +18,11 @@ import (
 // kept when these have grown: a plan that scans a table must not come up.
 type postgresRunner struct{ pool *pgxpool.Pool }
 
-// lookUpAll lasts until the end of the transaction.
-const lookUpAll = `SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`
+// lookUpAll lasts until the end of the transaction. What is left is to look up each
+// row on its own: a bitmap or what is kept of a scan would hold whatever has the
+// namespace, which seems little while the table is empty.
+const lookUpAll = `SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+    set_config('enable_bitmapscan', 'off', true), set_config('enable_material', 'off', true)`
 
 // inOrderAll makes plans read rows in the order of an index and stop when there
 // are enough: without figures about its tables the planner would rather collect and sort.

@@ -57,22 +57,25 @@ func (l *Ledger) Sync(ctx context.Context, request domain.SyncRequest) (domain.S
 
 // ledgerNews is what a replica learns from one look.
 type ledgerNews struct {
-	// known tells that the replica has its definitions registered, silent that
-	// another one gave no sign of life for a lease.
-	known, silent bool
-	reply         domain.SyncReply
+	replica, digest string
+	// known tells that the replica has its definitions registered, due that its
+	// latest sign of life is to be renewed, silent that another one gave none
+	// for a lease.
+	known, due, silent bool
+	reply              domain.SyncReply
 }
 
-// news gives the sign of life and asks for what changed. The version is read
-// before the jobs: a change in between is news once more.
+// signsPerLease is how often a replica that syncs all the time gives a sign of
+// life in a lease. To write one each time would be most of what an idle worker
+// does.
+const signsPerLease = 8
+
+// news asks for what changed, and gives a sign of life if it is time. The version
+// is read before the jobs: a change in between is news once more.
 func (l *Ledger) news(ctx context.Context, request *domain.SyncRequest, own *domain.Registration) (*ledgerNews, error) {
-	n := &ledgerNews{reply: domain.SyncReply{Scope: l.scope}}
-	seen := l.statement(l.sql.seen, request.Replica, own.Digest)
-	seen.row = func(scan scanner) error {
-		n.known = true
-		return scan(new(string))
-	}
-	replicas := l.statement(l.sql.replicas, l.replicaLease.Microseconds())
+	n := &ledgerNews{replica: request.Replica, digest: own.Digest, reply: domain.SyncReply{Scope: l.scope}}
+	lease := l.replicaLease.Microseconds()
+	replicas := l.statement(l.sql.replicas, lease, lease/signsPerLease)
 	replicas.row = n.readReplica
 	latest := l.statement(l.sql.latest)
 	latest.row = func(scan scanner) error {
@@ -86,18 +89,39 @@ func (l *Ledger) news(ctx context.Context, request *domain.SyncRequest, own *dom
 		n.reply.Jobs = make([]domain.JobState, 0, len(own.Definitions))
 	}
 	changed.row = n.jobReader(own)
-	err := l.runner.write(ctx, seen, replicas, latest, changed)
+	if err := l.runner.read(ctx, replicas, latest, changed); err != nil {
+		return nil, err
+	}
 	slices.Sort(n.reply.Replicas)
-	return n, err
+	if n.known && n.due {
+		return n, l.giveSign(ctx, n)
+	}
+	return n, nil
+}
+
+// giveSign gives the sign of life, unless the replica has been forgotten or has
+// registered others meanwhile.
+func (l *Ledger) giveSign(ctx context.Context, n *ledgerNews) error {
+	n.known = false
+	seen := l.statement(l.sql.seen, n.replica, n.digest)
+	seen.row = func(scan scanner) error {
+		n.known = true
+		return scan(new(string))
+	}
+	return l.runner.write(ctx, seen)
 }
 
 func (n *ledgerNews) readReplica(scan scanner) error {
-	var name string
-	var silent bool
-	if err := scan(&name, &silent); err != nil {
+	var name, digest string
+	var silent, due bool
+	if err := scan(&name, &digest, &silent, &due); err != nil {
 		return err
 	}
-	n.silent = n.silent || silent
+	if name == n.replica {
+		n.known, n.due = digest == n.digest, due
+	} else {
+		n.silent = n.silent || silent
+	}
 	n.reply.Replicas = append(n.reply.Replicas, name)
 	return nil
 }

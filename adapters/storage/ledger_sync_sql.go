@@ -6,9 +6,11 @@ UPDATE ledger_replicas SET seen_us = (SELECT @now)
 WHERE namespace = ?1 AND replica = ?2 AND digest = ?3
 RETURNING replica`
 
-// ?2 the lease of replicas in µs.
+// A sign of life from the future, left by a clock that was set back, is renewed.
+// ?2 the lease of replicas in µs, ?3 after how many µs a sign of life is renewed.
 const sqlReplicas = `
-SELECT replica, seen_us <= (SELECT @now) - ?2 FROM ledger_replicas WHERE namespace = ?1`
+SELECT replica, digest, seen_us <= (SELECT @now) - ?2, seen_us <= (SELECT @now) - ?3 OR seen_us > (SELECT @now)
+FROM ledger_replicas WHERE namespace = ?1`
 
 const sqlLatest = `SELECT version, @now FROM ledgers WHERE namespace = ?1`
 

@@ -22,7 +22,7 @@ const (
 	// busyPoll is how often a relay looks while rows came lately, idlePoll how
 	// often otherwise, and heardPoll how often if the server tells of new rows.
 	busyPoll  = 10 * time.Millisecond
-	idlePoll  = 500 * time.Millisecond
+	idlePoll  = 2 * time.Second
 	heardPoll = 5 * time.Second
 	// busyFor is how long rows, or jobs enqueued in this process, count as
 	// having come lately.

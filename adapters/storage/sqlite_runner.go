@@ -14,6 +14,12 @@ type sqliteRunner struct {
 }
 
 func (r sqliteRunner) read(ctx context.Context, statements ...statement) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	// A read waits for nobody. The driver has a goroutine watch each context that
+	// may end, which would be most of what a look costs an idle worker.
+	ctx = context.WithoutCancel(ctx)
 	if len(statements) > 1 {
 		return r.readers.transact(ctx, statements)
 	}

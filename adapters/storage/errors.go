@@ -35,7 +35,7 @@ const (
 	pgUndefinedTable  = "42P01"
 	pgUndefinedColumn = "42703"
 	pgInvalidSchema   = "3F000"
-	pgBadText         = "22021"
+	pgBadData         = "22"
 	pgDeadlock        = "40P01"
 	pgSerialization   = "40001"
 	pgReadOnly        = "25006"
@@ -86,8 +86,8 @@ func translatePostgres(err *pgconn.PgError) error {
 	switch {
 	case err.Code == pgUndefinedTable, err.Code == pgUndefinedColumn, err.Code == pgInvalidSchema:
 		return fmt.Errorf("%w: %w", ErrSchema, err)
-	case err.Code == pgBadText:
-		return domain.Invalidf("text: %w", err)
+	case strings.HasPrefix(err.Code, pgBadData):
+		return domain.Invalidf("value: %w", err)
 	case err.Code == pgNoRight, err.Code == pgNoDatabase, strings.HasPrefix(err.Code, pgNoAccess):
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	case pgOutage(err.Code):

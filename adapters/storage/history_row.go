@@ -94,7 +94,8 @@ func newHistoryBatch(records []domain.Record) *historyBatch {
 
 func (b *historyBatch) put(i int, r *domain.Record) {
 	b.at[i] = r.At.UnixMicro()
-	b.attempt[i] = int64(r.Attempt)
+	// It may come from the record of a foreign job.
+	b.attempt[i] = int64(min(max(r.Attempt, 0), math.MaxInt32))
 	b.planned[i], b.until[i] = absent, absent
 	if r.Run.Origin != "" || r.Run.PlannedMS != 0 {
 		b.planned[i] = r.Run.PlannedMS

@@ -74,6 +74,9 @@ func (a *sqliteHistory) append(ctx context.Context, b *historyBatch) error {
 	return err
 }
 
+// mostKnownKinds bounds what is remembered: names of jobs come from outside, too.
+const mostKnownKinds = 8192
+
 // kindNumbers returns the numbers of the kinds, after those that are new got
 // theirs.
 func (a *sqliteHistory) kindNumbers(ctx context.Context, tx *sqliteTx, known *knownKinds, kinds []historyKind) ([]int64, error) {
@@ -87,6 +90,9 @@ func (a *sqliteHistory) kindNumbers(ctx context.Context, tx *sqliteTx, known *kn
 			}
 			if err := tx.scan(ctx, sqliteKind, args[1:2], &number); err != nil {
 				return nil, err
+			}
+			if len(known.numbers) >= mostKnownKinds {
+				clear(known.numbers)
 			}
 			known.numbers[k] = number
 		}

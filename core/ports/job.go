@@ -31,7 +31,8 @@ type ScheduledHandler interface {
 type RunStore interface {
 	// Append adds records, all or none, and numbers them in their order; the
 	// IDs they have are not looked at. The store keeps neither the slice nor
-	// what its elements point to.
+	// what its elements point to. If one of them can never be kept, the error is
+	// [domain.ErrInvalid].
 	Append(ctx context.Context, records []domain.Record) error
 
 	// Query returns the records that the filter selects: the newest, by At and

@@ -2,9 +2,11 @@ package runner //nolint:testpackage // it hands out what the tests of the packag
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/core/ports"
 )
 
 // What the tests of the queue half look into.
@@ -57,3 +59,8 @@ func NewDeferredContext(timeout time.Duration) (ctx context.Context, cancel func
 
 // FieldsOf returns the values in a job's data at the paths.
 var FieldsOf = fieldsOf
+
+// NewJournal returns a journal on the runtime's clock.
+func NewJournal(replica string, store ports.RunStore, log *slog.Logger) *journal { //nolint:revive // for tests
+	return newJournal(replica, store, log, &storeClock{now: time.Now})
+}

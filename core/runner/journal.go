@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -205,21 +206,34 @@ func (j *journal) drain(failing *outage) bool {
 }
 
 // append appends the records in batches and returns those that the store did
-// not take.
+// not take. One that it can never keep is left out: it must not hold up the rest.
 func (j *journal) append(records []domain.Record) (left []domain.Record, err error) {
+	size := journalBatch
 	for len(records) > 0 {
-		batch := records[:min(len(records), journalBatch)]
-		slow := time.AfterFunc(journalSlow, func() {
-			j.log.WarnContext(j.flushing, "run records wait: their store does not answer", "waiting", j.waiting())
-		})
-		err := j.store.Append(j.flushing, batch)
-		slow.Stop()
-		if err != nil {
+		batch := records[:min(len(records), size)]
+		err := j.appendBatch(batch)
+		switch {
+		case err == nil:
+			size = min(2*size, journalBatch)
+		case !errors.Is(err, domain.ErrInvalid):
 			return records, err
+		case len(batch) > 1:
+			size = len(batch) / 2
+			continue
+		default:
+			j.log.ErrorContext(j.flushing, "run record lost: it cannot be stored", "event", string(batch[0].Event), "err", err)
 		}
 		records = records[len(batch):]
 	}
 	return nil, nil
+}
+
+func (j *journal) appendBatch(batch []domain.Record) error {
+	slow := time.AfterFunc(journalSlow, func() {
+		j.log.WarnContext(j.flushing, "run records wait: their store does not answer", "waiting", j.waiting())
+	})
+	defer slow.Stop()
+	return j.store.Append(j.flushing, batch)
 }
 
 // tell reports records that were shed or not stored, once a second at most.

@@ -6,6 +6,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -261,6 +262,37 @@ func TestRunnerWithoutHistoryCountsAndLogs(t *testing.T) {
 		d.wantCounts(map[domain.Event]int{domain.EventCompleted: 3})
 		if n := len(d.log.with("job completed")); n != 3 {
 			t.Errorf("%d log lines, want 3", n)
+		}
+	})
+}
+
+// choosyStore takes no batch that holds a record with the reason "bad".
+type choosyStore struct{ *inmemqueue.RunStore }
+
+func (s choosyStore) Append(ctx context.Context, records []domain.Record) error {
+	if slices.ContainsFunc(records, func(r domain.Record) bool { return r.Reason == "bad" }) {
+		return domain.Invalidf("value out of range")
+	}
+	return s.RunStore.Append(ctx, records)
+}
+
+func TestJournal_isNotHeldUpByARecordThatCannotBeStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := choosyStore{inmemqueue.NewRunStore(1000)}
+		log := &tickLog{}
+		j := runner.NewJournal("ann", store, slog.New(log))
+		go j.Run()
+		for n := range 100 {
+			record := domain.Record{Event: domain.EventFailed, JobName: strconv.Itoa(n)}
+			if n == 37 {
+				record.Reason = "bad"
+			}
+			j.Record(record)
+		}
+		j.Stop(time.Minute)
+		found, err := store.Query(t.Context(), domain.RunFilter{Limit: 1000})
+		if err != nil || len(found) != 99 {
+			t.Errorf("%d records are stored, %v, want all but the one", len(found), err)
 		}
 	})
 }

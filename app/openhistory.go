@@ -23,26 +23,44 @@ var ErrNoHistory = errors.New("storage holds no history")
 // Other errors are those of [storage.Open].
 func OpenHistory(ctx context.Context, s Settings) (history ports.RunStore, closing func() error, err error) {
 	s = s.withDefaults()
-	if !s.hasStorage() {
-		return nil, nil, ErrNoHistory
+	db, err := openKept(ctx, s)
+	if errors.Is(err, errNothingKept) {
+		return nil, nil, fmt.Errorf("%w: %w", ErrNoHistory, err)
 	}
-	if path := s.Storage.SQLite.Path; s.Storage.Dialect == storage.SQLite {
-		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			return nil, nil, fmt.Errorf("%w: there is no file %s", ErrNoHistory, path)
-		}
-	}
-	db, err := storage.Open(ctx, s.Storage)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open history %s: %w", s.Storage, err)
 	}
+	return db.RunStore(s.Namespace), db.Close, nil
+}
+
+// errNothingKept says that workers keep nothing in storage, or have not yet.
+var errNothingKept = errors.New("nothing is kept in storage")
+
+// openKept opens the storage of workers for a process beside them, and changes
+// nothing in it. Where there is none yet the error is errNothingKept.
+func openKept(ctx context.Context, s Settings) (*storage.DB, error) {
+	if !s.hasStorage() {
+		return nil, errNothingKept
+	}
+	own := s.Storage
+	if own.Dialect == storage.SQLite {
+		own.SQLite.Foreign = true
+		if _, err := os.Stat(own.SQLite.Path); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%w: there is no file %s", errNothingKept, own.SQLite.Path)
+		}
+	}
+	db, err := storage.Open(ctx, own)
+	if err != nil {
+		return nil, err
+	}
 	if err := db.CheckSchema(ctx); err != nil {
 		err = errors.Join(err, db.Close())
-		if errors.Is(err, storage.ErrSchema) {
-			return nil, nil, fmt.Errorf("%w: %w", ErrNoHistory, err)
+		if errors.Is(err, storage.ErrNoSchema) {
+			return nil, fmt.Errorf("%w: %w", errNothingKept, err)
 		}
-		return nil, nil, fmt.Errorf("open history %s: %w", s.Storage, err)
+		return nil, err
 	}
-	return db.RunStore(s.Namespace), db.Close, nil
+	return db, nil
 }
 
 // RecordsRequest asks for records of the worker's history.

@@ -173,14 +173,14 @@ func (s *SchedulerService) toggle(ctx context.Context, name string, do jobSwitch
 	if err != nil {
 		return err
 	}
-	return e.stores.switchJob(ctx, name, do)
+	return switchIn(ctx, e.stores.switches, name, do)
 }
 
 // jobSwitch is one of the methods of [ports.ScheduleSwitch].
 type jobSwitch func(ports.ScheduleSwitch, context.Context, string) error
 
-func (o *stores) switchJob(ctx context.Context, name string, do jobSwitch) error {
-	err := do(o.switches, ctx, name)
+func switchIn(ctx context.Context, switches ports.ScheduleSwitch, name string, do jobSwitch) error {
+	err := do(switches, ctx, name)
 	if errors.Is(err, ports.ErrNotFound) {
 		return fmt.Errorf("%w %s", runner.ErrUnknownJob, domain.Quote(name))
 	}

@@ -74,7 +74,9 @@ func (d *databases) openOwn(ctx context.Context) (*storage.DB, error) {
 			return db, nil
 		}
 	}
-	needed := s.Ledger == config.LedgerSQL || (s.Ledger == config.LedgerAuto && db == nil)
+	// Only where no worker can have claims yet, another place for them harms nobody:
+	// beside an older schema, or one that is not seen, other workers may hold theirs.
+	needed := s.Ledger == config.LedgerSQL || (s.Ledger == config.LedgerAuto && !errors.Is(err, storage.ErrNoSchema))
 	if needed || !isUnusable(err) || (db == nil && s.Storage.Dialect == storage.Postgres) {
 		return nil, d.refusal("storage", s.Storage, err)
 	}

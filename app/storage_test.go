@@ -116,13 +116,29 @@ func TestALedgerInSQLThatIsAskedForNeedsItsSchema(t *testing.T) {
 	wantReady(t, &log, "ledger=sql", "ledger_scope=fleet", "storage=")
 }
 
-func TestAnOlderSchemaIsMissing(t *testing.T) {
+// Others may hold their claims beside an older schema, or one that is not seen: a
+// worker with claims of its own would fire their ticks once more.
+func TestAWorkerDoesNotLeaveTheClaimsOfOthers(t *testing.T) {
 	t.Parallel()
-	uri := pgtest.Database(t)
+	older := pgtest.Database(t)
 	var log logbook
-	started(t, app.Settings{Storage: inPostgres(uri), AutoMigrate: true}, &log, greet())
-	pgtest.Exec(t, uri, "DELETE FROM worker.migrations WHERE version_id = (SELECT max(version_id) FROM worker.migrations)")
-	started(t, app.Settings{Storage: inPostgres(uri)}, &log, greet())
+	started(t, app.Settings{Storage: inPostgres(older), AutoMigrate: true}, &log, greet())
+	pgtest.Exec(t, older, "DELETE FROM worker.migrations WHERE version_id = (SELECT max(version_id) FROM worker.migrations)")
+	hidden := pgtest.Database(t)
+	pgtest.ExecRoles(t, hidden, "CREATE SCHEMA worker; REVOKE ALL ON SCHEMA worker FROM PUBLIC; CREATE ROLE "+strings.ToLower(t.Name())+" LOGIN")
+	for name, c := range map[string]struct {
+		storage storage.Config
+		want    error
+	}{
+		"older schema":  {inPostgres(older), storage.ErrSchema},
+		"hidden schema": {inPostgres(pgtest.As(t, hidden, strings.ToLower(t.Name()))), storage.ErrRefused},
+	} {
+		worker := build(t, app.Settings{Storage: c.storage}, greet())
+		if err := worker.Start(t.Context()); !errors.Is(err, app.ErrStorage) || !errors.Is(err, c.want) {
+			t.Errorf("%s: Start = %v, want %v", name, err, c.want)
+		}
+	}
+	started(t, app.Settings{Storage: inPostgres(older), Ledger: config.LedgerMemory}, &log, greet())
 	wantReady(t, &log, "ledger=memory")
 }
 

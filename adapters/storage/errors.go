@@ -22,6 +22,9 @@ import (
 // migrate it first.
 var ErrSchema = errors.New("storage schema is missing or older than this program")
 
+// ErrNoSchema is the [ErrSchema] of a database that nobody has migrated yet.
+var ErrNoSchema = fmt.Errorf("nothing has been migrated: %w", ErrSchema)
+
 // ErrRefused says that the server knows neither the user with this password nor
 // the database, or does not let this user do what is asked.
 var ErrRefused = errors.New("storage refuses access")

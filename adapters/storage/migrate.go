@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -118,19 +119,40 @@ func (db *DB) MigrationStatus(ctx context.Context) ([]Migration, error) {
 	return migrations, nil
 }
 
-// CheckSchema returns nil if the schema is up to date, and [ErrSchema] if it
-// is missing or a migration is still to come.
+// CheckSchema returns nil if the schema is up to date, [ErrNoSchema] if there is
+// none, [ErrSchema] if a migration is still to come, and [ErrRefused] if this user
+// may not look.
 func (db *DB) CheckSchema(ctx context.Context) error {
 	migrations, err := db.MigrationStatus(ctx)
 	if err != nil {
 		return err
 	}
-	for i := range migrations {
-		if migrations[i].AppliedAt.IsZero() {
-			return fmt.Errorf("migration %s: %w", migrations[i].Name, ErrSchema)
-		}
+	come := func(m Migration) bool { return m.AppliedAt.IsZero() }
+	first := slices.IndexFunc(migrations, come)
+	switch {
+	case first < 0:
+		return nil
+	case !slices.ContainsFunc(migrations, func(m Migration) bool { return !come(m) }):
+		return ErrNoSchema
 	}
-	return nil
+	return fmt.Errorf("migration %s: %w", migrations[first].Name, ErrSchema)
+}
+
+// noSchema returns [ErrNoSchema], or [ErrRefused] if the schema may be there and
+// is not for this user to see.
+func (db *DB) noSchema(ctx context.Context) error {
+	if db.dialect != Postgres {
+		return ErrNoSchema
+	}
+	const hidden = "SELECT count(*) FROM pg_namespace WHERE nspname = $1 AND NOT has_schema_privilege(oid, 'USAGE')"
+	var count int
+	if err := db.standard().QueryRowContext(ctx, hidden, db.schema).Scan(&count); err != nil {
+		return translate(ctx, err)
+	}
+	if count > 0 {
+		return fmt.Errorf("schema %s: %w", db.schema, ErrRefused)
+	}
+	return ErrNoSchema
 }
 
 // applied returns when each migration was applied.
@@ -144,7 +166,7 @@ func (db *DB) applied(ctx context.Context) (map[int64]time.Time, error) {
 		return nil, translate(ctx, err)
 	}
 	if !found {
-		return nil, ErrSchema
+		return nil, db.noSchema(ctx)
 	}
 	rows, err := db.standard().QueryContext(ctx, "SELECT version_id, tstamp FROM "+migrationTable+" WHERE is_applied")
 	if err != nil {

@@ -45,8 +45,8 @@ test: cgo redis postgres node deploy-tools ## run every test of every module, wi
 	go test -shuffle=on -p 1 ./test/torture/...
 
 .PHONY: unit
-unit: redis postgres ## run the tests without the race detector: the fast path
-	go test -short ./...
+unit: redis postgres ## run the tests without the race detector and the fault tests: the fast path
+	go test -short -parallel=8 $$(go list ./... | grep -v /test/torture)
 
 .PHONY: race
 race: cgo redis postgres ## hunt for races: the tests three times over, shuffled, on 1, 2 and 4 processors

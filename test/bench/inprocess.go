@@ -71,12 +71,14 @@ func idleGoroutines(ctx context.Context) (count int, err error) {
 
 // measureBound fills a queue that nobody works beyond its bound.
 func measureBound(ctx context.Context) ([]figures.Figure, error) {
-	loaded, err := configured("WORKER_MEMORY_MAX_JOBS=" + strconv.Itoa(boundJobs))
+	loaded, err := configured("WORKER_MEMORY_MAX_JOBS="+strconv.Itoa(boundJobs), "WORKER_DATA_DIR=/nonexistent")
 	if err != nil {
 		return nil, err
 	}
 	settings := app.SettingsFrom(loaded)
 	settings.StateDir = ""
+	// It is about the queue's memory.
+	settings.Storage = app.Settings{}.Storage
 	feature := app.Feature("bench", func() app.Contribution {
 		return app.Contribution{Queues: []string{queueName}}
 	})

@@ -28,9 +28,10 @@ func main() {
 type options struct {
 	pattern *regexp.Regexp
 	json    bool
-	// rounds is how often each figure is taken, ticks how many ticks a round
-	// has, seconds how long a fleet runs.
-	rounds, ticks, seconds int
+	// rounds is how often each figure is taken, ticks how many ticks, records or
+	// jobs a round has, seconds how long a fleet or a steady load runs, records
+	// how many are stored when the history is asked.
+	rounds, ticks, seconds, records int
 }
 
 func parseOptions(args []string, stderr io.Writer) (options, error) {
@@ -40,16 +41,17 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	pattern := flags.String("run", "", "measure the rows whose name matches the `regexp`")
 	flags.BoolVar(&o.json, "json", false, "print JSON instead of a table")
 	flags.IntVar(&o.rounds, "rounds", 5, "how often each figure is taken")
-	flags.IntVar(&o.ticks, "ticks", 100_000, "ticks of each round")
-	flags.IntVar(&o.seconds, "seconds", 20, "seconds for which a fleet of replicas runs")
+	flags.IntVar(&o.ticks, "ticks", 100_000, "ticks, records or jobs of each round")
+	flags.IntVar(&o.seconds, "seconds", 20, "seconds for which a fleet of replicas, or the steady load of an outbox, runs")
+	flags.IntVar(&o.records, "records", 1_000_000, "records stored when the history is asked")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}
 	var err error
 	switch o.pattern, err = regexp.Compile(*pattern); {
 	case err != nil:
-	case o.rounds < 1 || o.ticks < 1 || o.seconds < 1:
-		err = errors.New("-rounds, -ticks and -seconds are at least 1")
+	case o.rounds < 1 || o.ticks < 1 || o.seconds < 1 || o.records < 1:
+		err = errors.New("-rounds, -ticks, -seconds and -records are at least 1")
 	default:
 		return o, nil
 	}
@@ -107,6 +109,15 @@ func (b *bench) rows() []figures.Row {
 		{Name: "sync-sqlite", Measure: b.syncOn(b.sqlite)},
 		{Name: "fleet-spread", Measure: b.fleet(spread)},
 		{Name: "fleet-at-once", Measure: b.fleet(atOnce)},
+		{Name: "history-postgres", Measure: b.historyOn(b.postgres, 50_000)},
+		{Name: "history-sqlite", Measure: b.historyOn(b.sqlite, 80_000)},
+		{Name: "history-jobs", Measure: b.jobsWithHistory},
+		{Name: "queries-postgres", Measure: b.queriesOn(b.postgres, "ANALYZE")},
+		{Name: "queries-sqlite", Measure: b.queriesOn(b.sqlite, "")},
+		{Name: "outbox-postgres-memory", Measure: b.outboxOn(b.postgres, memoryQueue)},
+		{Name: "outbox-postgres-redis", Measure: b.outboxOn(b.postgres, redisQueue)},
+		{Name: "outbox-sqlite-memory", Measure: b.outboxOn(b.sqlite, memoryQueue)},
+		{Name: "outbox-sqlite-redis", Measure: b.outboxOn(b.sqlite, redisQueue)},
 	}
 }
 

@@ -89,7 +89,7 @@ bench-redis: redis node ## measure BullMQ's worker and ours on one Redis, in tur
 	@.ci/bench-redis
 
 .PHONY: bench-sql
-bench-sql: postgres ## measure the storage in Postgres and SQLite against its goals (BENCH, ROUNDS, TICKS, FLEET_SECONDS)
+bench-sql: postgres redis ## measure ledger, history and outbox in Postgres and SQLite against their goals (BENCH, ROUNDS, TICKS, FLEET_SECONDS, RECORDS)
 	@.ci/bench-sql
 
 .PHONY: fuzz

@@ -76,18 +76,9 @@ func (b *bench) compare(ctx context.Context, off jobRun, open opener) (c compari
 		if err != nil {
 			return c, err
 		}
-		turns := []jobRun{off, on}
-		if round%2 == 1 {
-			slices.Reverse(turns)
-		}
-		var took [2]jobCost
-		for i, turn := range turns {
-			if took[i], err = turn.measure(ctx); err != nil {
-				return c, err
-			}
-		}
-		if round%2 == 1 {
-			slices.Reverse(took[:])
+		took, err := inTurns(ctx, off, on, round%2 == 1)
+		if err != nil {
+			return c, err
 		}
 		after, err := newest(ctx, on.runs)
 		if err != nil {
@@ -99,6 +90,20 @@ func (b *bench) compare(ctx context.Context, off jobRun, open opener) (c compari
 		c.without = append(c.without, float64(off.jobs)/took[0].elapsed.Seconds())
 	}
 	return c, nil
+}
+
+// inTurns measures both, the second one first if reversed.
+func inTurns(ctx context.Context, first, second jobRun, reversed bool) (took [2]jobCost, err error) {
+	turns, order := [2]jobRun{first, second}, []int{0, 1}
+	if reversed {
+		slices.Reverse(order)
+	}
+	for _, i := range order {
+		if took[i], err = turns[i].measure(ctx); err != nil {
+			return took, err
+		}
+	}
+	return took, nil
 }
 
 // more returns by how many percent the second is longer than the first.

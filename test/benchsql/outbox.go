@@ -25,6 +25,7 @@ const (
 	latencyEvery = 5 * time.Millisecond
 	// relayWithin bounds the wait for jobs that are committed.
 	relayWithin = 2 * time.Minute
+	stopWithin  = 10 * time.Second
 )
 
 // outboxOn measures how many jobs a second a relay puts on a queue, of rows
@@ -36,7 +37,7 @@ func (b *bench) outboxOn(open opener, openQueue queueOpener) func(context.Contex
 			return nil, err
 		}
 		defer func() { err = errors.Join(err, queue.close()) }()
-		db, err := open(ctx, "outbox")
+		db, err := open(ctx, "outbox_"+queue.name)
 		if err != nil {
 			return nil, err
 		}
@@ -137,7 +138,9 @@ func (w *outboxWork) relaying(ctx context.Context, to ports.Enqueuer, work func(
 	w.queue.relay.Store(relay)
 	relay.Start()
 	err := work()
-	relay.Stop(context.WithoutCancel(ctx))
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+	defer cancel()
+	relay.Stop(stopping)
 	if err != nil {
 		return err
 	}

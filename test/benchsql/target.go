@@ -17,6 +17,7 @@ import (
 
 // relayTarget is the queue that relays deliver to.
 type relayTarget struct {
+	name  string
 	queue ports.Enqueuer
 	// volatile tells that relay is told of the jobs that ended.
 	volatile bool
@@ -28,7 +29,7 @@ type queueOpener func(ctx context.Context) (*relayTarget, error)
 
 // memoryQueue opens a queue whose jobs are completed as soon as they are there.
 func memoryQueue(ctx context.Context) (*relayTarget, error) {
-	target := &relayTarget{volatile: true}
+	target := &relayTarget{name: "memory", volatile: true}
 	queue := inmemqueue.New(inmemqueue.Config{MaxJobs: 1 << 20, Ended: func(receipts []string) { target.relay.Load().Ended(receipts) }})
 	consumer, err := queue.OpenConsumer(ports.ConsumerOptions{Queue: benchQueue, Lease: time.Minute})
 	if err != nil {
@@ -79,5 +80,5 @@ func redisQueue(ctx context.Context) (*relayTarget, error) {
 	if err := queue.Await(ctx); err != nil {
 		return nil, errors.Join(err, closing())
 	}
-	return &relayTarget{queue: queue, close: closing}, nil
+	return &relayTarget{name: "redis", queue: queue, close: closing}, nil
 }

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/taktwork/takt/core/domain"
@@ -94,12 +95,24 @@ func (q *relayQueue) carry(loop, work context.Context) {
 			if err == nil {
 				continue
 			}
+			err = errors.Join(err, q.leave(loop, work))
 		}
 		q.trouble.note(work, q.relay.config.Log, []any{"queue", string(q.name)}, err)
 		if q.rest(taken.held, err) || loop.Err() != nil {
 			return
 		}
 	}
+}
+
+// leave writes what was not delivered and, if nothing is handed over any more,
+// lets other relays have the queue: the trouble may be this process's alone. When
+// the relay stops, release does it.
+func (q *relayQueue) leave(loop, work context.Context) error {
+	if loop.Err() != nil {
+		return nil
+	}
+	_, err := q.step(work, false)
+	return err
 }
 
 // rest says when the queue is carried again, and reports whether its goroutine

@@ -417,3 +417,21 @@ func TestRelay_leavesQueuesToTheNext(t *testing.T) {
 		wantNumbers(t, queue, 3)
 	})
 }
+
+// A relay that reaches the database but not its queue leaves the rows, in their
+// order, to one that does.
+func TestRelay_leavesWhatItCannotDeliverToOthers(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *storage.DB) {
+		outbox := db.Outbox(storage.OutboxConfig{})
+		cutOff := &recorder{before: func([]domain.NewJob) error { return ports.ErrUnavailable }}
+		var log lines
+		commitJobs(t, db, outbox, numbered(0, 3)...)
+		startRelay(t, db, outbox, storage.RelayConfig{Queue: cutOff, Lease: time.Hour, Log: log.logger()})
+		eventually(t, "the queue is held up", func() bool { return log.count("outbox held up") > 0 })
+		queue := &recorder{}
+		startRelay(t, db, db.Outbox(storage.OutboxConfig{}), storage.RelayConfig{Queue: queue, Lease: time.Hour})
+		queue.await(t, 3)
+		wantNumbers(t, queue, 3)
+		eventually(t, "rows are deleted", func() bool { return countRows(t, db) == 0 })
+	})
+}

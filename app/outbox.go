@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"go.uber.org/fx"
@@ -83,7 +84,7 @@ func (e *engine) startRelay(ctx context.Context) error {
 	}
 	relayed := storage.RelayConfig{Queue: e.stores.enqueuer, Log: e.log}
 	if e.settings.Backend == config.BackendMemory {
-		relayed.Volatile, relayed.Queues = true, e.registry.workedNames()
+		relayed.Volatile, relayed.Queues = true, e.workedNames()
 		if len(relayed.Queues) == 0 {
 			return nil
 		}
@@ -113,11 +114,18 @@ func (e *engine) warnOfOutbox(ctx context.Context, outbox *storage.Outbox) error
 	return nil
 }
 
-// workedNames are the queues that have handlers here.
-func (r *registry) workedNames() []domain.QueueName {
+// workedNames are the queues that have handlers here, of features that are not
+// withheld.
+func (e *engine) workedNames() []domain.QueueName {
+	var withheld map[string]bool
+	if features := e.withheld.Load(); features != nil {
+		withheld = *features
+	}
 	names := []domain.QueueName{}
-	for _, q := range r.workedQueues() {
-		names = append(names, q.Name)
+	for _, h := range e.registry.handlers {
+		if name := domain.QueueName(h.queue); !withheld[h.feature] && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
 	}
 	return names
 }

@@ -165,6 +165,60 @@ func TestOutbox_survivesTheMemoryOfTheProcess(t *testing.T) {
 	}
 }
 
+// The rows of a queue whose feature is withheld are left to a worker that can
+// work them, and other queues go on.
+func TestOutbox_leavesQueuesOfWithheldFeatures(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "takt.db")
+	var outbox *app.Outbox
+	handled := make(chan int, 10)
+	handle := func(_ context.Context, job app.Job[int]) (any, error) {
+		handled <- job.Data
+		return nil, nil
+	}
+	features := func(condition app.Condition) []app.Option {
+		return []app.Option{
+			mailbox(&outbox, func(app.Job[int]) error { return nil }),
+			contribute("parcels", app.Contribution{
+				Queues: []string{"parcels"}, Condition: condition, Handlers: []app.Handler{app.Handle("parcels", "send", handle)},
+			}),
+			contribute("letters", app.Contribution{
+				Queues: []string{"letters"}, Handlers: []app.Handler{app.Handle("letters", "send", handle)},
+			}),
+		}
+	}
+	enqueue := func(queue string, n int) {
+		t.Helper()
+		db, _ := outbox.DB()
+		tx, err := db.Bun().BeginTx(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := outbox.Enqueue(t.Context(), storage.BunTx(tx), queue, "send", n, domain.JobOptions{KeepCompleted: domain.KeepNone()}); err != nil {
+			t.Fatal(err)
+		}
+		if err := tx.Commit(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := startWorker(t, outboxIn(path, nil), slog.New(slog.DiscardHandler), features(unmet)...)
+	enqueue("parcels", 1)
+	enqueue("letters", 2)
+	if got := <-handled; got != 2 {
+		t.Errorf("handled is %d, want the 2 of the feature that works", got)
+	}
+	db, _ := outbox.DB()
+	var touched int
+	err := db.Bun().NewRaw("SELECT count(*) FROM outbox WHERE queue = 'parcels' AND tried_us IS NOT NULL").Scan(t.Context(), &touched)
+	if err != nil || touched != 0 {
+		t.Errorf("%d rows of the withheld feature were handed over, %v, want none", touched, err)
+	}
+	first.Stop(t.Context())
+	startWorker(t, outboxIn(path, nil), slog.New(slog.DiscardHandler), features(nil)...)
+	if got := <-handled; got != 1 {
+		t.Errorf("handled is %d, want 1, by a worker that can", got)
+	}
+}
+
 func TestOutbox_saysWhatIsWrong(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "takt.db")
 	untouched := func(context.Context, string, ...any) error {

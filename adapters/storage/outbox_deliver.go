@@ -109,7 +109,10 @@ func (q *relayQueue) pack(ctx context.Context, now *taken) []parcel {
 		case err != nil:
 			q.setAside(ctx, &p, rowRefused, err.Error())
 		case q.relay.config.Volatile:
-			if !q.relay.isHanded(job.Receipt) {
+			switch handed, over := q.relay.isHanded(job.Receipt); {
+			case over:
+				q.delete(job.Receipt, p.id)
+			case !handed:
 				parcels = append(parcels, p)
 			}
 		case row.mayBeThere(now.now):
@@ -122,12 +125,13 @@ func (q *relayQueue) pack(ctx context.Context, now *taken) []parcel {
 	return parcels
 }
 
-// isHanded reports whether the volatile queue has the job already.
-func (r *Relay) isHanded(receipt string) bool {
+// isHanded reports whether the volatile queue has taken the job already, and
+// whether it is over.
+func (r *Relay) isHanded(receipt string) (handed, over bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, handed := r.handed[receipt]
-	return handed
+	row, handed := r.handed[receipt]
+	return handed, row.over
 }
 
 // setAside keeps the row for the operator.
@@ -180,16 +184,19 @@ func (q *relayQueue) follow(parcels []parcel) {
 	q.relay.mu.Lock()
 	defer q.relay.mu.Unlock()
 	for i := range parcels {
-		q.relay.handed[parcels[i].job.Receipt] = handedRow{queue: q, id: parcels[i].id}
+		if receipt := parcels[i].job.Receipt; q.relay.handed[receipt].queue == nil {
+			q.relay.handed[receipt] = handedRow{queue: q, id: parcels[i].id}
+			q.handed++
+		}
 	}
-	q.handed += len(parcels)
 }
 
 func (q *relayQueue) unfollow(parcels []parcel) {
 	q.relay.mu.Lock()
 	defer q.relay.mu.Unlock()
 	for i := range parcels {
-		if receipt := parcels[i].job.Receipt; q.relay.handed[receipt].queue == q {
+		receipt := parcels[i].job.Receipt
+		if row := q.relay.handed[receipt]; row.queue == q && !row.over {
 			delete(q.relay.handed, receipt)
 			q.handed--
 		}

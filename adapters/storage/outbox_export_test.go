@@ -14,6 +14,13 @@ func (o *Outbox) Namespace() string { return o.config.Namespace }
 // transaction's answer.
 type Fault func(carriedOut bool) error
 
+// Followed returns how many rows the relay knows by their receipts.
+func (r *Relay) Followed() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.handed)
+}
+
 // WithFault injects faults. It is called before Start.
 func (r *Relay) WithFault(fault Fault) *Relay {
 	r.runner = faultyRunner{runner: r.runner, fault: fault}

@@ -26,10 +26,10 @@ type relayQueue struct {
 	// notBefore keeps the queue from being carried; due is when it must be,
 	// asked or not.
 	notBefore, due time.Time
-	// handed counts the rows whose jobs a volatile queue has, ended are those
-	// whose jobs are over.
+	// handed counts the rows whose jobs a volatile queue has, ended are the
+	// receipts of those whose jobs are over.
 	handed int
-	ended  []int64
+	ended  []string
 
 	held  bool
 	limit int
@@ -37,8 +37,12 @@ type relayQueue struct {
 	// aside.
 	delivered []int64
 	aside     []asideRow
-	pause     time.Duration
-	trouble   trouble
+	// over are the receipts of rows to delete and of those that another relay may
+	// have taken over before they were, deleting those of the former.
+	over     map[string]bool
+	deleting []string
+	pause    time.Duration
+	trouble  trouble
 }
 
 // asideRow is a row that was not delivered.

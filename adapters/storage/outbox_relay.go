@@ -77,7 +77,8 @@ type Relay struct {
 
 	mu     sync.Mutex
 	queues map[domain.QueueName]*relayQueue
-	// handed are the rows, by receipt, whose jobs a volatile queue has.
+	// handed are the rows, by receipt, that a volatile queue has taken, until they
+	// are known to be deleted.
 	handed map[string]handedRow
 	// strange tells that the server told of a queue which is not known here.
 	strange bool
@@ -86,6 +87,8 @@ type Relay struct {
 type handedRow struct {
 	queue *relayQueue
 	id    int64
+	// over tells that the job is.
+	over bool
 }
 
 // NewRelay returns a relay for the outbox, which must be one of db.
@@ -175,10 +178,11 @@ func (r *Relay) Ended(receipts []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, receipt := range receipts {
-		if row, ok := r.handed[receipt]; ok {
-			delete(r.handed, receipt)
+		if row, ok := r.handed[receipt]; ok && !row.over {
+			row.over = true
+			r.handed[receipt] = row
 			row.queue.handed--
-			row.queue.ended = append(row.queue.ended, row.id)
+			row.queue.ended = append(row.queue.ended, receipt)
 			row.queue.ask(time.Time{})
 		}
 	}

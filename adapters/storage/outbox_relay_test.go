@@ -435,3 +435,65 @@ func TestRelay_leavesWhatItCannotDeliverToOthers(t *testing.T) {
 		eventually(t, "rows are deleted", func() bool { return countRows(t, db) == 0 })
 	})
 }
+
+// A relay lost its queue to another one, which took over its rows and went away.
+// Jobs that were over meanwhile are not handed over again, nor are their rows
+// kept.
+func TestRelay_writesTheEndOfJobsThatItCouldNotWrite(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *storage.DB) {
+		outbox := db.Outbox(storage.OutboxConfig{})
+		var calls atomic.Int64
+		queue := &recorder{before: func([]domain.NewJob) error { calls.Add(1); return nil }}
+		relay := startRelay(t, db, outbox, storage.RelayConfig{Queue: queue, Volatile: true})
+		commitJobs(t, db, outbox, numbered(0, 3)...)
+		queue.await(t, 3)
+		loseRows(t, db, "UPDATE outbox SET token = 5")
+		for _, job := range queue.all() {
+			relay.Ended([]string{job.Receipt})
+		}
+		execSQL(t, db, "UPDATE outbox_relays SET until_us = 0")
+		eventually(t, "rows are deleted", func() bool { return countRows(t, db) == 0 })
+		eventually(t, "rows are forgotten", func() bool { return relay.Followed() == 0 })
+		if handed := relay.Handed(); len(handed) > 0 || calls.Load() != 1 {
+			t.Errorf("Handed() = %v after %d deliveries, want none after one", handed, calls.Load())
+		}
+	})
+}
+
+// Rows that another relay took over and deleted are forgotten.
+func TestRelay_forgetsRowsThatOthersDeleted(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *storage.DB) {
+		outbox := db.Outbox(storage.OutboxConfig{})
+		queue := &recorder{}
+		relay := startRelay(t, db, outbox, storage.RelayConfig{Queue: queue, Volatile: true})
+		commitJobs(t, db, outbox, mailJob("0"))
+		queue.await(t, 1)
+		loseRows(t, db, "DELETE FROM outbox")
+		relay.Ended([]string{queue.all()[0].Receipt})
+		execSQL(t, db, "UPDATE outbox_relays SET until_us = 0")
+		commitJobs(t, db, outbox, mailJob("1"))
+		queue.await(t, 2)
+		relay.Ended([]string{queue.all()[1].Receipt})
+		eventually(t, "rows are forgotten", func() bool { return relay.Followed() == 0 })
+		wantNumbers(t, queue, 2)
+	})
+}
+
+// loseRows has another relay take the queues over, and do this to their rows.
+func loseRows(t *testing.T, db *storage.DB, text string) {
+	t.Helper()
+	tx, err := db.Bun().BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback() //nolint:errcheck // undoes nothing after Commit
+	later := time.Now().Add(time.Hour).UnixMicro()
+	for _, text := range []string{fmt.Sprintf("UPDATE outbox_relays SET token = 5, until_us = %d", later), text} {
+		if _, err := tx.NewRaw(text).Exec(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+}

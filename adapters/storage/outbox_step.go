@@ -42,6 +42,7 @@ func (q *relayQueue) step(ctx context.Context, more bool) (taken, error) {
 	if q.held && !now.held {
 		q.relay.config.Log.WarnContext(ctx, "outbox lease lost", "queue", string(q.name), "unwritten", len(q.delivered)+len(q.aside))
 	}
+	q.forget(now.held, more && len(now.rows) == 0)
 	q.delivered, q.aside = nil, nil
 	q.held = now.held && !yielded
 	now.leaseEnd = began.Add(q.relay.config.Lease)
@@ -53,8 +54,41 @@ func (q *relayQueue) step(ctx context.Context, more bool) (taken, error) {
 func (q *relayQueue) collectEnded() {
 	q.relay.mu.Lock()
 	defer q.relay.mu.Unlock()
-	q.delivered = append(q.delivered, q.ended...)
+	for _, receipt := range q.ended {
+		q.delete(receipt, q.relay.handed[receipt].id)
+	}
 	q.ended = nil
+}
+
+// delete has the next step delete the row, whose job is over.
+func (q *relayQueue) delete(receipt string, id int64) {
+	if q.over == nil {
+		q.over = make(map[string]bool)
+	}
+	q.over[receipt] = true
+	q.deleting = append(q.deleting, receipt)
+	q.delivered = append(q.delivered, id)
+}
+
+// forget drops the rows that the step deleted for sure: those to delete if the
+// lease was never another relay's, and all if no row waits. Of others it is
+// kept in mind that their jobs are over, for they may be handed over again.
+func (q *relayQueue) forget(held, none bool) {
+	q.relay.mu.Lock()
+	defer q.relay.mu.Unlock()
+	if held && q.held {
+		for _, receipt := range q.deleting {
+			delete(q.over, receipt)
+			delete(q.relay.handed, receipt)
+		}
+	}
+	if held && none {
+		for receipt := range q.over {
+			delete(q.relay.handed, receipt)
+		}
+		q.over = nil
+	}
+	q.deleting = nil
 }
 
 func (q *relayQueue) statements(more bool, into *taken, yielded *bool) []statement {

@@ -2,6 +2,7 @@ package storage_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -21,7 +22,7 @@ func TestLedger_healsWhenTheFileMayGrowAgain(t *testing.T) {
 	}
 	limit := func(pages int) {
 		var now int
-		if err := db.Bun().NewRaw("PRAGMA max_page_count = ?", pages).Scan(t.Context(), &now); err != nil {
+		if err := db.Writer().QueryRowContext(t.Context(), fmt.Sprint("PRAGMA max_page_count = ", pages)).Scan(&now); err != nil {
 			t.Fatalf("PRAGMA max_page_count = %v, want no error", err)
 		}
 	}
@@ -103,4 +104,35 @@ func countGranted(verdicts []domain.Verdict) (count int) {
 		}
 	}
 	return count
+}
+
+// A transaction of the application's that stays open refuses writes, as an
+// outage does, and does not keep them for ever.
+func TestLedger_waitsInVainForATransactionThatStaysOpen(t *testing.T) {
+	t.Parallel()
+	db := openSQLite(t)
+	ledger := db.Ledger("")
+	start := map[string]time.Time{}
+	for _, state := range syncAs(t, ledger, "ann", manyDefinitions(1)).Jobs {
+		start[state.Job] = state.Cursor
+	}
+	var now int
+	if err := db.Writer().QueryRowContext(t.Context(), "PRAGMA busy_timeout = 10").Scan(&now); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := db.Bun().BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback() //nolint:errcheck // undoes nothing after Commit
+	if _, err := ledger.Claim(t.Context(), ticksAfter(start, 0)); !errors.Is(err, ports.ErrUnavailable) {
+		t.Errorf("Claim within an open transaction = %v, want ErrUnavailable", err)
+	}
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	verdicts, err := ledger.Claim(t.Context(), ticksAfter(start, 0))
+	if err != nil || countGranted(verdicts) != 1 {
+		t.Errorf("Claim = %d granted, %v, want one and no error", countGranted(verdicts), err)
+	}
 }

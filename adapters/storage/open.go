@@ -16,8 +16,8 @@ type DB struct {
 	dialect Dialect
 	schema  string
 	runner  runner
-	// standard is the handle of database/sql, bun the one above it. Many a worker
-	// needs neither, and then pays for neither.
+	// standard is the handle of database/sql that migrates, bun is for the
+	// application. Many a worker needs neither, and then pays for neither.
 	standard func() *sql.DB
 	bun      func() *bun.DB
 	// transact is that of SQLite.
@@ -49,6 +49,8 @@ func (db *DB) Dialect() Dialect { return db.dialect }
 
 // Bun returns the handle for queries that are not hot. It writes arguments
 // into the text of a query: payloads belong into the ports' own statements.
+// A SQLite file has one writer at a time: while a transaction is open here, which
+// is one at most, the ports' writes wait, and give up after a minute or so.
 func (db *DB) Bun() *bun.DB { return db.bun() }
 
 // Close closes all connections, after the calls that use them.

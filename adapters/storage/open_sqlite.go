@@ -57,6 +57,13 @@ func openSQLite(ctx context.Context, config SQLiteConfig) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open storage: %w", err), writer.Close())
 	}
+	// The application's transactions are as long as it likes: its connection is
+	// not that of the ports, which wait for the file with a bound.
+	application, err := sql.Open("sqlite", sqliteDSN(config, "immediate"))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open storage: %w", err), readers.Close(), writer.Close())
+	}
+	application.SetMaxOpenConns(1)
 	writer.SetMaxOpenConns(1)
 	readers.SetMaxOpenConns(config.Readers)
 	readers.SetMaxIdleConns(config.Readers)
@@ -65,12 +72,12 @@ func openSQLite(ctx context.Context, config SQLiteConfig) (*DB, error) {
 	db := &DB{
 		dialect: SQLite, health: watched,
 		standard: func() *sql.DB { return writer },
-		bun:      sync.OnceValue(func() *bun.DB { return bun.NewDB(writer, sqlitedialect.New()) }),
+		bun:      sync.OnceValue(func() *bun.DB { return bun.NewDB(application, sqlitedialect.New()) }),
 		runner:   watchedRunner{runner: lite, health: watched},
 		transact: func(ctx context.Context, texts []string, do func(*sqliteTx) error) error {
 			return watched.note(lite.transact(ctx, texts, do))
 		},
-		close: func() error { return errors.Join(readers.Close(), writer.Close()) },
+		close: func() error { return errors.Join(application.Close(), readers.Close(), writer.Close()) },
 	}
 	begin := db.Migrate
 	if config.Foreign {

@@ -171,18 +171,20 @@ func TestOutbox_leavesQueuesOfWithheldFeatures(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "takt.db")
 	var outbox *app.Outbox
 	handled := make(chan int, 10)
-	handle := func(_ context.Context, job app.Job[int]) (any, error) {
-		handled <- job.Data
-		return nil, nil
+	handle := func(queue string) []app.Handler {
+		return []app.Handler{app.Handle(queue, "send", func(_ context.Context, job app.Job[int]) (any, error) {
+			handled <- job.Data
+			return nil, nil
+		})}
 	}
 	features := func(condition app.Condition) []app.Option {
 		return []app.Option{
 			mailbox(&outbox, func(app.Job[int]) error { return nil }),
 			contribute("parcels", app.Contribution{
-				Queues: []string{"parcels"}, Condition: condition, Handlers: []app.Handler{app.Handle("parcels", "send", handle)},
+				Queues: []string{"parcels"}, Condition: condition, Handlers: handle("parcels"),
 			}),
 			contribute("letters", app.Contribution{
-				Queues: []string{"letters"}, Handlers: []app.Handler{app.Handle("letters", "send", handle)},
+				Queues: []string{"letters"}, Handlers: handle("letters"),
 			}),
 		}
 	}

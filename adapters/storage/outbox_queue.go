@@ -99,7 +99,10 @@ func (q *relayQueue) carry(loop, work context.Context) {
 			if err == nil {
 				continue
 			}
-			err = errors.Join(err, q.leave(loop, work))
+			// When the relay stops, release writes the same.
+			if loop.Err() == nil {
+				err = errors.Join(err, q.leave(work))
+			}
 		}
 		q.trouble.note(work, q.relay.config.Log, []any{"queue", string(q.name)}, err)
 		if q.rest(taken.held, err) || loop.Err() != nil {
@@ -109,13 +112,9 @@ func (q *relayQueue) carry(loop, work context.Context) {
 }
 
 // leave writes what was not delivered and, if nothing is handed over any more,
-// lets other relays have the queue: the trouble may be this process's alone. When
-// the relay stops, release does it.
-func (q *relayQueue) leave(loop, work context.Context) error {
-	if loop.Err() != nil {
-		return nil
-	}
-	_, err := q.step(work, false)
+// lets other relays have the queue: the trouble may be this process's alone.
+func (q *relayQueue) leave(ctx context.Context) error {
+	_, err := q.step(ctx, false)
 	return err
 }
 

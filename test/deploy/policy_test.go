@@ -260,6 +260,22 @@ func TestAutoscalersKeepTwoAndNameWhatIsThere(t *testing.T) {
 	}
 }
 
+// TestNoManifestNamesATagThatMoves: a pod that starts again must find the image that was tested.
+func TestNoManifestNamesATagThatMoves(t *testing.T) {
+	for name, text := range variants(t) {
+		if strings.Contains(text, ":latest") {
+			t.Errorf("%s names the tag latest", name)
+		}
+	}
+	dir := kubernetes(t)
+	path := filepath.Join(dir, "overlays", "demo", "kustomization.yaml")
+	digest := "sha256:" + strings.Repeat("0", 64)
+	write(t, path, strings.Replace(read(t, path), "newTag: none-set", "digest: "+digest, 1), 0o644)
+	if got := only(t, objects(t, kustomize(t, filepath.Dir(path))), "Deployment", "").Spec.Template.Spec.Containers[0].Image; !strings.HasSuffix(got, "/worker-demo@"+digest) {
+		t.Errorf("with a digest set, demo runs %s", got)
+	}
+}
+
 func TestEnvironmentsDifferInNameImageAndNamespace(t *testing.T) {
 	images := map[string]string{"demo": "worker-demo", "stage": "worker-stage", "production": "worker"}
 	names := map[string]string{"demo": "demo-worker", "stage": "stage-worker", "production": "prod-worker"}
@@ -268,7 +284,7 @@ func TestEnvironmentsDifferInNameImageAndNamespace(t *testing.T) {
 		rendered := objects(t, all[environment])
 		deployment := only(t, rendered, "Deployment", names[environment])
 		c := deployment.Spec.Template.Spec.Containers[0]
-		if want := "registry.digitalocean.com/taktwork/" + images[environment] + ":latest"; c.Image != want {
+		if want := "registry.digitalocean.com/taktwork/" + images[environment] + ":none-set"; c.Image != want {
 			t.Errorf("%s runs %s, want %s", environment, c.Image, want)
 		}
 		if got := c.environment(t, rendered, nil)["WORKER_NAMESPACE"]; got != environment {

@@ -90,7 +90,7 @@ func (f *fleet) entries(message string) []map[string]any {
 	return all
 }
 
-// TestARolloutMissesNoTickAndLosesNoJob replaces two replicas twice, as a rollout and a restart after it do, under a
+// TestARolloutMissesNoTickAndLosesNoJob replaces two replicas twice, as two rollouts do, under a
 // heartbeat every second and a stream of jobs. All settings are those of the production overlay, but for the addresses
 // of the stores and the pace of the heartbeat.
 func TestARolloutMissesNoTickAndLosesNoJob(t *testing.T) {

@@ -77,6 +77,7 @@ for name in "$KUBECTL_DIR"/*.fails; do
 	fi
 done
 case $* in
+"get replicasets"*) printf %s "${HISTORY-}" ;;
 *revision*) printf %s "${REVISION-}" ;;
 *takt*deploy*template*|get*labels*) printf %s "${PREVIOUS-}" ;;
 esac
@@ -96,8 +97,8 @@ func rollout(t *testing.T, code int, environ []string, fails ...string) []string
 	return strings.Split(strings.TrimSpace(read(t, filepath.Join(dir, "calls"))), "\n")
 }
 
-func TestARolloutAppliesMigratesRestartsAndWaits(t *testing.T) {
-	calls := rollout(t, 0, []string{"REVISION=7", "PREVIOUS=7-1"})
+func TestARolloutAppliesMigratesAndWaits(t *testing.T) {
+	calls := rollout(t, 0, []string{"REVISION=7", "PREVIOUS=7-1", "HISTORY=5-1 8-1 7-1 5-2 "})
 	want := []string{
 		`get deployment/demo-worker --ignore-not-found -o jsonpath={.metadata.annotations.deployment\.kubernetes\.io/revision}`,
 		`get deployment/demo-worker --ignore-not-found -o jsonpath={.spec.template.metadata.labels.takt\.work/deploy}`,
@@ -106,19 +107,32 @@ func TestARolloutAppliesMigratesRestartsAndWaits(t *testing.T) {
 		"apply -f worker.yaml -l app.kubernetes.io/instance=demo,app.kubernetes.io/component=migrate",
 		"wait job/demo-worker-migrate --for=condition=complete --timeout=5m",
 		"apply -f worker.yaml -l app.kubernetes.io/instance=demo,app.kubernetes.io/component=worker",
-		"rollout restart deployment/demo-worker",
 		"rollout status deployment/demo-worker --timeout=5m",
-		"delete configmap,secret -l app.kubernetes.io/instance=demo,app.kubernetes.io/component=config,takt.work/deploy notin (8-1, 7-1)",
+		`get replicasets -l app.kubernetes.io/instance=demo,app.kubernetes.io/component=worker -o jsonpath={.items[*].metadata.labels.takt\.work/deploy}`,
+		"delete configmap,secret -l app.kubernetes.io/instance=demo,app.kubernetes.io/component=config,takt.work/deploy,takt.work/deploy notin (5-1,5-2,7-1,8-1)",
 	}
 	if diff := cmp.Diff(want, calls); diff != "" {
 		t.Errorf("calls differ (-want +got):\n%s", diff)
 	}
 }
 
+// TestTheSameDeployAgainIsARestart: the manifests make one revision for each deploy, so that undoing by hand leaves it.
+func TestTheSameDeployAgainIsARestart(t *testing.T) {
+	calls := rollout(t, 0, []string{"REVISION=8", "PREVIOUS=8-1"})
+	apply := slices.Index(calls, "apply -f worker.yaml -l app.kubernetes.io/instance=demo,app.kubernetes.io/component=worker")
+	if apply < 0 || calls[apply+1] != "rollout restart deployment/demo-worker" {
+		t.Errorf("the same deploy is not restarted: %q", calls)
+	}
+	deployment := only(t, objects(t, template(t, variablesOfTheTemplate(t)).want(t, 0).stdout), "Deployment", "")
+	if got := deployment.Spec.Template.Metadata.Labels["takt.work/deploy"]; got != "4711-1" {
+		t.Errorf("the pods' label is %q, want the id of the deploy, or applying is no rollout", got)
+	}
+}
+
 func TestARolloutThatFailsIsUndone(t *testing.T) {
 	undo := []string{"rollout undo deployment/demo-worker --to-revision=7", "rollout status deployment/demo-worker --timeout=5m"}
-	for _, fails := range []string{"rollout_status", "rollout_restart", "component=worker"} {
-		calls := rollout(t, 1, []string{"REVISION=7", "PREVIOUS=7-1"}, fails)
+	for fails, before := range map[string]string{"rollout_status": "7-1", "rollout_restart": "8-1", "component=worker": "7-1"} {
+		calls := rollout(t, 1, []string{"REVISION=7", "PREVIOUS=" + before}, fails)
 		if diff := cmp.Diff(undo, calls[len(calls)-2:]); diff != "" {
 			t.Errorf("%s fails: the last calls differ (-want +got):\n%s", fails, diff)
 		}

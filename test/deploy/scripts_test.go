@@ -77,6 +77,7 @@ for name in "$KUBECTL_DIR"/*.fails; do
 	fi
 done
 case $* in
+"get job"*) printf %s "${MIGRATION-Complete}" ;;
 "get replicasets"*) printf %s "${HISTORY-}" ;;
 *revision*) printf %s "${REVISION-}" ;;
 *takt*deploy*template*|get*labels*) printf %s "${PREVIOUS-}" ;;
@@ -105,7 +106,7 @@ func TestARolloutAppliesMigratesAndWaits(t *testing.T) {
 		"apply -f worker.yaml -l app.kubernetes.io/instance=demo,app.kubernetes.io/component in (config, network)",
 		"delete job/demo-worker-migrate --ignore-not-found --wait",
 		"apply -f worker.yaml -l app.kubernetes.io/instance=demo,app.kubernetes.io/component=migrate",
-		"wait job/demo-worker-migrate --for=condition=complete --timeout=5m",
+		"get job/demo-worker-migrate -o jsonpath={.status.conditions[?(@.status=='True')].type}",
 		"apply -f worker.yaml -l app.kubernetes.io/instance=demo,app.kubernetes.io/component=worker",
 		"rollout status deployment/demo-worker --timeout=5m",
 		`get replicasets -l app.kubernetes.io/instance=demo,app.kubernetes.io/component=worker -o jsonpath={.items[*].metadata.labels.takt\.work/deploy}`,
@@ -136,6 +137,12 @@ func TestARolloutThatFailsIsUndone(t *testing.T) {
 		if diff := cmp.Diff(undo, calls[len(calls)-2:]); diff != "" {
 			t.Errorf("%s fails: the last calls differ (-want +got):\n%s", fails, diff)
 		}
+		pods := "-l app.kubernetes.io/instance=demo,app.kubernetes.io/component=worker,takt.work/deploy=8-1"
+		for _, look := range []string{"describe pods " + pods, "logs " + pods + " --all-containers --tail=100 --prefix", "logs " + pods + " --all-containers --tail=100 --prefix --previous"} {
+			if !slices.Contains(calls[:len(calls)-2], look) {
+				t.Errorf("%s fails: before the undo there is no %q", fails, look)
+			}
+		}
 	}
 }
 
@@ -148,10 +155,22 @@ func TestARolloutWithoutAnythingBeforeItUndoesNothing(t *testing.T) {
 }
 
 func TestWorkersStayAsTheyAreIfTheSchemaCannotBeMigrated(t *testing.T) {
-	for _, call := range rollout(t, 1, []string{"REVISION=7"}, "wait_job") {
+	// One question is enough to learn of the failure: nobody waits for a Job that ended.
+	calls := rollout(t, 1, []string{"REVISION=7", "MIGRATION=FailureTarget Failed"})
+	if !slices.Contains(calls, "logs -l app.kubernetes.io/instance=demo,app.kubernetes.io/component=migrate --tail=100 --prefix") {
+		t.Errorf("the migration's log is not shown: %q", calls)
+	}
+	asked := 0
+	for _, call := range calls {
+		if strings.HasPrefix(call, "get job") {
+			asked++
+		}
 		if strings.Contains(call, "component=worker") || strings.Contains(call, "restart") || strings.Contains(call, "undo") {
 			t.Errorf("called %q", call)
 		}
+	}
+	if asked != 1 {
+		t.Errorf("asked %d times for the migration, want once", asked)
 	}
 }
 

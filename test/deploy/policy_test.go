@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -293,6 +294,21 @@ func TestEnvironmentsDifferInNameImageAndNamespace(t *testing.T) {
 	}
 }
 
+// TestAMistakeMakesNoLoneWorkers takes from the manifests what says which stores the replicas share.
+func TestAMistakeMakesNoLoneWorkers(t *testing.T) {
+	all := objects(t, variants(t)["production"])
+	valid := only(t, all, "Deployment", "").Spec.Template.Spec.Containers[0].environment(t, all, map[string]string{"pod-template-hash": "5d8c7b9f4"})
+	valid["REDIS_CA_CERT"], valid["DB_CA_CERT"] = "", ""
+	for _, name := range []string{"REDIS_ENABLED", "REDIS_HOST", "REDIS_TLS", "DB_TYPE", "DB_HOST"} {
+		variables := maps.Clone(valid)
+		variables[name] = ""
+		loaded, report := config.Load(config.Source{Environ: append(environ(variables), imageEnv(t)...), PID: 1, UID: imageUser})
+		if len(report.Problems) == 0 && (loaded.Queue.Ledger != config.LedgerRedis || loaded.Storage.Path != "") {
+			t.Errorf("without %s a replica starts, with its claims in %s and its tables in the file %q", name, loaded.Queue.Ledger, loaded.Storage.Path)
+		}
+	}
+}
+
 // TestAWorkerTakesTheSettingsOfTheManifests has the configuration itself read what a container is given.
 func TestAWorkerTakesTheSettingsOfTheManifests(t *testing.T) {
 	for name, text := range variants(t) {
@@ -312,9 +328,12 @@ func TestAWorkerTakesTheSettingsOfTheManifests(t *testing.T) {
 			for name, value := range variables {
 				set = append(set, name+"="+strings.Replace(value, tlsDir, files, 1))
 			}
-			_, report := config.Load(config.Source{Environ: append(set, imageEnv(t)...), PID: 1, UID: imageUser})
+			loaded, report := config.Load(config.Source{Environ: append(set, imageEnv(t)...), PID: 1, UID: imageUser})
 			for _, problem := range append(report.Problems, report.Warnings...) {
 				t.Errorf("%s %s: %s", name, kind, problem)
+			}
+			if shared := loaded.Queue.Ledger == config.LedgerRedis || loaded.Queue.Ledger == config.LedgerSQL; !shared || loaded.Queue.LedgerFollows || loaded.Storage.Path != "" {
+				t.Errorf("%s %s: claims are kept in %s (it follows: %t), tables in the file %q; want what replicas share, by name", name, kind, loaded.Queue.Ledger, loaded.Queue.LedgerFollows, loaded.Storage.Path)
 			}
 		}
 	}

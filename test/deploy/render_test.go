@@ -75,7 +75,7 @@ func variablesOfTheTemplate(t testing.TB) map[string]string {
 		"DEPLOY_NAME": "demo", "WORKER_IMAGE": "registry.example/worker@sha256:" + strings.Repeat("0", 64), "WORKER_DEPLOY_ID": "4711-1",
 		"WORKER_NAMESPACE": "demo", "WORKER_DEFAULT_QUEUE": "worker-default", "WORKER_QUEUE_ENABLED": "true",
 		"WORKER_SCHEDULER_ENABLED": "true", "WORKER_TIMEZONE": "Europe/Berlin", "WORKER_HEARTBEAT_ENABLED": "", "LOG_LEVEL": "info",
-		"REDIS_ENABLED": "true", "REDIS_URL": "", "REDIS_HOST": "redis.internal", "REDIS_PORT": "25061", "REDIS_USER": "takt",
+		"WORKER_LEDGER": "", "REDIS_ENABLED": "true", "REDIS_URL": "", "REDIS_HOST": "redis.internal", "REDIS_PORT": "25061", "REDIS_USER": "takt",
 		"REDIS_PASSWORD": "p@ss: #w'ord $HOME {}", "REDIS_TLS": "true", "REDIS_CA_CERT": authority,
 		"DB_TYPE": "postgres", "DB_URI": "", "DB_HOST": "pg.internal", "DB_PORT": "25060", "DB_NAME": "takt", "DB_USER": "worker_run",
 		"DB_PASS": "*&!%", "DB_SSL_MODE": "", "DB_CA_CERT": "",
@@ -132,6 +132,12 @@ func TestRenderRefusesWhatTheTemplateCannotCarry(t *testing.T) {
 		"no image":       {"WORKER_IMAGE", "", "WORKER_IMAGE is empty"},
 		"name":           {"DEPLOY_NAME", "Demo", "DEPLOY_NAME must be"},
 		"deploy id":      {"WORKER_DEPLOY_ID", "a_b", "WORKER_DEPLOY_ID must be"},
+		"no Redis":       {"REDIS_ENABLED", "", "REDIS_ENABLED is empty"},
+		"Redis is off":   {"REDIS_ENABLED", "false", "REDIS_ENABLED must be true"},
+		"TLS":            {"REDIS_TLS", "", "REDIS_TLS is empty"},
+		"no database":    {"DB_TYPE", "", "DB_TYPE is empty"},
+		"a file":         {"DB_TYPE", "sqlite", "DB_TYPE must be postgres"},
+		"ledger":         {"WORKER_LEDGER", "memory", "WORKER_LEDGER must be redis or sql"},
 		"no certificate": {"REDIS_CA_CERT", "/etc/ca.pem!", "REDIS_CA_CERT is neither"},
 	} {
 		t.Run(about, func(t *testing.T) {

@@ -229,6 +229,33 @@ func TestProbesAreTheBinaryAndFitItsTimes(t *testing.T) {
 	}
 }
 
+// TestManifestsAreAppliedInThreeSteps: what bears no step's label would never be applied, and workers come after the schema.
+func TestManifestsAreAppliedInThreeSteps(t *testing.T) {
+	steps := map[string]string{
+		"ConfigMap": "config", "Secret": "config", "NetworkPolicy": "network", "Job": "migrate", "Deployment": "worker", "PodDisruptionBudget": "worker",
+		"HorizontalPodAutoscaler": "worker", "ScaledObject": "worker", "TriggerAuthentication": "worker",
+	}
+	for name, text := range variants(t) {
+		for _, o := range objects(t, text) {
+			if got := o.Metadata.Labels["app.kubernetes.io/component"]; got == "" || got != steps[o.Kind] {
+				t.Errorf("%s: %s %s comes with the step %q, want %q", name, o.Kind, o.Metadata.Name, got, steps[o.Kind])
+			}
+		}
+	}
+	page := read(t, repository(t, "docs", "deploy.md"))
+	at := -1
+	for _, command := range []string{
+		"kubectl apply -k . -l 'app.kubernetes.io/component in (config, network)'", "kubectl apply -k . -l app.kubernetes.io/component=migrate",
+		"kubectl wait job/demo-worker-migrate --for=condition=complete", "kubectl apply -k . -l app.kubernetes.io/component=worker",
+	} {
+		next := strings.Index(page, command)
+		if next <= at {
+			t.Errorf("docs/deploy.md has no %q, or not after the step before", command)
+		}
+		at = next
+	}
+}
+
 func TestAutoscalersKeepTwoAndNameWhatIsThere(t *testing.T) {
 	all := variants(t)
 	keda := objects(t, all["production with keda"])

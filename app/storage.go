@@ -29,6 +29,8 @@ type databases struct {
 	// opened is whatever is open, each once.
 	own    atomic.Pointer[storage.DB]
 	opened atomic.Pointer[[]namedDB]
+	// unused says why the worker goes on without its own.
+	unused atomic.Pointer[string]
 }
 
 type namedDB struct {
@@ -84,6 +86,8 @@ func (d *databases) openOwn(ctx context.Context) (*storage.DB, error) {
 	if s.Ledger == config.LedgerAuto {
 		without = "claims and history are in memory, and other workers know nothing of them"
 	}
+	unused := fmt.Sprintf("storage is not used, so %s until the next start: %s", without, domain.CleanText(err.Error(), domain.MaxReason))
+	d.unused.Store(&unused)
 	d.log.WarnContext(ctx, "storage is not used", "without", without, "storage", s.Storage.String(), "err", err, "remedy", remedy(s.Storage, err))
 	return db, nil
 }
@@ -190,9 +194,13 @@ func (d *databases) close() error {
 	return errors.Join(errs...)
 }
 
-// problems are the databases that do not answer.
+// problems are the databases that do not answer, or that the worker goes on
+// without.
 func (d *databases) problems() []string {
 	var found []string
+	if unused := d.unused.Load(); unused != nil {
+		found = append(found, *unused)
+	}
 	for _, db := range d.all() {
 		if since, latest := db.Health(); !since.IsZero() {
 			found = append(found, fmt.Sprintf("%s has not answered for %s: %s",

@@ -172,6 +172,9 @@ func TestAStorageThatCannotBeUsedIsAnErrorOrAWarning(t *testing.T) {
 			if !errors.Is(err, c.want) || (c.want == nil && len(log.lines("storage is not used", "WORKER_DB_PATH")) != 1) {
 				t.Errorf("Start = %v with %q, want %v", err, log.lines("level=WARN"), c.want)
 			}
+			if troubles := app.Troubles(worker); err == nil && (len(troubles) != 1 || !strings.Contains(troubles[0], "storage is not used, so history is that of this process")) {
+				t.Errorf("troubles are %q, want the storage that is not used", troubles)
+			}
 		})
 	}
 }

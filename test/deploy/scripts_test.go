@@ -48,13 +48,22 @@ func TestShellcheckHasNothingToSay(t *testing.T) {
 }
 
 func TestImagesAreNamedByEnvironmentForThreeRegistries(t *testing.T) {
+	bin := filepath.Join(t.TempDir(), "bin")
+	write(t, filepath.Join(bin, "git"), "#!/bin/sh\nprintf '%s\\n' v1.2.2 v1.2.3 v1.10.0 v1.11.0-rc.1 v9 vnext\n", 0o755)
+	tagged := []string{"PATH=" + bin + ":" + os.Getenv("PATH")}
+	for version, latest := range map[string]bool{"v1.10.0": true, "v1.2.3": false, "v1.11.0-rc.1": false, "v9": false, "v2.0.0": false} {
+		got := run(t, tagged, repository(t, "deploy", "image-tags"), "production", version).want(t, 0).stdout
+		if strings.Contains(got, ":latest") != latest || !strings.Contains(got, "ghcr.io/taktwork/worker:"+version+"\n") {
+			t.Errorf("production %s is pushed as\n%s, want latest: %t", version, got, latest)
+		}
+	}
 	names := map[string]string{"demo": "worker-demo", "stage": "worker-stage", "production": "worker"}
 	for environment, name := range names {
 		var want strings.Builder
 		for _, registry := range []string{"registry.digitalocean.com/taktwork", "docker.io/taktwork", "ghcr.io/taktwork"} {
-			want.WriteString(registry + "/" + name + ":v1.2.3\n" + registry + "/" + name + ":latest\n")
+			want.WriteString(registry + "/" + name + ":v1.10.0\n" + registry + "/" + name + ":latest\n")
 		}
-		got := run(t, nil, repository(t, "deploy", "image-tags"), environment, "v1.2.3").want(t, 0)
+		got := run(t, tagged, repository(t, "deploy", "image-tags"), environment, "v1.10.0").want(t, 0)
 		if diff := cmp.Diff(want.String(), got.stdout); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", environment, diff)
 		}

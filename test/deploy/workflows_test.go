@@ -19,6 +19,8 @@ type workflow struct {
 	On          map[string]any    `json:"on"`
 	Permissions map[string]string `json:"permissions"`
 	Jobs        map[string]struct {
+		If             string            `json:"if"`
+		Needs          string            `json:"needs"`
 		Uses           string            `json:"uses"`
 		Permissions    map[string]string `json:"permissions"`
 		TimeoutMinutes int               `json:"timeout-minutes"`
@@ -156,15 +158,29 @@ func TestWorkflowsHaveTheLeastRights(t *testing.T) {
 	}
 }
 
-func TestNothingIsReleasedWithoutTheGates(t *testing.T) {
+func TestNothingIsPublishedUntested(t *testing.T) {
 	all := workflows(t)
-	for name, job := range map[string]string{"release.yml": "release", "docker-build-publish-prod.yml": "image"} {
-		if all[name].Jobs["gates"].Uses != "./.github/workflows/gates.yml" {
-			t.Errorf("%s does not pass the gates", name)
+	if all["test.yml"].Jobs["gates"].Uses != "./.github/workflows/gates.yml" || all["test.yml"].Jobs["test"].Steps == nil {
+		t.Error("the tests do not pass the gates")
+	}
+	for name, job := range map[string]string{
+		"release.yml": "release", "docker-build-publish-prod.yml": "image", "docker-build-publish-stage.yml": "image", "docker-build-publish-demo.yml": "image",
+	} {
+		if all[name].Jobs["test"].Uses != "./.github/workflows/test.yml" || all[name].Jobs[job].Needs != "test" {
+			t.Errorf("%s does not wait for the tests", name)
 		}
-		if !regexp.MustCompile(`(?m)^  ` + job + `:\n    needs: gates$`).MatchString(read(t, repository(t, ".github", "workflows", name))) {
-			t.Errorf("%s does not wait for the gates", name)
+	}
+}
+
+func TestProductionIsAVersion(t *testing.T) {
+	all := workflows(t)
+	for _, job := range []string{"test", "image"} {
+		if got := all["docker-build-publish-prod.yml"].Jobs[job].If; got != "startsWith(github.ref, 'refs/tags/v')" {
+			t.Errorf("%s of production runs if %q, want on versions alone", job, got)
 		}
+	}
+	if got := all["deploy-do-prod.yml"].Jobs["deploy"].If; !strings.Contains(got, "startsWith(github.event.workflow_run.head_branch, 'v')") {
+		t.Errorf("production follows an image if %q, want that of a version", got)
 	}
 }
 

@@ -123,6 +123,17 @@ func TestRenderCarriesEveryValueAsItIs(t *testing.T) {
 	}
 }
 
+func TestTheMigrationHasItsOwnAddress(t *testing.T) {
+	variables := variablesOfTheTemplate(t)
+	variables["DB_URI"], variables["MIGRATE_DB_URI"] = "postgres://worker_run@pg.internal:25060/takt", "postgres://worker_migrate@pg.internal:25060/takt"
+	all := objects(t, template(t, variables).want(t, 0).stdout)
+	for kind, name := range map[string]string{"Deployment": "DB_URI", "Job": "MIGRATE_DB_URI"} {
+		if got := only(t, all, kind, "").Spec.Template.Spec.Containers[0].environment(t, all, nil)["DB_URI"]; got != variables[name] {
+			t.Errorf("the %s goes to %s, want %s", kind, got, variables[name])
+		}
+	}
+}
+
 func TestRenderRefusesWhatTheTemplateCannotCarry(t *testing.T) {
 	for about, c := range map[string]struct{ name, value, want string }{
 		"quote":          {"DB_PASS", `a"b`, "DB_PASS holds a quote"},
@@ -153,6 +164,11 @@ func TestRenderRefusesWhatTheTemplateCannotCarry(t *testing.T) {
 		})
 	}
 	variables := variablesOfTheTemplate(t)
+	variables["DB_URI"], variables["MIGRATE_DB_USER"] = "postgres://worker_run@pg.internal/takt", "worker_migrate"
+	if got := template(t, variables).want(t, 64); !strings.Contains(got.stderr, "set MIGRATE_DB_URI") {
+		t.Errorf("said %q, want that the role of the migration does not count beside DB_URI", got.stderr)
+	}
+	variables = variablesOfTheTemplate(t)
 	delete(variables, "DB_HOST")
 	if got := template(t, variables).want(t, 64); !strings.Contains(got.stderr, "DB_HOST is not set") {
 		t.Errorf("said %q, want that DB_HOST is not set", got.stderr)

@@ -1,8 +1,9 @@
 -- Least privilege for the worker's tables in Postgres: worker_migrate owns the schema and changes it, worker_run works
--- with what is in it. Run it once in the worker's database, as its owner or a superuser, before `worker migrate up`;
--- again does no harm. Then give both a way to log in, and migrate as the one and work as the other:
+-- with what is in it. Run it once in the worker's database before `worker migrate up`; again does no harm. As its owner,
+-- who needs CREATEROLE and owns the platform's tokens, if they are there (doadmin of DigitalOcean's databases), or as a
+-- superuser. Then give both a way to log in, and migrate as the one and work as the other:
 --
---   psql -d shop -f deploy/postgres-roles.sql
+--   psql -v ON_ERROR_STOP=1 -d shop -f deploy/postgres-roles.sql
 --   \password worker_migrate
 --   \password worker_run
 --   DB_USER=worker_migrate worker migrate up
@@ -16,11 +17,13 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'worker_run') THEN
         CREATE ROLE worker_run LOGIN;
     END IF;
+    -- A superuser may act as any role. Others need it to make the schema over to this one, and for what follows: since
+    -- Postgres 16 it takes more than to have created it.
+    IF NOT pg_has_role(CURRENT_USER, 'worker_migrate', 'USAGE') THEN
+        GRANT worker_migrate TO CURRENT_USER;
+    END IF;
 END
 $$;
-
-ALTER ROLE worker_migrate NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
-ALTER ROLE worker_run NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
 
 -- No statement of the worker comes near these; they bound what else logs in with its password, and what goes wrong.
 ALTER ROLE worker_run SET statement_timeout = '30s';
@@ -28,7 +31,6 @@ ALTER ROLE worker_run SET lock_timeout = '5s';
 ALTER ROLE worker_run SET idle_in_transaction_session_timeout = '30s';
 ALTER ROLE worker_run SET search_path = 'worker';
 
--- Who runs this may be no superuser, and then makes the schema over to a role that it must belong to.
 CREATE SCHEMA IF NOT EXISTS worker;
 ALTER SCHEMA worker OWNER TO worker_migrate;
 REVOKE ALL ON SCHEMA worker FROM PUBLIC;

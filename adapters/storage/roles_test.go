@@ -2,12 +2,14 @@ package storage_test
 
 import (
 	"errors"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/taktwork/takt/adapters/storage"
+	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/test/pgtest"
 )
 
@@ -39,6 +41,45 @@ func TestTheRoleThatWorksHasTheRowsOfEveryTableAndNothingElse(t *testing.T) {
 	}
 	if err := db.Migrate(t.Context()); err != nil {
 		t.Errorf("Migrate of what is migrated = %v, want no error", err)
+	}
+}
+
+// TestTheRolesAreMadeByAnOwnerThatIsNoSuperuser is how managed databases are: their administrator makes roles, and is none
+// of the operator's.
+func TestTheRolesAreMadeByAnOwnerThatIsNoSuperuser(t *testing.T) {
+	t.Parallel()
+	roles, err := os.ReadFile("../../deploy/postgres-roles.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	uri := pgtest.Start(t).URI
+	pgtest.Exec(t, uri, "CREATE ROLE doadmin LOGIN CREATEROLE CREATEDB")
+	pgtest.Exec(t, uri, "CREATE DATABASE shop OWNER doadmin")
+	address, err := url.Parse(uri.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	address.Path = "/shop"
+	shop := domain.NewSecret(address.String())
+	admin := pgtest.As(t, shop, "doadmin")
+	pgtest.Exec(t, admin, `CREATE TABLE tokens (id int PRIMARY KEY, "tokenType" text, status text, "expiresAt" timestamptz, "lastUsedAt" timestamptz,
+		"revokedAt" timestamptz, "revokedReason" text, version int, "updatedAt" timestamptz)`)
+	pgtest.Exec(t, admin, string(roles))
+	if err := openAs(t, shop, "worker_migrate").Migrate(t.Context()); err != nil {
+		t.Fatalf("Migrate as worker_migrate = %v", err)
+	}
+	pgtest.Exec(t, admin, string(roles)) // with tables there
+	db := openAs(t, shop, "worker_run")
+	if err := db.CheckSchema(t.Context()); err != nil {
+		t.Errorf("CheckSchema as worker_run = %v", err)
+	}
+	if _, err := db.Bun().NewRaw("UPDATE public.tokens SET status = 'EXPIRED'").Exec(t.Context()); err != nil {
+		t.Errorf("update tokens as worker_run = %v", err)
+	}
+	var mighty []string
+	query := `SELECT rolname FROM pg_roles WHERE rolname LIKE 'worker\_%' AND (rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls)`
+	if err := db.Bun().NewRaw(query).Scan(t.Context(), &mighty); err != nil || len(mighty) > 0 {
+		t.Errorf("roles with rights beyond tables are %v, %v, want none", mighty, err)
 	}
 }
 

@@ -172,6 +172,39 @@ func TestNothingIsPublishedUntested(t *testing.T) {
 	}
 }
 
+func TestADeployTakesTheManifestsOfItsImage(t *testing.T) {
+	for _, step := range workflows(t)["deploy.yml"].Jobs["deploy"].Steps {
+		if strings.HasPrefix(step.Uses, "actions/checkout@") && step.With["ref"] != "${{ github.event.workflow_run.head_sha || github.sha }}" {
+			t.Errorf("the deploy checks out %v", step.With["ref"])
+		}
+	}
+}
+
+// TestToolsArePinned: a tool that an action fetches is as much a part of the run as the action.
+func TestToolsArePinned(t *testing.T) {
+	exact := regexp.MustCompile(`^\d+\.\d+\.\d+$`)
+	for name, w := range workflows(t) {
+		for id, job := range w.Jobs {
+			for _, step := range job.Steps {
+				version, _ := step.With["version"].(string)
+				if strings.HasPrefix(step.Uses, "digitalocean/action-doctl@") && !exact.MatchString(version) {
+					t.Errorf("%s %s takes doctl %q, want a version", name, id, version)
+				}
+			}
+		}
+	}
+	if strings.Contains(read(t, repository(t, "deploy", "Dockerfile")), "syntax=") {
+		t.Error("the Dockerfile takes a frontend by a tag that moves")
+	}
+}
+
+// TestWhatPublishesCannotReachTheCluster: the token that pushes is another than the one that deploys.
+func TestWhatPublishesCannotReachTheCluster(t *testing.T) {
+	if text := read(t, repository(t, ".github", "workflows", "image.yml")); strings.Contains(text, "DIGITALOCEAN_ACCESS_TOKEN") || !strings.Contains(text, "secrets.DIGITALOCEAN_REGISTRY_TOKEN") {
+		t.Error("image.yml takes the token of the cluster")
+	}
+}
+
 func TestProductionIsAVersion(t *testing.T) {
 	all := workflows(t)
 	for _, job := range []string{"test", "image"} {

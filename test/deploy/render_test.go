@@ -1,9 +1,11 @@
 package deploy_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -74,7 +76,7 @@ func variablesOfTheTemplate(t testing.TB) map[string]string {
 	return map[string]string{
 		"DEPLOY_NAME": "demo", "WORKER_IMAGE": "registry.example/worker@sha256:" + strings.Repeat("0", 64), "WORKER_DEPLOY_ID": "4711-1",
 		"WORKER_NAMESPACE": "demo", "WORKER_DEFAULT_QUEUE": "worker-default", "WORKER_QUEUE_ENABLED": "true",
-		"WORKER_SCHEDULER_ENABLED": "true", "WORKER_TIMEZONE": "Europe/Berlin", "WORKER_HEARTBEAT_ENABLED": "", "LOG_LEVEL": "info",
+		"WORKER_SCHEDULER_ENABLED": "true", "WORKER_TIMEZONE": "Europe/Berlin", "WORKER_QUEUES": "", "WORKER_QUEUE_PREFIX": "", "WORKER_CONCURRENCY": "", "TOKEN_INACTIVITY_THRESHOLDS": "", "DB_POOL_SIZE": "", "WORKER_HEARTBEAT_ENABLED": "", "LOG_LEVEL": "info",
 		"WORKER_LEDGER": "", "REDIS_ENABLED": "true", "REDIS_URL": "", "REDIS_HOST": "redis.internal", "REDIS_PORT": "25061", "REDIS_USER": "takt",
 		"REDIS_PASSWORD": "p@ss: #w'ord $HOME {}", "REDIS_TLS": "true", "REDIS_CA_CERT": authority,
 		"DB_TYPE": "postgres", "DB_URI": "", "DB_HOST": "pg.internal", "DB_PORT": "25060", "DB_NAME": "takt", "DB_USER": "worker_run",
@@ -134,6 +136,23 @@ func TestTheMigrationHasItsOwnAddress(t *testing.T) {
 	}
 }
 
+func TestRenderLetsOutToThePortsOfTheNetworkPolicy(t *testing.T) {
+	base := only(t, objects(t, read(t, repository(t, "deploy", "kubernetes", "base", "network.yaml"))), "NetworkPolicy", "")
+	for _, rule := range base.Spec.Egress {
+		for _, open := range rule.Ports {
+			if open.Port == 53 {
+				continue
+			}
+			variables := variablesOfTheTemplate(t)
+			variables["REDIS_PORT"] = strconv.Itoa(open.Port)
+			variables["DB_PORT"], variables["DB_URI"] = "", fmt.Sprintf("postgres://u:6432@pg.internal:%d/takt?sslmode=verify-full", open.Port)
+			template(t, variables).want(t, 0)
+			variables["REDIS_PORT"], variables["REDIS_URL"], variables["DB_URI"] = "", "rediss://takt:1234@redis.internal", "postgres://u:6432@pg.internal"
+			template(t, variables).want(t, 0)
+		}
+	}
+}
+
 func TestRenderRefusesWhatTheTemplateCannotCarry(t *testing.T) {
 	for about, c := range map[string]struct{ name, value, want string }{
 		"quote":          {"DB_PASS", `a"b`, "DB_PASS holds a quote"},
@@ -149,6 +168,8 @@ func TestRenderRefusesWhatTheTemplateCannotCarry(t *testing.T) {
 		"no database":    {"DB_TYPE", "", "DB_TYPE is empty"},
 		"a file":         {"DB_TYPE", "sqlite", "DB_TYPE must be postgres"},
 		"ledger":         {"WORKER_LEDGER", "memory", "WORKER_LEDGER must be redis or sql"},
+		"port":           {"REDIS_PORT", "6380", "REDIS_PORT, or the port of REDIS_URL, must be one"},
+		"port of an URL": {"DB_URI", "postgres://u:25060@pg.internal:6432/takt", "the port of DB_URI, must be one"},
 		"no certificate": {"REDIS_CA_CERT", "/etc/ca.pem!", "REDIS_CA_CERT is neither"},
 	} {
 		t.Run(about, func(t *testing.T) {

@@ -20,6 +20,8 @@ const (
 	graceMargin = 5 * time.Second
 	// memoryMost is the largest request for memory that we allow ourselves.
 	memoryMost = 64 << 20
+	// probes run in the worker's container, and may do so at a time; probeMemory is what docs/deploy.md measured of one.
+	probes, probeMemory = 3, 18 << 20
 	writable   = "/var/lib/takt"
 )
 
@@ -80,7 +82,7 @@ func policy(t *testing.T, o object, all []object) []string {
 		insist(c.Resources.Requests["cpu"] != "", "it asks for no processor time")
 		variables := c.environment(t, all, map[string]string{"pod-template-hash": "5d8c7b9f4"})
 		garbage := quantity(t, strings.TrimSuffix(variables["GOMEMLIMIT"], "B"))
-		insist(garbage > limit*85/100 && garbage <= limit*90/100, "GOMEMLIMIT is %d bytes of %d, want about nine tenths", garbage, limit)
+		insist(garbage > limit*60/100 && garbage+probes*probeMemory <= limit, "GOMEMLIMIT is %d bytes of %d, want as much as %d probes leave", garbage, limit, probes)
 		stop, err := time.ParseDuration(variables["WORKER_SHUTDOWN_TIMEOUT"])
 		grace := time.Duration(pod.TerminationGracePeriodSeconds) * time.Second
 		insist(err == nil && grace >= stop+graceMargin, "%s to stop are fewer than WORKER_SHUTDOWN_TIMEOUT=%s and %s", grace, stop, graceMargin)
@@ -121,7 +123,7 @@ func TestThePolicyFindsWhatBreaksIt(t *testing.T) {
 		{"- ALL", "- NET_RAW"},
 		{"defaultMode: 288", "defaultMode: 292"},
 		{"memory: 48Mi", "memory: 65Mi"},
-		{"value: 115MiB", "value: 127MiB"},
+		{"value: 128MiB", "value: 139MiB"},
 		{"terminationGracePeriodSeconds: 30", "terminationGracePeriodSeconds: 29"},
 		{"WORKER_SHUTDOWN_TIMEOUT: 25s", "WORKER_SHUTDOWN_TIMEOUT: 26s"},
 		{"WORKER_NAMESPACE: demo", "WORKER_NAMESPACE: default"},

@@ -172,6 +172,8 @@ type pod struct {
 	cmd    *exec.Cmd
 	stderr *transcript
 	done   chan struct{}
+	// told is when it got SIGTERM, ended when it was gone: to be read after done.
+	told, ended time.Time
 }
 
 // start starts a container. It is killed with the test if it has not ended.
@@ -185,6 +187,7 @@ func (s spec) start(t testing.TB) *pod {
 	go func() {
 		defer close(p.done)
 		_ = p.cmd.Wait()
+		p.ended = time.Now()
 	}()
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
@@ -224,6 +227,7 @@ func (s spec) ask(t testing.TB, stdin string, args ...string) said {
 // terminate sends what an orchestrator sends first.
 func (p *pod) terminate(t testing.TB) {
 	t.Helper()
+	p.told = time.Now()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

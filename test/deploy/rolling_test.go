@@ -68,7 +68,11 @@ func (f *fleet) drained() {
 	f.t.Helper()
 	grace := time.Duration(f.deployment.Spec.Template.Spec.TerminationGracePeriodSeconds) * time.Second
 	for _, p := range f.ended {
-		p.exits(f.t, 0, grace)
+		// What is left of it: its time runs from its own SIGTERM, not from when this looks.
+		p.exits(f.t, 0, max(time.Until(p.told.Add(grace)), time.Second))
+		if took := p.ended.Sub(p.told); took > grace {
+			f.t.Errorf("a pod took %s to stop, and has %s", took, grace)
+		}
 	}
 }
 

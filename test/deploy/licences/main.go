@@ -1,10 +1,11 @@
-// Command licences lists the modules that a Go binary was built from, with their licences, and fails if one of them has a
-// licence that is not allowed, or none that can be recognised:
+// Command licences lists the modules that Go binaries were built from, each once, with their licences, and fails if one of
+// them has a licence that is not allowed, or none that can be recognised:
 //
-//	licences BINARY
+//	licences BINARY...
 package main
 
 import (
+	"cmp"
 	"context"
 	"debug/buildinfo"
 	"encoding/json"
@@ -27,23 +28,23 @@ var allowed = []string{"MIT", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0", "ISC
 const coverage = 75
 
 func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: licences BINARY")
+	if len(os.Args) < 2 {
+		fmt.Fprintln(os.Stderr, "usage: licences BINARY...")
 		os.Exit(64)
 	}
-	if err := report(context.Background(), os.Stdout, os.Args[1]); err != nil {
+	if err := report(context.Background(), os.Stdout, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "licences:", err)
 		os.Exit(1)
 	}
 }
 
-func report(ctx context.Context, out io.Writer, binary string) error {
-	info, err := buildinfo.ReadFile(binary)
+func report(ctx context.Context, out io.Writer, binaries []string) error {
+	modules, err := modulesOf(binaries)
 	if err != nil {
 		return err
 	}
 	var refused []string
-	for _, module := range info.Deps {
+	for _, module := range modules {
 		found, err := licencesOf(ctx, module)
 		if err != nil {
 			return fmt.Errorf("%s: %w", module.Path, err)
@@ -59,6 +60,21 @@ func report(ctx context.Context, out io.Writer, binary string) error {
 		return fmt.Errorf("not among %s: %s", strings.Join(allowed, ", "), strings.Join(refused, "; "))
 	}
 	return nil
+}
+
+// modulesOf returns the modules of all binaries, by path. Each platform may have some of its own.
+func modulesOf(binaries []string) ([]*debug.Module, error) {
+	var modules []*debug.Module
+	for _, binary := range binaries {
+		info, err := buildinfo.ReadFile(binary)
+		if err != nil {
+			return nil, err
+		}
+		modules = append(modules, info.Deps...)
+	}
+	compare := func(a, b *debug.Module) int { return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Version, b.Version)) }
+	slices.SortFunc(modules, compare)
+	return slices.CompactFunc(modules, func(a, b *debug.Module) bool { return compare(a, b) == 0 }), nil
 }
 
 // licencesOf returns the licences in the top directory of a module, sorted.

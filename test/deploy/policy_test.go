@@ -22,7 +22,7 @@ const (
 	memoryMost = 64 << 20
 	// probes run in the worker's container, and may do so at a time; probeMemory is what docs/deploy.md measured of one.
 	probes, probeMemory = 3, 18 << 20
-	writable   = "/var/lib/takt"
+	writable            = "/var/lib/takt"
 )
 
 func TestEveryPodKeepsThePolicy(t *testing.T) {

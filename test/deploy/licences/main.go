@@ -72,7 +72,9 @@ func modulesOf(binaries []string) ([]*debug.Module, error) {
 		}
 		modules = append(modules, info.Deps...)
 	}
-	compare := func(a, b *debug.Module) int { return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Version, b.Version)) }
+	compare := func(a, b *debug.Module) int {
+		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Version, b.Version))
+	}
 	slices.SortFunc(modules, compare)
 	return slices.CompactFunc(modules, func(a, b *debug.Module) bool { return compare(a, b) == 0 }), nil
 }

@@ -51,7 +51,7 @@ A failed run ends nothing, and makes the exit code 70; a skipped or unfinished o
 		Example: `  worker jobs backfill reports.nightly --from 2026-11-01 --to 2026-11-08 --dry-run
   worker jobs backfill reports.nightly --from 2026-11-01 --to 2026-11-08
   worker jobs backfill stock.sync --from 2026-11-07T06:00:00Z --id after-outage`,
-		Args: oneArg("NAME"),
+		Args: oneName,
 		RunE: s.interruptibly(func(ctx context.Context, cmd *cobra.Command, args []string) error {
 			if err := f.check(cmd); err != nil {
 				return err

@@ -31,7 +31,7 @@ func (s *session) switchCommand(method, use, short, long, example string) *cobra
 	var f jobsFlags
 	cmd := &cobra.Command{
 		Use: use, Short: short, Long: long + "\n" + exitCodes, Example: "  " + example + "\n  " + example + " --json",
-		Args: oneArg("NAME"),
+		Args: oneName,
 		RunE: s.interruptibly(func(ctx context.Context, _ *cobra.Command, args []string) error {
 			return s.switchJob(ctx, method, args[0], f)
 		}),

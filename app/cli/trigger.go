@@ -29,7 +29,7 @@ that failed is 70, an unknown or disabled job 65, no running worker 69.
 ` + exitCodes,
 		Example: `  worker jobs trigger reports.nightly
   worker jobs trigger reports.nightly --json`,
-		Args: oneArg("NAME"),
+		Args: oneName,
 		RunE: s.interruptibly(func(ctx context.Context, _ *cobra.Command, args []string) error {
 			return s.trigger(ctx, args[0], f)
 		}),

@@ -72,16 +72,15 @@ func noEmptyFlags(cmd *cobra.Command) error {
 	return nil
 }
 
-func oneArg(name string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		switch {
-		case len(args) == 0 || args[0] == "":
-			return usagef(cmd, "%s is missing", name)
-		case len(args) > 1:
-			return usagef(cmd, "unexpected argument %s", domain.Quote(args[1]))
-		}
-		return nil
+// oneName takes the name of a job.
+func oneName(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0 || args[0] == "":
+		return usagef(cmd, "NAME is missing")
+	case len(args) > 1:
+		return usagef(cmd, "unexpected argument %s", domain.Quote(args[1]))
 	}
+	return nil
 }
 
 var longFlag = regexp.MustCompile(`(?m)^ +(?:-\w, +)?--([a-z-]+)`)

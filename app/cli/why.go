@@ -42,7 +42,7 @@ running worker is asked for the records it has in memory.
 		Example: `  worker why reports.nightly --at 2026-03-29T02:30
   worker why reports.nightly --at 2026-03-29T01:30:00Z --json
   worker why stock.sync --at 2026-03-29T06:00 --replica web-1-17-a1b2c3`,
-		Args: oneArg("NAME"),
+		Args: oneName,
 		RunE: s.interruptibly(func(ctx context.Context, cmd *cobra.Command, args []string) error {
 			if f.at == "" {
 				return usagef(cmd, "--at is missing")

@@ -61,6 +61,6 @@ func NewDeferredContext(timeout time.Duration) (ctx context.Context, cancel func
 var FieldsOf = fieldsOf
 
 // NewJournal returns a journal on the runtime's clock.
-func NewJournal(replica string, store ports.RunStore, log *slog.Logger) *journal { //nolint:revive // for tests
+func NewJournal(replica string, store ports.RunStore, log *slog.Logger) *journal {
 	return newJournal(replica, store, log, &storeClock{now: time.Now})
 }

@@ -1,0 +1,172 @@
+package history_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/taktwork/takt/adapters/inmemqueue"
+	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/core/history"
+)
+
+var dawn = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// kept returns a history of the events of runs and queue jobs, a second apart.
+func kept(t *testing.T, records ...domain.Record) *inmemqueue.RunStore {
+	t.Helper()
+	store := inmemqueue.NewRunStore(100_000)
+	for i := range records {
+		records[i].At = dawn.Add(time.Duration(i) * time.Second)
+	}
+	if err := store.Append(t.Context(), records); err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+// tick is a record about the nth tick of a job.
+func tick(job string, n int, event domain.Event) domain.Record {
+	return domain.Record{Event: event, Run: domain.TickKey(job, dawn.Add(time.Duration(n)*time.Minute))}
+}
+
+func mail(id domain.JobID, event domain.Event) domain.Record {
+	return domain.Record{Event: event, Queue: "mail", JobID: id, JobName: "send"}
+}
+
+// told are the records in short: what they are about and the event.
+func told(records []domain.Record) []string {
+	lines := make([]string, len(records))
+	for i, r := range records {
+		lines[i] = string(r.JobID)
+		if r.Run.Origin != "" {
+			lines[i] = fmt.Sprintf("%s#%d", r.Run.Job, int(r.Run.Planned().Sub(dawn).Minutes()))
+		}
+		lines[i] += " " + string(r.Event)
+	}
+	return lines
+}
+
+// A day holds runs that ended, one that was tried twice, one that runs, one that
+// waits, and jobs of a queue.
+func aDay(t *testing.T) *inmemqueue.RunStore {
+	t.Helper()
+	return kept(t,
+		tick("report", 1, domain.EventClaimed), tick("report", 1, domain.EventStarted), tick("report", 1, domain.EventCompleted),
+		tick("report", 2, domain.EventStarted), tick("report", 2, domain.EventFailed),
+		tick("report", 2, domain.EventStarted), tick("report", 2, domain.EventCompleted),
+		tick("sync", 3, domain.EventSkipped),
+		mail("a", domain.EventRetrying), mail("b", domain.EventCompleted), mail("a", domain.EventFailed), mail("c", domain.EventRetrying),
+		tick("report", 4, domain.EventStarted), tick("sync", 5, domain.EventClaimed),
+		domain.Record{Event: domain.EventWorkerAlive, Replica: "ann"},
+	)
+}
+
+func TestListTellsTheLatestOfEach(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		listing history.Listing
+		want    []string
+	}{
+		"all": {history.Listing{Limit: 10}, []string{
+			"sync#5 claimed", "report#4 started", "c retrying", "a failed", "b completed", "sync#3 skipped", "report#2 completed", "report#1 completed",
+		}},
+		"the newest":  {history.Listing{Limit: 2}, []string{"sync#5 claimed", "report#4 started"}},
+		"running":     {history.Listing{Limit: 10, States: []history.State{history.StateRunning}}, []string{"report#4 started", "c retrying"}},
+		"waiting":     {history.Listing{Limit: 10, States: []history.State{history.StateWaiting}}, []string{"sync#5 claimed"}},
+		"failed":      {history.Listing{Limit: 10, States: []history.State{"failed"}}, []string{"a failed"}},
+		"completed":   {history.Listing{Limit: 10, States: []history.State{"completed"}}, []string{"b completed", "report#2 completed", "report#1 completed"}},
+		"of a job":    {history.Listing{Limit: 10, Filter: domain.RunFilter{Job: "sync"}}, []string{"sync#5 claimed", "sync#3 skipped"}},
+		"of a queue":  {history.Listing{Limit: 10, Filter: domain.RunFilter{Queue: "mail"}, States: []history.State{"failed", "completed"}}, []string{"a failed", "b completed"}},
+		"of none":     {history.Listing{Limit: 10, Filter: domain.RunFilter{Job: "nope"}}, []string{}},
+		"either kind": {history.Listing{Limit: 10, States: []history.State{history.StateRunning, "skipped"}}, []string{"report#4 started", "c retrying", "sync#3 skipped"}},
+	} {
+		found, whole, err := history.List(t.Context(), aDay(t), c.listing)
+		if diff := cmp.Diff(c.want, told(found)); err != nil || !whole || diff != "" {
+			t.Errorf("%s: whole %t, %v (-want +got):\n%s", name, whole, err, diff)
+		}
+	}
+}
+
+func TestListSaysWhenItStoppedLooking(t *testing.T) {
+	t.Parallel()
+	records := []domain.Record{tick("old", 0, domain.EventStarted)}
+	for n := range 5000 {
+		records = append(records, tick("report", n, domain.EventCompleted))
+	}
+	store := kept(t, records...)
+	found, whole, err := history.List(t.Context(), store, history.Listing{Limit: 10, States: []history.State{history.StateRunning}})
+	if err != nil || whole || len(found) != 0 {
+		t.Errorf("List = %q, whole %t, %v, want nothing, and that it is not all", told(found), whole, err)
+	}
+	found, whole, err = history.List(t.Context(), store, history.Listing{Limit: 5000})
+	if err != nil || !whole || len(found) != 5000 {
+		t.Errorf("List = %d, whole %t, %v, want 5,000 over many pages", len(found), whole, err)
+	}
+}
+
+func TestEveryDecisionIsOfAState(t *testing.T) {
+	t.Parallel()
+	states := history.States()
+	for _, event := range domain.DecisionEvents() {
+		state := history.StateOf(event)
+		if !slices.Contains(states, state) || !slices.Contains(history.EventsOf([]history.State{state}), event) {
+			t.Errorf("%s is of state %s, which does not tell it", event, state)
+		}
+	}
+}
+
+func TestLastIsTheLatestEndOfEachJob(t *testing.T) {
+	t.Parallel()
+	last, err := history.Last(t.Context(), aDay(t), []string{"report", "sync", "never"})
+	if err != nil || len(last) != 2 || last["report"].Event != domain.EventCompleted || last["sync"].Event != domain.EventSkipped {
+		t.Errorf("Last = %v, %v, want report completed and sync skipped", last, err)
+	}
+	records := []domain.Record{tick("rare", 0, domain.EventFailed)}
+	for n := range 3000 {
+		records = append(records, tick("often", n, domain.EventCompleted))
+	}
+	last, err = history.Last(t.Context(), kept(t, records...), []string{"often", "rare", "never"})
+	if err != nil || len(last) != 2 || last["rare"].Event != domain.EventFailed {
+		t.Errorf("Last = %v, %v, want the rare job, too", last, err)
+	}
+}
+
+func TestPausedIsWhatWasSaidLast(t *testing.T) {
+	t.Parallel()
+	said := func(job string, event domain.Event) domain.Record {
+		return domain.Record{Event: event, Run: domain.RunKey{Job: job}}
+	}
+	paused, err := history.Paused(t.Context(), kept(t,
+		said("a", domain.EventJobPaused), said("b", domain.EventJobPaused), said("b", domain.EventJobResumed)))
+	if diff := cmp.Diff(map[string]bool{"a": true, "b": false}, paused); err != nil || diff != "" {
+		t.Errorf("Paused: %v (-want +got):\n%s", err, diff)
+	}
+}
+
+// broken is a history that cannot be read.
+type broken struct{}
+
+var errBroken = errors.New("broken")
+
+func (broken) Query(context.Context, domain.RunFilter) ([]domain.Record, error) {
+	return nil, errBroken
+}
+
+func TestErrorsOfTheHistoryAreReturned(t *testing.T) {
+	t.Parallel()
+	_, _, list := history.List(t.Context(), broken{}, history.Listing{Limit: 1})
+	_, last := history.Last(t.Context(), broken{}, []string{"a"})
+	_, paused := history.Paused(t.Context(), broken{})
+	_, gather := history.Gather(t.Context(), broken{}, &history.Question{Job: "a", At: dawn, Now: dawn})
+	for name, err := range map[string]error{"List": list, "Last": last, "Paused": paused, "Gather": gather} {
+		if !errors.Is(err, errBroken) {
+			t.Errorf("%s = %v, want %v", name, err, errBroken)
+		}
+	}
+}

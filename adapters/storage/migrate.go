@@ -14,6 +14,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // migrationTable is where goose keeps what it did.
@@ -46,18 +48,33 @@ func (db *DB) Migrate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
-	_, err = provider.Up(ctx)
-	if err != nil && db.dialect == SQLite {
-		// Another process may have been faster by a moment: SQLite has no lock
-		// over several transactions.
-		if db.CheckSchema(ctx) == nil {
-			return nil
+	for attempt := 0; ; attempt++ {
+		_, err = provider.Up(ctx)
+		if err == nil || db.dialect != SQLite || attempt == migrateTries || !isOvertaken(err) {
+			break
 		}
+		// Another process was faster by a moment and may not be done: SQLite has
+		// no lock over several transactions.
+		pause(ctx, migratePause)
 	}
 	if err != nil {
 		return fmt.Errorf("migrate: %w", translate(ctx, err))
 	}
 	return nil
+}
+
+// How often, and after which pause, a migration of SQLite is tried again that
+// another process has overtaken.
+const (
+	migrateTries = 100
+	migratePause = 20 * time.Millisecond
+)
+
+// isOvertaken reports whether a migration failed on what it was to make: the
+// table, or the row that says so, is there already.
+func isOvertaken(err error) bool {
+	lite, ok := errors.AsType[*sqlite.Error](err)
+	return ok && (lite.Code()&0xff == sqlite3.SQLITE_ERROR || lite.Code()&0xff == sqlite3.SQLITE_CONSTRAINT)
 }
 
 func (db *DB) createSchema(ctx context.Context) error {

@@ -118,6 +118,7 @@ func (o *output) close() error {
 }
 
 func (s *session) root() *cobra.Command {
+	var showVersion bool
 	root := &cobra.Command{
 		Use:   s.name,
 		Short: "A headless background worker: scheduled jobs and queue jobs, no listening port",
@@ -132,17 +133,24 @@ through its Unix socket in WORKER_STATE_DIR.
   worker jobs                   # scheduled jobs and their next ticks
   worker plan --for 7d          # what will fire in the next seven days
   worker health ready           # exit code 0 if the worker takes work`,
-		Version:       s.build.version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
-		RunE:          group,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if showVersion {
+				_, err := fmt.Fprintln(s.out, s.name, s.build.version())
+				return err
+			}
+			return group(cmd, args)
+		},
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			s.entered = true
 			return noEmptyFlags(cmd)
 		},
 	}
-	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
+	// A flag of our own: cobra's would need a template, and with text/template
+	// the linker keeps every method of every type, 3 MB of them.
+	root.Flags().BoolVarP(&showVersion, "version", "v", false, "version for "+s.name)
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(s.runCommand(), s.jobsCommand(), s.planCommand(), s.runsCommand(), s.whyCommand(), s.enqueueCommand(),
 		s.healthCommand(), s.configCommand(), s.migrateCommand(), s.versionCommand())
@@ -181,7 +189,6 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 				return unknownCommand(root, args)
 			}
 			about.InitDefaultHelpFlag()
-			about.InitDefaultVersionFlag()
 			return about.Help()
 		},
 	}

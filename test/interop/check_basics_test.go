@@ -397,7 +397,7 @@ func TestCheck13_ItsBaselineNodesDumpsOfAllVersionsAreEqual(t *testing.T) {
 	}
 }
 
-// Log limits and telemetry have no option in Takt's producer.
+// What Takt's port for producers says; BullMQ's own options are those of Extras.
 func TestCheck14_NodeReadsTaktsOptionsUnderTheirLongNames(t *testing.T) {
 	forVersions(t, fast, func(t *testing.T, l *lab) {
 		id := l.put("send", `{}`, domain.JobOptions{

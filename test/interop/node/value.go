@@ -61,3 +61,13 @@ func Decode[T any](tb testing.TB, value Value) T {
 	}
 	return decoded
 }
+
+// Encode returns the value as JSON, the members of objects in order.
+func Encode(tb testing.TB, value any) string {
+	tb.Helper()
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		tb.Fatalf("a value for node: %v", err)
+	}
+	return string(encoded)
+}

@@ -1,0 +1,248 @@
+-- Adds jobs that may be parents and children of each other or of jobs that are
+-- there, parents before their children (protocol 2.2, 2.16 in the form of
+-- BullMQ 6.7: parents whose children are all done are released at the end).
+--
+-- KEYS  1 the session's record
+--       2 a key of the first queue, for the slot
+-- ARGV  1 number of the call
+--       2 profile: v5, v6 or empty
+--       3 how many jobs
+--       then for each job the arguments of read_node; then, for each parent
+--       with children that a later call adds, the base and id of the parent and
+--       the key of the first of these: the parent waits for it meanwhile
+-- Reply  a MessagePack list of a status and an id for each job. The id is empty
+--        if it is the one that was asked for
+-- @include session
+-- @include add
+-- @include flow
+
+local NO_PARENT, OTHER_PARENT, NO_JOB = 50, 70, 90
+
+-- How many arguments a job has before those of read_job.
+local NODE_FIELDS = 6
+
+-- read_node reads a job from ARGV at position at: base of its queue's keys,
+-- base and id of its parent, its parent field, flags (p for a parent, m for an
+-- id that no other job has), when it counts as created, in ms, and what
+-- read_job reads. Empty texts mean none.
+local function read_node(at, now)
+  local node = read_job(at + NODE_FIELDS, now)
+  node.q = queue_of(ARGV[at], ARGV[2])
+  if ARGV[at + 1] ~= '' then
+    node.parent_base, node.parent_id, node.parent = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+    node.parent_key = node.parent_base .. node.parent_id
+  end
+  node.waits = string.find(ARGV[at + 4], 'p', 1, true) ~= nil
+  node.made = string.find(ARGV[at + 4], 'm', 1, true) ~= nil
+  if ARGV[at + 5] ~= '' then
+    node.stamp, node.timestamp = ARGV[at + 5], tonumber(ARGV[at + 5])
+  end
+  return node
+end
+
+-- What lies under the keys of jobs by now: a type, or none.
+local kinds = {}
+
+local function kind_of_key(key)
+  kinds[key] = kinds[key] or call('TYPE', key).ok
+  return kinds[key]
+end
+
+-- Parents that get children, in order, and by key.
+local parents, by_key = {}, {}
+
+-- meet_parent notes a parent. What is wrong with its keys stops the call before
+-- anything is written.
+local function meet_parent(base, id)
+  local key = base .. id
+  if by_key[key] or kind_of_key(key) ~= 'hash' then
+    return by_key[key]
+  end
+  call('SCARD', key .. ':dependencies')
+  call('HLEN', key .. ':processed')
+  local parent = { base = base, id = id, key = key, children = {} }
+  parents[#parents + 1], by_key[key] = parent, parent
+  return parent
+end
+
+-- foresee notes what will become of a job, as far as that is sure.
+local function foresee(node)
+  node.above = node.parent_key and meet_parent(node.parent_base, node.parent_id)
+  if node.parent_key and not node.above then
+    node.code = NO_PARENT
+    return
+  elseif not node.id then
+    return
+  end
+  local key = node.q.base .. node.id
+  local kind = node.made and 'none' or kind_of_key(key)
+  node.known = kind == 'hash'
+  if kind == 'hash' or kind == 'none' then
+    kinds[key] = 'hash'
+  else
+    node.code = NO_JOB
+  end
+end
+
+-- foresee_all reads and checks the jobs, and returns how many there are for
+-- each base, and the queues.
+local function foresee_all(count, now)
+  local nodes, wanted, queues = {}, {}, {}
+  for i = 1, count do
+    local node = read_node(4 + (i - 1) * (NODE_FIELDS + JOB_FIELDS), now)
+    local base = node.q.base
+    if not wanted[base] then
+      wanted[base], queues[#queues + 1] = 0, node.q
+      check_queue(node.q)
+      call('ZCARD', base .. 'waiting-children')
+      call('ZCARD', base .. 'completed')
+    end
+    foresee(node)
+    if not node.code then
+      wanted[base] = wanted[base] + 1
+    end
+    nodes[i] = node
+  end
+  return nodes, wanted, queues
+end
+
+-- result_of returns the result of a completed job, which others may have
+-- written, as JSON.
+local function result_of(text)
+  return text and pcall(cjson.decode, text) and text or 'null'
+end
+
+-- add_again links a job that is there already to its parent, unless another one
+-- waits for it.
+local function add_again(q, id, node)
+  local key = q.base .. id
+  local fields = call('HMGET', key, 'parentKey', 'returnvalue')
+  if node.above then
+    local old = fields[1]
+    if old and old ~= node.parent_key and try('EXISTS', old) ~= 0 then
+      return OTHER_PARENT
+    end
+    if call('ZSCORE', q.base .. 'completed', id) then
+      call('HSET', node.parent_key .. ':processed', key, result_of(fields[2]))
+    else
+      node.above.children[#node.above.children + 1] = key
+    end
+    call('HSET', key, 'parentKey', node.parent_key, 'parent', node.parent)
+  end
+  call('XADD', q.events, 'MAXLEN', '~', max_events(q), '*', 'event', 'duplicated', 'jobId', id)
+  return DUPLICATE
+end
+
+-- add_new stores a job and puts it where it waits.
+local function add_new(q, id, node)
+  store_job(q, id, node)
+  if node.waits then
+    call('ZADD', q.base .. 'waiting-children', node.stamp, id)
+    call('XADD', q.events, 'MAXLEN', '~', max_events(q), '*', 'event', 'waiting-children', 'jobId', id)
+  else
+    place_job(q, id, node)
+  end
+  if node.above then
+    node.above.children[#node.above.children + 1] = q.base .. id
+  end
+  return ACCEPTED
+end
+
+-- add_node adds one job with the counter value n.
+local function add_node(n, node)
+  local q = node.q
+  if not node.above and not node.waits then
+    return add_job(q, n, node, '')
+  end
+  local id = node.id or int_text(n)
+  if node.known then
+    return add_again(q, id, node), id
+  end
+  return add_new(q, id, node), id
+end
+
+local function add_all(nodes, counters, answers)
+  for i, node in ipairs(nodes) do
+    local status, id = node.code, ''
+    if not status then
+      local base = node.q.base
+      counters[base] = counters[base] + 1
+      status, id = add_node(counters[base] - 1, node)
+    end
+    answers[2 * i - 1], answers[2 * i] = status, id == node.id and '' or id
+    if node.above and status ~= ACCEPTED then
+      -- It may have been announced by the call before.
+      node.above.gone = node.above.gone or {}
+      table.insert(node.above.gone, node.q.base .. node.id)
+    end
+  end
+end
+
+-- link_children makes the parents wait for their new children, and for none
+-- that is not to be waited for.
+local function link_children()
+  for _, parent in ipairs(parents) do
+    if parent.gone then
+      call('SREM', parent.key .. ':dependencies', unpack(parent.gone))
+    end
+    if #parent.children > 0 then
+      call('SADD', parent.key .. ':dependencies', unpack(parent.children))
+    end
+  end
+end
+
+-- announce makes parents wait for a child that the next call adds.
+local function announce(at)
+  while ARGV[at] do
+    local parent = meet_parent(ARGV[at], ARGV[at + 1])
+    if parent then
+      parent.children[#parent.children + 1] = ARGV[at + 2]
+    end
+    at = at + 3
+  end
+end
+
+-- release_idle releases the parents whose children are all done.
+local function release_idle(now)
+  for _, parent in ipairs(parents) do
+    if call('SCARD', parent.key .. ':dependencies') == 0 then
+      release_parent(queue_of(parent.base, ARGV[2]), parent.id, now)
+    end
+  end
+end
+
+local reply, overtaken = session_reply(KEYS[1], ARGV[1])
+if reply or overtaken then
+  return reply or overtaken
+end
+
+local now = clock_ms()
+local count = tonumber(ARGV[3])
+local nodes, wanted, queues = foresee_all(count, now)
+announce(4 + count * (NODE_FIELDS + JOB_FIELDS))
+
+local counters, answers = {}, {}
+for base, n in pairs(wanted) do
+  if n > 0 then
+    counters[base] = call('INCRBY', base .. 'id', n) - n + 1
+  end
+end
+
+-- Jobs that were stored before one that cannot be must not wait nowhere.
+local ok, err = pcall(add_all, nodes, counters, answers)
+link_children()
+for _, q in ipairs(queues) do
+  if wanted[q.base] > 0 then
+    sign_queue(q)
+    flush_pushes(q)
+    call('XTRIM', q.events, 'MAXLEN', '~', max_events(q))
+  end
+end
+if not ok then
+  error(err, 0)
+end
+release_idle(now)
+
+reply = cmsgpack.pack(answers)
+session_record(KEYS[1], ARGV[1], reply)
+return reply

@@ -117,18 +117,36 @@ func (s *RunStore) Query(ctx context.Context, filter domain.RunFilter) ([]domain
 // newest returns the newest records that the filter selects, limit at most.
 func (s *RunStore) newest(filter *domain.RunFilter, limit int) []domain.Record {
 	var found []domain.Record
+	isLatest := latestOf(filter)
 	for i := s.count - 1; i >= 0 && len(found) < limit; i-- {
 		record := s.at(i)
 		if record.At.Before(filter.Since) {
 			break
 		}
-		if filter.Selects(record) {
+		if isLatest(record) && filter.Selects(record) {
 			found = append(found, *record)
 			last := &found[len(found)-1]
 			last.Fields = slices.Clone(last.Fields)
 		}
 	}
 	return found
+}
+
+// latestOf returns a function that is called with the records, the newest
+// first, and reports whether one may be selected: of what is under way only the
+// latest record may.
+func latestOf(filter *domain.RunFilter) func(*domain.Record) bool {
+	if !filter.UnderWay {
+		return func(*domain.Record) bool { return true }
+	}
+	seen := map[domain.Subject]bool{}
+	return func(r *domain.Record) bool {
+		if _, tells := r.Event.UnderWay(); !tells || seen[r.Subject()] {
+			return false
+		}
+		seen[r.Subject()] = true
+		return true
+	}
 }
 
 // appended returns the records that the filter selects in the order in which

@@ -137,6 +137,13 @@ func pastFilters(n int) []namedFilter {
 		{"page", domain.RunFilter{Queue: "queue-1", Before: pastTime(n / 3), BeforeID: int64(n / 3)}},
 		{"state, since and before", domain.RunFilter{Events: events(domain.EventFailed), Since: pastTime(n / 3), Before: pastTime(n / 2)}},
 		{"a thousand", domain.RunFilter{Events: events(domain.EventCompleted), Limit: 1000}},
+		{"under way", domain.RunFilter{UnderWay: true}},
+		{"under way, of runs", domain.RunFilter{UnderWay: true, Origins: domain.Origins()}},
+		{"under way, of a job", domain.RunFilter{UnderWay: true, Job: "job-7"}},
+		{"under way, of a queue", domain.RunFilter{UnderWay: true, Queue: "queue-1"}},
+		{"under way, a field", domain.RunFilter{UnderWay: true, Fields: field("tenant", "t4")}},
+		{"under way, a run", domain.RunFilter{UnderWay: true, Run: domain.TickKey("job-7", tick)}},
+		{"under way, a job id", domain.RunFilter{UnderWay: true, JobID: "1"}},
 		{"follow", domain.RunFilter{AfterID: int64(n - 100), Job: "job-7"}},
 	}
 }

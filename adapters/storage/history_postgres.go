@@ -38,8 +38,8 @@ func (a *postgresHistory) statements(b *historyBatch) []statement {
 	try := rand.Int64()
 	head := []any{a.namespace, a.writer, try}
 	records := sqlAppendRecords
-	if b.fielded {
-		records = sqlAppendFielded
+	if b.fielded || b.begun {
+		records = sqlAppendIndexed
 	}
 	kinds := kindColumns(a.namespace, b.kinds)
 	args := append(append([]any{}, head...), kinds[0], b.kind)
@@ -49,12 +49,17 @@ func (a *postgresHistory) statements(b *historyBatch) []statement {
 	for _, column := range b.texts() {
 		args = append(args, *column)
 	}
-	return []statement{
+	statements := []statement{
 		{text: sqlNewHistory, args: []any{a.namespace}},
 		{text: sqlBeginBatch, args: append(append([]any{}, head...), a.batch, len(b.kind))},
 		{text: sqlNewKinds, args: append(append([]any{}, head...), kinds...), looksUp: true},
 		{text: records, args: args, looksUp: true},
 	}
+	if len(b.ended.subjects) > 0 {
+		args := append(append([]any{}, head...), b.ended.subjects, b.ended.atUS)
+		statements = append(statements, statement{text: sqlEnd, args: args, looksUp: true})
+	}
+	return statements
 }
 
 func kindColumns(namespace string, kinds []historyKind) []any {
@@ -106,11 +111,11 @@ FROM ` + sqlHead + ` CROSS JOIN unnest($4::bytea[], $5::text[], $6::text[], $7::
 WHERE NOT EXISTS (SELECT 1 FROM history_kinds AS k WHERE k.digest = b.digest)`
 
 const sqlAppendRecords = `
-INSERT INTO history (kind, space, at_us, attempt, planned_ms, until_ms, took_us, late_us, wait_us, count,
+INSERT INTO history (kind, space, at_us, attempt, planned_ms, until_ms, took_us, late_us, wait_us, count, subject,
     origin_id, job_id, reason, by, stack, schedule, fields)
 SELECT known.kinds[r.kind], known.space, r.at_us, nullif(r.attempt, 0),
     nullif(r.planned_ms, -9223372036854775808), nullif(r.until_ms, -9223372036854775808),
-    nullif(r.took_us, 0), nullif(r.late_us, 0), nullif(r.wait_us, 0), nullif(r.count, 0),
+    nullif(r.took_us, 0), nullif(r.late_us, 0), nullif(r.wait_us, 0), nullif(r.count, 0), nullif(r.subject, 0),
     nullif(r.origin_id, ''), nullif(r.job_id, ''), nullif(r.reason, ''), nullif(r.by, ''), nullif(r.stack, ''),
     nullif(r.schedule, ''), nullif(r.fields, '')
 FROM (
@@ -120,14 +125,27 @@ FROM (
     GROUP BY head.space
 ) AS known
 CROSS JOIN unnest($5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[],
-    $12::bigint[], $13::bigint[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[], $20::text[])
-    WITH ORDINALITY AS r (kind, at_us, attempt, planned_ms, until_ms, took_us, late_us, wait_us, count,
+    $12::bigint[], $13::bigint[], $14::bigint[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[], $20::text[], $21::text[])
+    WITH ORDINALITY AS r (kind, at_us, attempt, planned_ms, until_ms, took_us, late_us, wait_us, count, subject,
         origin_id, job_id, reason, by, stack, schedule, fields, n)
 ORDER BY r.n`
 
-const sqlAppendFielded = `
-WITH added AS (` + sqlAppendRecords + ` RETURNING id, kind, at_us, fields)
-INSERT INTO history_fields (path, value, kind, at_us, id)
-SELECT DISTINCT f->>0, f->>1, added.kind, added.at_us, added.id
-FROM added CROSS JOIN json_array_elements(added.fields::json) AS f
-WHERE added.fields IS NOT NULL`
+const sqlAppendIndexed = `
+WITH added AS (` + sqlAppendRecords + ` RETURNING id, kind, space, at_us, subject, fields
+), fields AS (
+    INSERT INTO history_fields (path, value, kind, at_us, id)
+    SELECT DISTINCT f->>0, f->>1, added.kind, added.at_us, added.id
+    FROM added CROSS JOIN json_array_elements(added.fields::json) AS f
+    WHERE added.fields IS NOT NULL
+)
+INSERT INTO history_under_way AS u (space, subject, kind, at_us, id)
+SELECT space, subject, kind, at_us, id FROM added WHERE subject IS NOT NULL
+ON CONFLICT (space, subject) DO UPDATE SET kind = excluded.kind, at_us = excluded.at_us, id = excluded.id
+WHERE u.at_us <= excluded.at_us`
+
+// sqlEnd takes what has ended out of what is under way, unless that is of a
+// later time.
+const sqlEnd = `
+DELETE FROM history_under_way AS u
+WHERE u.space = (SELECT space FROM ` + sqlHead + `) AND u.subject = ANY ($4::bigint[])
+    AND u.at_us <= ($5::bigint[])[array_position($4::bigint[], u.subject)]`

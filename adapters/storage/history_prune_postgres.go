@@ -35,6 +35,14 @@ UPDATE histories SET records = records - (SELECT count(*) FROM gone)
 WHERE namespace = $1::text AND EXISTS (SELECT 1 FROM gone)
 RETURNING (SELECT count(*) FROM gone)`
 
+// sqlPruneUnderWay forgets what was under way by the records that were removed. It
+// comes after them, when the namespace's row is held: no append waits for one
+// while this waits for the other.
+const sqlPruneUnderWay = `
+DELETE FROM history_under_way AS u USING histories AS s
+WHERE s.namespace = $1::text AND u.space = s.space AND (u.at_us, u.id) <
+    (SELECT h.at_us, h.id FROM history AS h WHERE h.space = s.space ORDER BY h.at_us, h.id LIMIT 1)`
+
 const sqlForgetWriters = `
 DELETE FROM history_writers WHERE at_us < (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - $1::bigint`
 
@@ -44,7 +52,9 @@ func (a *postgresHistory) prune(ctx context.Context, keep domain.RunRetention, l
 		text: sqlPruneHistory, args: []any{a.namespace, microsSince(keep.Since), keep.Count, limit}, looksUp: true,
 		row: func(scan scanner) error { return scan(&removed) },
 	}
-	err := a.runner.write(ctx, prune, statement{text: sqlForgetWriters, args: []any{writerMemory.Microseconds()}})
+	err := a.runner.write(ctx, prune,
+		statement{text: sqlForgetWriters, args: []any{writerMemory.Microseconds()}},
+		statement{text: sqlPruneUnderWay, args: []any{a.namespace}, looksUp: true})
 	if isCollision(err) {
 		return 0, nil
 	}

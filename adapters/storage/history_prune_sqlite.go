@@ -22,7 +22,11 @@ const (
 DELETE FROM history_fields WHERE (path, value, kind, at_us, id) IN (
     SELECT f.value->>0, f.value->>1, h.kind, h.at_us, h.id
     FROM history AS h CROSS JOIN json_each(h.fields) AS f WHERE h.id IN (` + sqliteOldest + `) AND h.fields IS NOT NULL)`
-	sqlitePrune       = `DELETE FROM history WHERE id IN (` + sqliteOldest + `)`
+	sqlitePrune = `DELETE FROM history WHERE id IN (` + sqliteOldest + `)`
+	// sqlitePruneUnderWay forgets what was under way by records that are gone.
+	sqlitePruneUnderWay = `
+DELETE FROM history_under_way WHERE space = ?1 AND (at_us, id) <
+    (SELECT at_us, id FROM history INDEXED BY history_at WHERE space = ?1 ORDER BY at_us, id LIMIT 1)`
 	sqliteShrink      = `UPDATE histories SET records = records - ?2 WHERE space = ?1`
 	sqliteForgetKinds = `
 DELETE FROM history_kinds WHERE kind IN (SELECT value FROM json_each(?1))
@@ -32,7 +36,7 @@ DELETE FROM history_kinds WHERE kind IN (SELECT value FROM json_each(?1))
 
 func (a *sqliteHistory) prune(ctx context.Context, keep domain.RunRetention, limit int) (int, error) {
 	removed := int64(0)
-	texts := []string{sqliteRecords, sqlitePruneFields, sqlitePrune, sqliteShrink}
+	texts := []string{sqliteRecords, sqlitePruneFields, sqlitePrune, sqliteShrink, sqlitePruneUnderWay}
 	err := a.transact(ctx, texts, func(tx *sqliteTx) error {
 		var space, records int64
 		err := tx.scan(ctx, sqliteRecords, []any{a.namespace}, &space, &records)
@@ -57,7 +61,10 @@ func (a *sqliteHistory) prune(ctx context.Context, keep domain.RunRetention, lim
 		if removed, err = result.RowsAffected(); err != nil {
 			return err
 		}
-		_, err = tx.exec(ctx, sqliteShrink, space, removed)
+		if _, err = tx.exec(ctx, sqliteShrink, space, removed); err != nil {
+			return err
+		}
+		_, err = tx.exec(ctx, sqlitePruneUnderWay, space)
 		return err
 	})
 	if err != nil {

@@ -21,9 +21,12 @@ func (s *RunStore) Query(ctx context.Context, filter domain.RunFilter) ([]domain
 	if filter.Limit <= 0 {
 		filter.Limit = domain.DefaultRunLimit
 	}
+	few, err := s.fewUnderWay(ctx, &filter)
+	if err != nil {
+		return nil, fmt.Errorf("query history: %w", err)
+	}
 	var kinds []int64
-	if selectsKinds(&filter) {
-		var err error
+	if selectsKinds(&filter) && !few {
 		if kinds, err = s.kinds(ctx, &filter); err != nil {
 			return nil, fmt.Errorf("query history: %w", err)
 		}
@@ -51,6 +54,20 @@ func (s *RunStore) kinds(ctx context.Context, filter *domain.RunFilter) (kinds [
 		return err
 	}
 	return kinds, s.runner.read(ctx, lookup)
+}
+
+// fewUnderWay reports whether the filter selects among what is under way, and
+// that is little: then all of it is looked at.
+func (s *RunStore) fewUnderWay(ctx context.Context, filter *domain.RunFilter) (bool, error) {
+	q := s.query(filter)
+	if !q.amongUnderWay() {
+		return false, nil
+	}
+	count := 0
+	lookup := q.countUnderWay(s.newest)
+	lookup.row = func(scan scanner) error { return scan(&count) }
+	err := s.runner.read(ctx, lookup)
+	return count < s.newest, err
 }
 
 // enoughRecords is how many records make a field a frequent one.
@@ -93,7 +110,7 @@ func (s *RunStore) find(ctx context.Context, filter *domain.RunFilter, kinds []i
 // selectsKindsOnly reports whether the filter selects all records of its
 // kinds, but for their time.
 func selectsKindsOnly(f *domain.RunFilter) bool {
-	return f.AfterID == 0 && f.JobID == "" && f.Run == (domain.RunKey{}) && f.Tick.IsZero() && len(f.Fields) == 0
+	return !f.UnderWay && f.AfterID == 0 && f.JobID == "" && f.Run == (domain.RunKey{}) && f.Tick.IsZero() && len(f.Fields) == 0
 }
 
 func (s *RunStore) records(ctx context.Context, search statement) (found []domain.Record, err error) {

@@ -56,13 +56,20 @@ type historyBatch struct {
 	kind  []int64
 
 	at, attempt, planned, until, took, late, wait, count []int64
+	// subject is set for the records after which what they are about is under way.
+	subject                                              []int64
 	originID, jobID, reason, by, stack, schedule, fields []string
 	fielded                                              bool
+
+	// begun tells that something is under way after the batch; ended holds what
+	// is no more.
+	begun bool
+	ended endings
 }
 
 // Columns of the batch, in the order of the tables.
 func (b *historyBatch) numbers() []*[]int64 {
-	return []*[]int64{&b.at, &b.attempt, &b.planned, &b.until, &b.took, &b.late, &b.wait, &b.count}
+	return []*[]int64{&b.at, &b.attempt, &b.planned, &b.until, &b.took, &b.late, &b.wait, &b.count, &b.subject}
 }
 
 func (b *historyBatch) texts() []*[]string {
@@ -89,6 +96,7 @@ func newHistoryBatch(records []domain.Record) *historyBatch {
 		b.kind[i] = number
 		b.put(i, &records[i])
 	}
+	b.divide(records)
 	return b
 }
 

@@ -46,7 +46,7 @@ func (q *historyQuery) found(ids, order string) statement {
 // inAll looks among the records of all kinds, in their order.
 func (q *historyQuery) inAll(source *historySource) string {
 	where := "h.space = " + q.space()
-	if source.parts[0].whole != "history_at" {
+	if whole := source.parts[0].whole; whole != "history_at" && whole != "history_under_way_at" {
 		// Adding nothing keeps planners from the index of times.
 		where = "h.space + 0 = " + q.space()
 	}
@@ -135,6 +135,9 @@ func (q *historyQuery) source() historySource {
 	f := q.filter
 	part := sourcePart{index: "history_kind", whole: "history_at"}
 	switch {
+	case q.amongUnderWay():
+		part = sourcePart{index: "history_under_way_kind", whole: "history_under_way_at", where: q.whereRecords("")}
+		return historySource{table: "history_under_way", parts: []sourcePart{part}, order: newestFirst}
 	case f.AfterID != 0:
 		part.whole, part.where = noIndex, q.whereRecords("")
 		return historySource{table: "history", parts: []sourcePart{part}, order: "h.id"}
@@ -158,6 +161,18 @@ func (q *historyQuery) source() historySource {
 		part.where = q.whereRecords("")
 	}
 	return historySource{table: "history", parts: []sourcePart{part}, order: newestFirst}
+}
+
+// amongUnderWay reports whether the query looks through what is under way: for
+// one run or job, or in the order of appending, it does not.
+func (q *historyQuery) amongUnderWay() bool {
+	f := q.filter
+	return f.UnderWay && f.AfterID == 0 && f.JobID == "" && f.Tick.IsZero() && f.Run == (domain.RunKey{})
+}
+
+// countUnderWay counts what is under way, up to the limit.
+func (q *historyQuery) countUnderWay(limit int) statement {
+	return q.statement(fmt.Sprintf("SELECT count(*) FROM (SELECT 1 FROM history_under_way AS u WHERE u.space = %s LIMIT %d) AS n", q.space(), limit))
 }
 
 // fieldSource finds records by their first field.
@@ -203,6 +218,9 @@ func (q *historyQuery) whereRecords(tick string) string {
 	}
 	for _, field := range f.Fields {
 		where = append(where, q.hasField(field))
+	}
+	if f.UnderWay && !q.amongUnderWay() {
+		where = append(where, "EXISTS (SELECT 1 FROM history_under_way AS u WHERE u.space = h.space AND u.subject = h.subject AND u.id = h.id)")
 	}
 	return strings.Join(nonEmpty(append(where, q.whereTime())...), " AND ")
 }

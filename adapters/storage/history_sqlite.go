@@ -22,7 +22,7 @@ type knownKinds struct {
 
 func newSQLiteHistory(transact sqliteTransact, namespace string) *sqliteHistory {
 	a := &sqliteHistory{transact: transact, namespace: namespace, texts: []string{
-		sqliteNewHistory, sqliteGrow, sqliteNewKind, sqliteKind, sqliteFields,
+		sqliteNewHistory, sqliteGrow, sqliteNewKind, sqliteKind, sqliteFields, sqliteUnderWay, sqliteBegin, sqliteEnd,
 	}}
 	for _, shape := range sqliteShapes() {
 		a.inserts = append(a.inserts, newSQLiteInsert(shape))
@@ -40,6 +40,12 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING`
 	sqliteFields = `INSERT OR IGNORE INTO history_fields (path, value, kind, at_us, id)
 SELECT f.value->>0, f.value->>1, h.kind, h.at_us, h.id
 FROM history AS h CROSS JOIN json_each(h.fields) AS f WHERE h.id >= ?1 AND h.fields IS NOT NULL`
+	sqliteUnderWay = `SELECT subject FROM history_under_way WHERE space = ?1 LIMIT ?2`
+	sqliteBegin    = `INSERT INTO history_under_way (space, subject, kind, at_us, id)
+SELECT space, subject, kind, at_us, id FROM history WHERE id >= ?1 AND subject IS NOT NULL
+ON CONFLICT (space, subject) DO UPDATE SET kind = excluded.kind, at_us = excluded.at_us, id = excluded.id
+WHERE history_under_way.at_us <= excluded.at_us`
+	sqliteEnd = `DELETE FROM history_under_way WHERE space = ?1 AND subject = ?2 AND at_us <= ?3`
 )
 
 func (a *sqliteHistory) append(ctx context.Context, b *historyBatch) error {
@@ -59,12 +65,12 @@ func (a *sqliteHistory) append(ctx context.Context, b *historyBatch) error {
 		if err != nil {
 			return err
 		}
-		first, err := a.appendRows(ctx, tx, &sqliteRows{historyBatch: b, space: space, kinds: numbers, shapes: b.sqliteShapes()})
-		if err != nil || !b.fielded {
+		rows := &sqliteRows{historyBatch: b, space: space, kinds: numbers, shapes: b.sqliteShapes()}
+		first, err := a.appendRows(ctx, tx, rows)
+		if err != nil {
 			return err
 		}
-		_, err = tx.exec(ctx, sqliteFields, first)
-		return err
+		return a.appendIndexed(ctx, tx, rows, first)
 	})
 	a.known = known
 	if err != nil {
@@ -72,6 +78,63 @@ func (a *sqliteHistory) append(ctx context.Context, b *historyBatch) error {
 		a.known = nil
 	}
 	return err
+}
+
+// appendIndexed writes by what else the records from the first on are found.
+func (a *sqliteHistory) appendIndexed(ctx context.Context, tx *sqliteTx, b *sqliteRows, first int64) error {
+	if b.fielded {
+		if _, err := tx.exec(ctx, sqliteFields, first); err != nil {
+			return err
+		}
+	}
+	if err := a.end(ctx, tx, &b.ended, b.space); err != nil {
+		return err
+	}
+	if !b.begun {
+		return nil
+	}
+	_, err := tx.exec(ctx, sqliteBegin, first)
+	return err
+}
+
+// end takes what has ended out of what is under way. Most of what ends began in
+// the same batch, and so is not there: if there is little, it is looked through.
+func (a *sqliteHistory) end(ctx context.Context, tx *sqliteTx, ended *endings, space int64) error {
+	if len(ended.subjects) == 0 {
+		return nil
+	}
+	most := 2 * len(ended.subjects)
+	there, err := a.underWay(ctx, tx, space, most)
+	if err != nil {
+		return err
+	}
+	for i, subject := range ended.subjects {
+		if len(there) < most && !there[subject] {
+			continue
+		}
+		if _, err := tx.exec(ctx, sqliteEnd, space, subject, ended.atUS[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// underWay returns what is under way, up to the limit.
+func (a *sqliteHistory) underWay(ctx context.Context, tx *sqliteTx, space int64, limit int) (map[int64]bool, error) {
+	rows, err := tx.bound(ctx, sqliteUnderWay).QueryContext(ctx, space, limit) //nolint:sqlclosecheck // closed with the database
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close() //nolint:errcheck // Err tells
+	there := make(map[int64]bool)
+	for rows.Next() {
+		var subject int64
+		if err := rows.Scan(&subject); err != nil {
+			return nil, err
+		}
+		there[subject] = true
+	}
+	return there, rows.Err()
 }
 
 // mostKnownKinds bounds what is remembered: names of jobs come from outside, too.

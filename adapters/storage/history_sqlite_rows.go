@@ -12,7 +12,7 @@ type sqliteShape uint32
 // sqliteColumns are the names of those columns.
 func sqliteColumns() []string {
 	return []string{
-		"at_us", "attempt", "planned_ms", "until_ms", "took_us", "late_us", "wait_us", "count",
+		"at_us", "attempt", "planned_ms", "until_ms", "took_us", "late_us", "wait_us", "count", "subject",
 		"origin_id", "job_id", "reason", "by", "stack", "schedule", "fields",
 	}
 }
@@ -152,7 +152,7 @@ const plannedColumn = 2
 
 // appendRow appends the columns of the shape; what the record lacks is null.
 func (b *historyBatch) appendRow(args []any, row int, shape sqliteShape) []any {
-	numbers := [...][]int64{b.at, b.attempt, b.planned, b.until, b.took, b.late, b.wait, b.count}
+	numbers := [...][]int64{b.at, b.attempt, b.planned, b.until, b.took, b.late, b.wait, b.count, b.subject}
 	for i, column := range numbers {
 		switch v := column[row]; {
 		case shape&(1<<i) == 0:

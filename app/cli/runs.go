@@ -169,7 +169,7 @@ func (s *session) runs(ctx context.Context, name string, f *runsFlags) (err erro
 	if f.follow {
 		return s.followRuns(ctx, from, listing, show)
 	}
-	found, whole, err := history.List(ctx, from, listing)
+	found, err := history.List(ctx, from, listing)
 	if err != nil {
 		return err
 	}
@@ -178,9 +178,6 @@ func (s *session) runs(ctx context.Context, name string, f *runsFlags) (err erro
 			return err
 		}
 		s.say("nothing is recorded of such runs")
-	}
-	if !whole {
-		s.say("only the newest part of the history was looked at; --since and --until narrow it down")
 	}
 	return show(found)
 }

@@ -61,7 +61,7 @@ func (s *session) followRuns(ctx context.Context, from *past, listing history.Li
 
 // begin prints the latest lines, the newest last.
 func (f *follower) begin(ctx context.Context, listing history.Listing) error {
-	found, _, err := history.List(ctx, f.from, listing)
+	found, err := history.List(ctx, f.from, listing)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,9 @@
 package domain
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Event is one kind of decision.
 type Event string
@@ -122,4 +125,41 @@ func DecisionEvents() []Event {
 		EventRetrying, EventDropped, EventFired, EventCompleted, EventFailed, EventCancelled, EventReleased, EventAbandoned, EventLost,
 		EventParked, EventSnoozed, EventReturned, EventLimited, EventQuarantined, EventRequeued,
 	}
+}
+
+// Subject is what a decision is about: a run of a scheduled job, or a queue job.
+type Subject struct {
+	Run   RunKey
+	Queue QueueName
+	JobID JobID
+}
+
+// Subject returns what the record is about. A run that was queued as a job is
+// still the run.
+func (r *Record) Subject() Subject {
+	if r.Run.Origin != "" {
+		return Subject{Run: r.Run}
+	}
+	return Subject{Queue: r.Queue, JobID: r.JobID}
+}
+
+// Digest returns a number that hardly two subjects share. It is the same in
+// every process, and never zero.
+func (s *Subject) Digest() int64 {
+	h := Hash(string(s.Run.Origin), s.Run.Job, s.Run.OriginID, string(s.Queue), string(s.JobID))
+	h = mix(h + uint64(s.Run.PlannedMS)) //nolint:gosec // each bit counts, whatever it means
+	return max(int64(h&math.MaxInt64), 1)
+}
+
+// UnderWay reports whether a run or job is under way after the event: it has
+// not ended, nor been put off. It is false for tells if the event says nothing
+// about that.
+func (e Event) UnderWay() (underWay, tells bool) {
+	switch e { //nolint:exhaustive // after all others it is not
+	case EventClaimed, EventJittered, EventQueued, EventStarted, EventTimedOut, EventStuck, EventRetrying, EventReleased, EventAbandoned:
+		return true, true
+	case EventLate:
+		return false, false
+	}
+	return false, true
 }

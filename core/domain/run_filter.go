@@ -27,6 +27,10 @@ type RunFilter struct {
 
 	Events  []Event
 	Replica string
+	// UnderWay selects the latest record about each run and queue job that is
+	// under way by it; see [Event.UnderWay]. Of records that were appended long
+	// after they were made a store may return some that are not the latest.
+	UnderWay bool
 
 	// Since and Before bound At: from Since on, earlier than Before.
 	Since, Before time.Time
@@ -51,8 +55,11 @@ func (f *RunFilter) Older(last *Record) RunFilter {
 }
 
 // Selects reports whether the filter selects the record, whatever its limit.
+// That a record is not the latest about what is under way it cannot know.
 func (f *RunFilter) Selects(r *Record) bool {
+	underWay, _ := r.Event.UnderWay()
 	return f.selectsRun(r) && f.selectsJob(r) && f.selectsTime(r) &&
+		(!f.UnderWay || underWay && r.IsDecision()) &&
 		(f.Replica == "" || f.Replica == r.Replica) &&
 		(len(f.Events) == 0 || slices.Contains(f.Events, r.Event))
 }

@@ -1,6 +1,7 @@
 package history
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -49,23 +50,7 @@ const (
 	// each run that is listed.
 	pageLeast, pageMost = 200, 500
 	perRun              = 4
-	// mostPages bounds how far back a listing of what is under way looks.
-	mostPages = 6
 )
-
-// subject is what a record is about: a run or a queue job.
-type subject struct {
-	run   domain.RunKey
-	queue domain.QueueName
-	job   domain.JobID
-}
-
-func subjectOf(r *domain.Record) subject {
-	if r.Run.Origin != "" {
-		return subject{run: r.Run}
-	}
-	return subject{queue: r.Queue, job: r.JobID}
-}
 
 // Listing says which runs and queue jobs are listed.
 type Listing struct {
@@ -79,32 +64,42 @@ type Listing struct {
 }
 
 // List returns the latest record of each run and queue job that the listing
-// selects, newest first. whole is false if it stopped looking before the end of
-// the history. Errors are those of the reader.
-func List(ctx context.Context, reader Reader, listing Listing) (found []domain.Record, whole bool, err error) {
-	l := lister{Listing: listing, reader: reader, seen: map[subject]bool{}}
-	filter := listing.Filter
-	if l.ended() {
-		// What has ended is found by its end, however rare that is.
-		filter.Events, l.verify = EventsOf(l.States), true
-	} else {
-		filter.Events = domain.DecisionEvents()
+// selects, newest first. Errors are those of the reader.
+func List(ctx context.Context, reader Reader, listing Listing) ([]domain.Record, error) {
+	l := lister{Listing: listing, reader: reader}
+	if len(l.States) == 0 {
+		l.Filter.Events = domain.DecisionEvents()
+		return l.list(ctx)
 	}
-	filter.Limit = min(max(perRun*l.Limit, pageLeast), pageMost)
-	for pages := 0; l.verify || len(l.States) == 0 || pages < mostPages; pages++ {
-		page, err := reader.Query(ctx, filter)
-		if err != nil {
-			return nil, false, err
-		}
-		if err := l.take(ctx, page); err != nil {
-			return nil, false, err
-		}
-		if len(l.found) == l.Limit || len(page) < filter.Limit {
-			return l.found, true, nil
-		}
-		filter = filter.Older(&page[len(page)-1])
+	underWay, ended := divide(l.States)
+	// What has ended is found by its end, and what is under way among all that
+	// is, however rare either may be.
+	l.Filter.Events, l.verify = EventsOf(ended), true
+	found, err := l.list(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return l.found, false, nil
+	l.Filter.Events, l.Filter.UnderWay = EventsOf(underWay), true
+	more, err := l.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found = append(found, more...)
+	slices.SortFunc(found, func(a, b domain.Record) int { return cmp.Or(b.At.Compare(a.At), cmp.Compare(b.ID, a.ID)) })
+	return found[:min(len(found), l.Limit)], nil
+}
+
+// divide parts the states into those of what is under way and those of what
+// is not.
+func divide(states []State) (underWay, ended []State) {
+	for _, state := range states {
+		if state == StateRunning || state == StateWaiting {
+			underWay = append(underWay, state)
+		} else {
+			ended = append(ended, state)
+		}
+	}
+	return underWay, ended
 }
 
 // lister makes a listing of pages of records.
@@ -112,10 +107,33 @@ type lister struct {
 	Listing
 
 	reader Reader
-	seen   map[subject]bool
+	seen   map[domain.Subject]bool
 	found  []domain.Record
 	// verify tells that a record seen first need not be the latest.
 	verify bool
+}
+
+// list reads pages until there is enough, or no more.
+func (l *lister) list(ctx context.Context) ([]domain.Record, error) {
+	l.seen, l.found = map[domain.Subject]bool{}, nil
+	filter := l.Filter
+	if len(filter.Events) == 0 {
+		return nil, nil
+	}
+	filter.Limit = min(max(perRun*l.Limit, pageLeast), pageMost)
+	for {
+		page, err := l.reader.Query(ctx, filter)
+		if err != nil {
+			return nil, err
+		}
+		if err := l.take(ctx, page); err != nil {
+			return nil, err
+		}
+		if len(l.found) == l.Limit || len(page) < filter.Limit {
+			return l.found, nil
+		}
+		filter = filter.Older(&page[len(page)-1])
+	}
 }
 
 // take adds what is listed of a page.
@@ -135,40 +153,32 @@ func (l *lister) take(ctx context.Context, page []domain.Record) error {
 	return nil
 }
 
-// ended reports whether the states are all those of what has ended.
-func (l *lister) ended() bool {
-	return len(l.States) > 0 && !slices.Contains(l.States, StateRunning) && !slices.Contains(l.States, StateWaiting)
-}
-
-// chooses reports whether the record is the latest about its subject and in one
-// of the states.
+// chooses reports whether the record is the latest about its subject, and tells
+// the state that this is in.
 func (l *lister) chooses(ctx context.Context, record *domain.Record) (bool, error) {
-	about := subjectOf(record)
+	about := record.Subject()
 	if l.seen[about] {
 		return false, nil
 	}
 	l.seen[about] = true
-	if len(l.States) > 0 && !slices.Contains(l.States, StateOf(record.Event)) {
-		return false, nil
-	}
 	if !l.verify {
 		return true, nil
 	}
-	latest, err := l.reader.Query(ctx, about.filter())
+	latest, err := l.reader.Query(ctx, recordsAbout(about))
 	if err != nil {
 		return false, err
 	}
 	for i := range latest {
-		if subjectOf(&latest[i]) == about && decides(latest[i].Event) {
+		if latest[i].Subject() == about && decides(latest[i].Event) {
 			return StateOf(latest[i].Event) == StateOf(record.Event), nil
 		}
 	}
 	return true, nil
 }
 
-// filter selects the latest records about the subject; those about a queue job
-// may be preceded by that of the run which queued it.
-func (s subject) filter() domain.RunFilter {
+// recordsAbout selects the latest records about the subject; those about a queue
+// job may be preceded by that of the run which queued it.
+func recordsAbout(s domain.Subject) domain.RunFilter {
 	const few = 5
-	return domain.RunFilter{Job: s.run.Job, Run: s.run, Queue: s.queue, JobID: s.job, Limit: few}
+	return domain.RunFilter{Job: s.Run.Job, Run: s.Run, Queue: s.Queue, JobID: s.JobID, Limit: few}
 }

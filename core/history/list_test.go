@@ -86,27 +86,46 @@ func TestListTellsTheLatestOfEach(t *testing.T) {
 		"of none":     {history.Listing{Limit: 10, Filter: domain.RunFilter{Job: "nope"}}, []string{}},
 		"either kind": {history.Listing{Limit: 10, States: []history.State{history.StateRunning, "skipped"}}, []string{"report#4 started", "c retrying", "sync#3 skipped"}},
 	} {
-		found, whole, err := history.List(t.Context(), aDay(t), c.listing)
-		if diff := cmp.Diff(c.want, told(found)); err != nil || !whole || diff != "" {
-			t.Errorf("%s: whole %t, %v (-want +got):\n%s", name, whole, err, diff)
+		found, err := history.List(t.Context(), aDay(t), c.listing)
+		if diff := cmp.Diff(c.want, told(found)); err != nil || diff != "" {
+			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
 		}
 	}
 }
 
-func TestListSaysWhenItStoppedLooking(t *testing.T) {
+func TestListLooksAsFarBackAsNeeded(t *testing.T) {
 	t.Parallel()
-	records := []domain.Record{tick("old", 0, domain.EventStarted)}
+	records := []domain.Record{tick("old", 0, domain.EventStarted), tick("older", 0, domain.EventClaimed)}
 	for n := range 5000 {
-		records = append(records, tick("report", n, domain.EventCompleted))
+		records = append(records, tick("report", n, domain.EventStarted), tick("report", n, domain.EventCompleted))
 	}
 	store := kept(t, records...)
-	found, whole, err := history.List(t.Context(), store, history.Listing{Limit: 10, States: []history.State{history.StateRunning}})
-	if err != nil || whole || len(found) != 0 {
-		t.Errorf("List = %q, whole %t, %v, want nothing, and that it is not all", told(found), whole, err)
+	states := []history.State{history.StateRunning}
+	found, err := history.List(t.Context(), store, history.Listing{Limit: 10, States: states})
+	if diff := cmp.Diff([]string{"old#0 started"}, told(found)); err != nil || diff != "" {
+		t.Errorf("List: %v, want what has run all the time (-want +got):\n%s", err, diff)
 	}
-	found, whole, err = history.List(t.Context(), store, history.Listing{Limit: 5000})
-	if err != nil || !whole || len(found) != 5000 {
-		t.Errorf("List = %d, whole %t, %v, want 5,000 over many pages", len(found), whole, err)
+	found, err = history.List(t.Context(), store, history.Listing{Limit: 5000})
+	if err != nil || len(found) != 5000 {
+		t.Errorf("List = %d, %v, want 5,000 over many pages", len(found), err)
+	}
+}
+
+// What says nothing about the course of a run does not hide that it runs.
+func TestListOfWhatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	store := kept(t,
+		tick("again", 1, domain.EventCompleted), tick("again", 2, domain.EventStarted), tick("again", 2, domain.EventLate),
+		mail("lost", domain.EventStuck), mail("lost", domain.EventLost), mail("lost", domain.EventLate), mail("hung", domain.EventStuck),
+		tick("moved", 3, domain.EventReleased), tick("moved", 3, domain.EventAbandoned), tick("moved", 4, domain.EventReleased))
+	for state, want := range map[history.State][]string{
+		history.StateRunning: {"moved#3 abandoned", "hung stuck", "again#2 started"},
+		history.StateWaiting: {"moved#4 released"},
+	} {
+		found, err := history.List(t.Context(), store, history.Listing{Limit: 10, States: []history.State{state}})
+		if diff := cmp.Diff(want, told(found)); err != nil || diff != "" {
+			t.Errorf("%s: %v (-want +got):\n%s", state, err, diff)
+		}
 	}
 }
 
@@ -117,6 +136,10 @@ func TestEveryDecisionIsOfAState(t *testing.T) {
 		state := history.StateOf(event)
 		if !slices.Contains(states, state) || !slices.Contains(history.EventsOf([]history.State{state}), event) {
 			t.Errorf("%s is of state %s, which does not tell it", event, state)
+		}
+		underWay, tells := event.UnderWay()
+		if goesOn := state == history.StateRunning || state == history.StateWaiting; tells && underWay != goesOn {
+			t.Errorf("%s is of state %s, but under way: %t", event, state, underWay)
 		}
 	}
 }
@@ -160,7 +183,7 @@ func (broken) Query(context.Context, domain.RunFilter) ([]domain.Record, error) 
 
 func TestErrorsOfTheHistoryAreReturned(t *testing.T) {
 	t.Parallel()
-	_, _, list := history.List(t.Context(), broken{}, history.Listing{Limit: 1})
+	_, list := history.List(t.Context(), broken{}, history.Listing{Limit: 1})
 	_, last := history.Last(t.Context(), broken{}, []string{"a"})
 	_, paused := history.Paused(t.Context(), broken{})
 	_, gather := history.Gather(t.Context(), broken{}, &history.Question{Job: "a", At: dawn, Now: dawn})

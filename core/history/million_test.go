@@ -59,7 +59,7 @@ func BenchmarkAmongAMillion(b *testing.B) {
 		listing.Limit = 50
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				if _, _, err := history.List(b.Context(), store, listing); err != nil {
+				if _, err := history.List(b.Context(), store, listing); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -92,7 +92,7 @@ func runsAsk(words string, filter domain.RunFilter, states ...history.State) ask
 		filter.Origins = domain.Origins()
 	}
 	return ask{words, func(ctx context.Context, store ports.RunStore) error {
-		_, _, err := history.List(ctx, store, history.Listing{Filter: filter, States: states, Limit: listed})
+		_, err := history.List(ctx, store, history.Listing{Filter: filter, States: states, Limit: listed})
 		return err
 	}}
 }

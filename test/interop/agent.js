@@ -5,14 +5,19 @@
 //   {"id":1,"op":"new","name":"q","class":"Queue","args":["mail",{"connection":{...}}]}
 //   {"id":2,"op":"call","on":"q","method":"add","args":["send",{"a":1}],"as":"j"}    the result, kept as object j
 //   {"id":3,"op":"job","on":"q","job":"1","method":"promote","args":[]}              a method of a stored job
-//   {"id":4,"op":"get","on":"j","method":"attemptsMade"}                             a property
+//   {"id":4,"op":"get","on":"j","method":"attemptsMade"}                             a property, or what it promises
+//   {"id":7,"op":"static","class":"Job","method":"fromId","args":[...]}              a static method of a class
+//   {"id":8,"op":"call","on":"w","method":"run","loose":true}                        does not wait for what it promises
+//   {"id":9,"op":"set","on":"w","method":"concurrency","args":[3]}                   sets a property
 //   {"id":5,"op":"open","name":"gate"}                                               lets steps that await it go on
 //   {"id":6,"op":"close","on":"q","args":[true]}                                     closes and forgets an object
 //
 // Replies are {"id":1,"ok":value} or {"id":1,"error":{"name","message"}}. What an object emits comes as
 // {"on":"w","event":"completed","args":[...],"at":ms}. The process ends when its standard input does.
 const readline = require('node:readline');
+const path = require('node:path');
 const { decode, encode } = require('./agent/wire');
+const { makeTelemetry } = require('./agent/telemetry');
 const { makeProcessor, gates } = require('./agent/steps');
 
 const version = process.argv[2];
@@ -36,8 +41,23 @@ const special = {
   $error: ({ name, message }) => (bullmq[name] ? new bullmq[name](message) : new Error(message)),
   $date: (ms) => new Date(ms),
   $delays: (list) => (attempt) => list[Math.min(attempt, list.length) - 1],
+  $telemetry: (name) => telemetryOf(name),
+  $file: (name) => path.join(__dirname, 'agent', name),
+  $listener: (name) => listen(name),
   $steps: (steps) => makeProcessor(steps, { bullmq, find, version }),
 };
+
+// listen returns the function of the name, which reports its calls as the event "heard".
+const listeners = new Map();
+function listen(name) {
+  if (!listeners.has(name)) {
+    listeners.set(name, (...args) => send({ on: name, event: 'heard', args: encode(args), at: Date.now() }));
+  }
+  return listeners.get(name);
+}
+
+// telemetryOf returns a telemetry client whose spans are reported as events of the name.
+const telemetryOf = (name) => makeTelemetry((event, args) => send({ on: name, event, args: encode(args), at: Date.now() }));
 
 function report(name, object, quiet) {
   if (typeof object.emit !== 'function') return;
@@ -80,9 +100,18 @@ async function close({ on, args }) {
 
 const operations = {
   new: create,
-  call: ({ on, method, args }) => callOn(find(on), method, args),
+  call({ on, method, args, loose }) {
+    const result = callOn(find(on), method, args);
+    if (!loose) return result;
+    Promise.resolve(result).catch((error) => send({ on, event: 'rejected', args: encode([error]), at: Date.now() }));
+    return undefined;
+  },
   job: callOnJob,
+  static: ({ class: kind, method, args }) => callOn(bullmq[kind], method, args),
   get: ({ on, method }) => method.split('.').reduce((value, name) => value?.[name], find(on)),
+  set({ on, method, args }) {
+    find(on)[method] = args[0];
+  },
   open: ({ name }) => gates.open(name),
   close,
 };

@@ -55,10 +55,16 @@ func fiveJobs(t *testing.T, l *lab, r retention, set string) {
 		queue.Add(set, node.Opts{}, opts)
 		await(t, "job "+id+" to be finished", func() bool { return len(l.stream("drained")) == i+1 })
 		if id == "c" {
-			for member, score := range l.scores(set) {
-				must(t, l.redis.ZAdd(t.Context(), key(set), redis.Z{Member: member, Score: score - 2*3600*1000}))
-			}
+			l.backdate(set)
 		}
+	}
+}
+
+// backdate has the finished jobs of the set finished two hours before.
+func (l *lab) backdate(set string) {
+	l.t.Helper()
+	for member, score := range l.scores(set) {
+		must(l.t, l.redis.ZAdd(l.t.Context(), key(set), redis.Z{Member: member, Score: score - 2*3600*1000}))
 	}
 }
 

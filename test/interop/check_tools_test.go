@@ -24,6 +24,9 @@ func TestCheck72_NodeListsEachTaktWorkerOnce(t *testing.T) {
 			Name    string `json:"name"`
 			RawName string `json:"rawname"`
 		}](t, queue.Call("getWorkers"))
+		if n := string(queue.Call("getWorkersCount")); n != "2" {
+			t.Errorf("getWorkersCount = %s, want 2", n)
+		}
 		seen := map[string]int{}
 		for _, worker := range workers {
 			seen[worker.RawName]++
@@ -42,6 +45,8 @@ type side struct {
 	add func(l *lab, name string, priority int, delay time.Duration)
 	// work works n jobs, those named bad fail.
 	work func(l *lab, n int)
+	// take begins the next job and leaves it active.
+	take func(l *lab)
 }
 
 func sides() []side {
@@ -63,6 +68,7 @@ func sides() []side {
 				await(l.t, "the jobs to be finished", func() bool { return len(l.stream("completed", "failed")) == n })
 				worker.Close()
 			},
+			take: func(l *lab) { l.Manual("mail", node.Opts{"name": "w"}).Next("token") },
 		},
 		{
 			name: "takt",
@@ -74,6 +80,7 @@ func sides() []side {
 				await(l.t, "the jobs to be finished", func() bool { return len(l.stream("completed", "failed")) == n })
 				stop(r)
 			},
+			take: func(l *lab) { l.desk().next() },
 		},
 	}
 }

@@ -36,6 +36,11 @@ const kinds = {
   },
   sleep: async (step) => void (await sleep(step.ms)),
   await: async (step) => void (await gates.at(step.gate).opened),
+  // Ends when the worker cancels the job, as the reason says.
+  async awaitCancel(_, { signal }) {
+    await new Promise((resolve) => (signal.aborted ? resolve() : signal.addEventListener('abort', resolve)));
+    throw new Error(`cancelled: ${signal.reason}`);
+  },
   progress: async (step, { job }) => void (await job.updateProgress(step.value)),
   log: async (step, { job }) => void (await job.log(step.line)),
   updateData: async (step, { job }) => void (await job.updateData(step.value)),
@@ -66,13 +71,16 @@ const kinds = {
 
 // makeProcessor returns the processor of a worker; world is what steps may reach.
 function makeProcessor(steps, world) {
-  return async (job, token) => {
+  const run = async (job, token, signal) => {
     for (const step of steps[job.name] ?? steps['*'] ?? [{ do: 'echo' }]) {
-      const ended = await kinds[step.do](step, { ...world, job, token });
+      const ended = await kinds[step.do](step, { ...world, job, token, signal });
       if (ended) return ended.value;
     }
     return undefined;
   };
+  // A processor with a third parameter asks for a signal, which costs each job a controller.
+  const cancellable = Object.values(steps).flat().some((step) => step.do === 'awaitCancel');
+  return cancellable ? (job, token, signal) => run(job, token, signal) : (job, token) => run(job, token);
 }
 
 module.exports = { makeProcessor, gates };

@@ -144,12 +144,7 @@ func (o *Object) Try(method string, args ...any) (Value, error) {
 // must not be null.
 func (o *Object) Keep(method string, args ...any) (*Object, Value) {
 	o.client.t.Helper()
-	kept := &Object{Name: fmt.Sprintf("kept%d", objectCount.Add(1)), client: o.client, closed: true}
-	value, err := o.client.call(Request{Op: "call", On: o.Name, Method: method, Args: args, As: kept.Name})
-	if err != nil {
-		o.client.t.Fatalf("%s.%s: %v", o.Name, method, err)
-	}
-	return kept, value
+	return o.client.keep(Request{Op: "call", On: o.Name, Method: method, Args: args})
 }
 
 // Get returns a property, which may be a dotted path.

@@ -23,6 +23,7 @@ type Request struct {
 	Args   []any  `json:"args,omitempty"`
 	As     string `json:"as,omitempty"`
 	Quiet  bool   `json:"quiet,omitempty"`
+	Loose  bool   `json:"loose,omitempty"`
 }
 
 // Error is an error that Node threw.

@@ -32,6 +32,12 @@ func AwaitGate(gate string) Step { return Step{"do": "await", "gate": gate} }
 // Sleep holds the job for a time.
 func Sleep(ms int) Step { return Step{"do": "sleep", "ms": ms} }
 
+// AwaitCancel holds the job until the worker cancels it, and fails it then.
+func AwaitCancel() Step { return Step{"do": "awaitCancel"} }
+
+// Progress reports the value.
+func Progress(value any) Step { return Step{"do": "progress", "value": value} }
+
 // Delay puts the job off once, uncharged.
 func Delay(ms int) Step { return Step{"do": "delay", "ms": ms} }
 

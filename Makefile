@@ -113,6 +113,10 @@ torture-ticks: redis postgres ## kill and freeze replicas on one Postgres for 1,
 interop: redis node ## run every check against the supported versions of BullMQ in Node
 	TAKT_INTEROP=all go test -count=1 -timeout=60m -parallel=4 ./test/interop/...
 
+.PHONY: bullmq-table
+bullmq-table: node ## write docs/bullmq.md anew: all that BullMQ offers, and the test that proves that it is shared
+	go test -count=1 ./test/bullmqtable -update
+
 .PHONY: differential
 differential: redis node ## play SEQUENCES random sequences through BullMQ and through ours, and compare what Redis holds
 	go test -count=1 -timeout=60m ./test/differential -args -sequences=$(SEQUENCES) -versions=$(BULLMQ)

@@ -12,11 +12,20 @@ type keyHold struct {
 	key   string
 	owner domain.JobID
 	until instant
+	// index is the place in the heap of keys with an end.
+	index int
+}
+
+// nextJob is kept to follow the owner of its key.
+type nextJob struct {
+	job domain.NewJob
+	id  domain.JobID
 }
 
 // keyHolds are the held keys of one queue.
 type keyHolds struct {
 	byKey map[string]*keyHold
+	next  map[string]*nextJob
 	ends  keyHeap
 	// most is how many keys may have an end; those that end first make room.
 	most int
@@ -34,8 +43,14 @@ func (k *keyHolds) owner(key string) (domain.JobID, bool) {
 	return h.owner, true
 }
 
+// take gives the key to the job. If another one holds it, the job comes in its
+// place.
 func (k *keyHolds) take(d domain.Deduplication, owner domain.JobID, now instant) {
 	if d.Key == "" {
+		return
+	}
+	if h := k.byKey[d.Key]; h != nil && d.TTL > 0 && !d.Mode.Extends() {
+		h.owner = owner
 		return
 	}
 	h := &keyHold{key: d.Key, owner: owner}
@@ -49,6 +64,42 @@ func (k *keyHolds) take(d domain.Deduplication, owner domain.JobID, now instant)
 	k.byKey[d.Key] = h
 }
 
+// extend gives the held key a new end.
+func (k *keyHolds) extend(key string, until instant) {
+	h := k.byKey[key]
+	hadEnd := h.until > 0
+	h.until = until
+	if hadEnd {
+		heap.Fix(&k.ends, h.index)
+	} else {
+		heap.Push(&k.ends, h)
+	}
+}
+
+// keep has the job follow the owner of its key, which holds the key until it is
+// done. It returns the job that was kept before.
+func (k *keyHolds) keep(key string, next *nextJob) (before *nextJob) {
+	h := k.byKey[key]
+	if h.until > 0 {
+		heap.Remove(&k.ends, h.index)
+		h.until = 0
+	}
+	if k.next == nil {
+		k.next = make(map[string]*nextJob)
+	}
+	before, k.next[key] = k.next[key], next
+	return before
+}
+
+// takeNext returns the job that is kept for the key, and forgets it.
+func (k *keyHolds) takeNext(key string) *nextJob {
+	next := k.next[key]
+	if next != nil {
+		delete(k.next, key)
+	}
+	return next
+}
+
 // finished frees the key of a finished job unless the key has a time of its own.
 func (k *keyHolds) finished(job *domain.Job) {
 	if h := k.heldBy(job); h != nil && h.until == 0 {
@@ -56,11 +107,15 @@ func (k *keyHolds) finished(job *domain.Job) {
 	}
 }
 
-// removed frees the key of a job that is taken off the queue by hand.
-func (k *keyHolds) removed(job *domain.Job) {
-	if h := k.heldBy(job); h != nil {
-		delete(k.byKey, h.key)
+// removed frees the key of a job that is taken off the queue by hand, and returns
+// the job that was kept for it.
+func (k *keyHolds) removed(job *domain.Job) *nextJob {
+	h := k.heldBy(job)
+	if h == nil {
+		return nil
 	}
+	delete(k.byKey, h.key)
+	return k.takeNext(h.key)
 }
 
 func (k *keyHolds) heldBy(job *domain.Job) *keyHold {
@@ -94,11 +149,17 @@ func (h *keyHeap) Len() int { return len(*h) }
 func (h *keyHeap) Less(i, j int) bool { return (*h)[i].until < (*h)[j].until }
 
 // Swap exchanges two holds.
-func (h *keyHeap) Swap(i, j int) { (*h)[i], (*h)[j] = (*h)[j], (*h)[i] }
+func (h *keyHeap) Swap(i, j int) {
+	holds := *h
+	holds[i], holds[j] = holds[j], holds[i]
+	holds[i].index, holds[j].index = i, j
+}
 
 // Push appends a *keyHold.
 func (h *keyHeap) Push(x any) {
-	*h = append(*h, x.(*keyHold))
+	hold := x.(*keyHold)
+	hold.index = len(*h)
+	*h = append(*h, hold)
 }
 
 // Pop removes the last hold.

@@ -88,10 +88,16 @@ func (b *Backend) beginEnqueue(jobs []domain.NewJob) (enqueue, error) {
 	return e, nil
 }
 
+// end unlocks what the call holds, and tells of jobs that it ended.
 func (e *enqueue) end() {
 	e.receipts.unlock()
+	var over []string
 	for _, q := range e.queues {
+		over, q.over = append(over, q.over...), nil
 		q.mu.Unlock()
+	}
+	if len(over) > 0 {
+		e.queues[0].ended(over)
 	}
 }
 
@@ -105,17 +111,17 @@ func (e *enqueue) run() []domain.EnqueueResult {
 			q = e.queueOf(job.Queue)
 		}
 		if results[i] = q.refusal(job, e.receipts); results[i].Status != 0 {
+			if results[i].Status == domain.Deduplicated {
+				e.deduplicate(q, job, len(e.jobs)-i)
+			}
 			continue
 		}
 		id := job.Options.ID
 		if id == "" {
 			id = e.nextID(q, len(e.jobs)-i)
 		}
-		n := newNode(job, id, e.now)
-		if job.Receipt != "" && q.ended != nil {
-			n.notes().receipt = job.Receipt
-		}
-		q.add(n, e.now)
+		q.makeWay(job.Options.Deduplication)
+		q.add(q.newNode(job, id, e.now), e.now)
 		e.receipts.write(job.Receipt, id, e.now.at)
 		results[i] = domain.EnqueueResult{Status: domain.Accepted, ID: id}
 	}
@@ -126,10 +132,14 @@ func (e *enqueue) run() []domain.EnqueueResult {
 	return results
 }
 
-func newNode(job *domain.NewJob, id domain.JobID, now moment) *jobNode {
-	return &jobNode{job: domain.Job{
+func (q *queue) newNode(job *domain.NewJob, id domain.JobID, now moment) *jobNode {
+	n := &jobNode{job: domain.Job{
 		ID: id, Queue: job.Queue, Name: job.Name, Data: job.Data, Options: job.Options, CreatedAt: now.wall,
 	}}
+	if job.Receipt != "" && q.ended != nil {
+		n.notes().receipt = job.Receipt
+	}
+	return n
 }
 
 func (e *enqueue) queueOf(name domain.QueueName) *queue {
@@ -174,7 +184,8 @@ func (q *queue) refusal(job *domain.NewJob, receipts *receiptBook) domain.Enqueu
 	if job.Options.ID != "" && q.jobs[job.Options.ID] != nil {
 		return domain.EnqueueResult{Status: domain.DuplicateID, ID: job.Options.ID}
 	}
-	if owner, held := q.keys.owner(job.Options.Deduplication.Key); held {
+	d := job.Options.Deduplication
+	if owner, held := q.keys.owner(d.Key); held && q.delayedOwner(d) == nil {
 		return domain.EnqueueResult{Status: domain.Deduplicated, ID: owner}
 	}
 	return domain.EnqueueResult{}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,7 +33,7 @@ func TestQueueBehavesLikeItsModel(t *testing.T) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				run := modelRun{T: t, dice: rand.New(rand.NewPCG(seed, 1)), backend: inmemqueue.New(inmemqueue.Config{})}
-				run.model.keys = map[string]modelKey{}
+				run.model.keys, run.model.following = map[string]modelKey{}, map[string]modelNext{}
 				run.consumer = openConsumer(t, run.backend, modelLease)
 				steps := []func(){run.enqueue, run.enqueue, run.lease, run.settle, run.settle, run.sleep, run.recover, run.operate}
 				for range 400 {
@@ -57,23 +58,41 @@ func (r *modelRun) options() domain.JobOptions {
 		options.ID = domain.JobID(fmt.Sprintf("custom-%d", r.dice.IntN(20)))
 	}
 	if r.dice.IntN(4) == 0 {
-		options.Deduplication.Key = fmt.Sprintf("key-%d", r.dice.IntN(3))
-		options.Deduplication.TTL = time.Duration(r.dice.IntN(3)) * 3 * time.Second
+		options.Deduplication = r.deduplication()
 	}
 	keep := []domain.Retention{{}, domain.KeepNone(), domain.KeepLast(3)}
 	options.KeepCompleted, options.KeepFailed = keep[r.dice.IntN(3)], keep[r.dice.IntN(3)]
 	return options
 }
 
+func (r *modelRun) deduplication() domain.Deduplication {
+	modes := []domain.DeduplicationMode{
+		domain.DedupDrop, domain.DedupDrop, domain.DedupExtend, domain.DedupReplace, domain.DedupDebounce,
+		domain.DedupKeepLast, domain.DedupReplaceOrKeepLast, domain.DedupReschedule,
+	}
+	d := domain.Deduplication{Key: fmt.Sprintf("key-%d", r.dice.IntN(3)), Mode: modes[r.dice.IntN(len(modes))]}
+	switch {
+	case d.Mode.Extends():
+		d.TTL = time.Duration(1+r.dice.IntN(3)) * 3 * time.Second
+	case !d.Mode.KeepsLast():
+		d.TTL = time.Duration(r.dice.IntN(3)) * 3 * time.Second
+	}
+	return d
+}
+
 func (r *modelRun) enqueue() {
 	options := r.options()
 	want := domain.EnqueueResult{Status: domain.Accepted, ID: options.ID}
 	hold, held := r.model.keys[options.Deduplication.Key]
+	kept := false
 	switch {
 	case options.ID != "" && r.model.find(options.ID) != nil:
 		want.Status = domain.DuplicateID
 	case held:
-		want = domain.EnqueueResult{Status: domain.Deduplicated, ID: hold.owner}
+		var replaces bool
+		if replaces, kept = r.model.deduplicate(options); !replaces {
+			want = domain.EnqueueResult{Status: domain.Deduplicated, ID: hold.owner}
+		}
 	}
 	results, err := r.backend.Enqueue(r.Context(), domain.NewJob{Queue: "work", Name: "job", Data: []byte("1"), Options: options})
 	if err != nil {
@@ -85,6 +104,9 @@ func (r *modelRun) enqueue() {
 	if results[0] != want {
 		r.Fatalf("Enqueue = %v, want %v", results[0], want)
 	}
+	if kept {
+		r.model.following[options.Deduplication.Key] = modelNext{id: r.keptID(options), options: options}
+	}
 	if want.Status == domain.Accepted {
 		r.added(want.ID, options)
 	}
@@ -94,20 +116,24 @@ func (r *modelRun) added(id domain.JobID, options domain.JobOptions) {
 	if r.model.find(id) != nil {
 		r.Fatalf("id %s was assigned twice", id)
 	}
-	j := &modelJob{id: id, options: options}
-	r.model.jobs = append(r.model.jobs, j)
-	if d := options.Deduplication; d.Key != "" {
-		hold := modelKey{owner: id}
-		if d.TTL > 0 {
-			hold.ends = time.Now().Add(d.TTL)
-		}
-		r.model.keys[d.Key] = hold
+	r.model.lastID = max(r.model.lastID, numberOf(id))
+	r.model.add(id, options)
+}
+
+// keptID returns the id of a job that is kept: nobody is told one that the
+// queue assigns, but it is the next number.
+func (r *modelRun) keptID(options domain.JobOptions) domain.JobID {
+	if options.ID != "" {
+		return options.ID
 	}
-	if options.Delay > 0 {
-		r.model.delay(j, domain.StateDelayed, options.Delay)
-		return
-	}
-	r.model.line(j, options.LIFO)
+	r.model.lastID++
+	return domain.JobID(strconv.Itoa(r.model.lastID))
+}
+
+// numberOf returns the number that an assigned id is, zero for others.
+func numberOf(id domain.JobID) int {
+	n, _ := strconv.Atoi(string(id))
+	return n
 }
 
 func (r *modelRun) lease() { r.leased(nil, 1+r.dice.IntN(3)) }
@@ -260,6 +286,7 @@ func (r *modelRun) remove(op *domain.Operation, j *modelJob) {
 	}
 	if key := j.options.Deduplication.Key; key != "" && r.model.keys[key].owner == j.id {
 		delete(r.model.keys, key)
+		delete(r.model.following, key)
 	}
 	r.model.remove(j.id)
 }

@@ -29,10 +29,17 @@ type modelKey struct {
 	ends  time.Time
 }
 
+type modelNext struct {
+	id      domain.JobID
+	options domain.JobOptions
+}
+
 type queueModel struct {
 	jobs         []*modelJob
 	keys         map[string]modelKey
+	following    map[string]modelNext
 	last, first  int
+	lastID       int
 	finished     int
 	paused       bool
 	limitedUntil time.Time
@@ -103,6 +110,56 @@ func (m *queueModel) find(id domain.JobID) *modelJob {
 	return nil
 }
 
+// add files a job, which takes its key.
+func (m *queueModel) add(id domain.JobID, options domain.JobOptions) {
+	j := &modelJob{id: id, options: options}
+	m.jobs = append(m.jobs, j)
+	if d := options.Deduplication; d.Key != "" {
+		hold := modelKey{owner: id}
+		if d.TTL > 0 {
+			hold.ends = time.Now().Add(d.TTL)
+		}
+		if before, held := m.keys[d.Key]; held && d.Mode == domain.DedupReplace && d.TTL > 0 {
+			hold.ends = before.ends
+		}
+		m.keys[d.Key] = hold
+	}
+	if options.Delay > 0 {
+		m.delay(j, domain.StateDelayed, options.Delay)
+		return
+	}
+	m.line(j, options.LIFO)
+}
+
+// deduplicate answers a job whose key is held: whether it comes in the place of
+// the owner, which is removed then, and whether it is kept to follow it.
+func (m *queueModel) deduplicate(options domain.JobOptions) (replaces, kept bool) {
+	d := options.Deduplication
+	hold := m.keys[d.Key]
+	owner := m.find(hold.owner)
+	delayed := owner != nil && (owner.state == domain.StateDelayed || owner.state == domain.StateParked)
+	switch d.Mode {
+	case domain.DedupReplace, domain.DedupDebounce, domain.DedupReplaceOrKeepLast:
+		if delayed {
+			m.remove(owner.id)
+			delete(m.following, d.Key)
+			return true, false
+		}
+	case domain.DedupExtend:
+		m.keys[d.Key] = modelKey{owner: hold.owner, ends: time.Now().Add(d.TTL)}
+	case domain.DedupReschedule:
+		if delayed {
+			m.delay(owner, domain.StateDelayed, options.Delay)
+		}
+	case domain.DedupDrop, domain.DedupKeepLast:
+	}
+	if d.Mode.KeepsLast() && owner != nil && owner.state == domain.StateActive {
+		m.keys[d.Key] = modelKey{owner: hold.owner}
+		return false, true
+	}
+	return false, false
+}
+
 func (m *queueModel) remove(id domain.JobID) {
 	m.jobs = slices.DeleteFunc(m.jobs, func(j *modelJob) bool { return j.id == id })
 }
@@ -110,6 +167,12 @@ func (m *queueModel) remove(id domain.JobID) {
 func (m *queueModel) finish(j *modelJob, state domain.State, keep domain.Retention) {
 	if key := j.options.Deduplication.Key; key != "" && m.keys[key].owner == j.id && m.keys[key].ends.IsZero() {
 		delete(m.keys, key)
+	}
+	if next, kept := m.following[j.options.Deduplication.Key]; kept {
+		delete(m.following, j.options.Deduplication.Key)
+		if m.find(next.id) == nil {
+			defer m.add(next.id, next.options)
+		}
 	}
 	m.finished++
 	j.state, j.finished = state, m.finished

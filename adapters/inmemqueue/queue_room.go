@@ -25,7 +25,7 @@ func (e *enqueue) checkRoom(q *queue) error {
 }
 
 func (q *queue) fits(count, bytes int) bool {
-	return count == 0 || q.unfinished()+count <= q.maxJobs && q.bytes-q.kept+bytes <= q.maxBytes
+	return count == 0 && bytes <= 0 || q.unfinished()+count <= q.maxJobs && q.bytes-q.kept+bytes <= q.maxBytes
 }
 
 // additions counts exactly which jobs of the call the queue would take: those
@@ -40,16 +40,42 @@ func (e *enqueue) additions(q *queue) (count, bytes int) {
 		job := &e.jobs[i]
 		id := name{job.Queue, string(job.Options.ID)}
 		key := name{job.Queue, job.Options.Deduplication.Key}
-		if receipts[job.Receipt] || ids[id] || keys[key] || e.queueOf(job.Queue).refusal(job, e.receipts).Status != 0 {
+		if receipts[job.Receipt] || ids[id] {
 			continue
 		}
-		receipts[job.Receipt], ids[id], keys[key] = job.Receipt != "", id.text != "", key.text != ""
+		status := e.queueOf(job.Queue).refusal(job, e.receipts).Status
+		if keys[key] && status == 0 {
+			status = domain.Deduplicated
+		}
 		if job.Queue == q.name {
-			count++
-			bytes += len(job.Data)
+			jobs, size := q.room(job, status)
+			count, bytes = count+jobs, bytes+size
+		}
+		if status == 0 {
+			receipts[job.Receipt], ids[id], keys[key] = job.Receipt != "", id.text != "", key.text != ""
 		}
 	}
 	return count, bytes
+}
+
+// room returns how many jobs and bytes more the queue has after a job that is
+// answered with the status. One that may be kept, or come in the place of
+// another job of its call, counts its bytes.
+func (q *queue) room(job *domain.NewJob, status domain.EnqueueStatus) (jobs, bytes int) {
+	d := job.Options.Deduplication
+	switch status {
+	case 0:
+		if owner := q.delayedOwner(d); owner != nil {
+			return 0, len(job.Data) - owner.bytes
+		}
+		return 1, len(job.Data)
+	case domain.Deduplicated:
+		if d.Mode.KeepsLast() || d.Mode.Replaces() {
+			return 0, len(job.Data)
+		}
+	case domain.Accepted, domain.DuplicateID, domain.ReceiptKnown:
+	}
+	return 0, 0
 }
 
 // trim drops finished jobs, the oldest first, until the queue is within its

@@ -65,6 +65,7 @@ func (q *queue) explain(n *jobNode, outcome *domain.Outcome) {
 
 func (q *queue) finish(n *jobNode, state domain.State, now moment) {
 	q.keys.finished(&n.job)
+	q.follow(&n.job, now)
 	q.end(n)
 	keep := n.job.Options.KeepCompleted
 	if state == domain.StateFailed {

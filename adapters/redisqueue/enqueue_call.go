@@ -101,7 +101,7 @@ func appendJob(texts []string, job *domain.NewJob, last *encodedOptions) []strin
 		lifo = "1"
 	}
 	return append(texts, string(o.ID), job.Name, dataText(job.Data), last.of(o), delayText(o.Delay), strconv.Itoa(o.Priority),
-		lifo, o.Deduplication.Key, strconv.FormatInt(o.Deduplication.TTL.Milliseconds(), 10), job.Receipt)
+		lifo, o.Deduplication.Key, scriptDedup(o.Deduplication), job.Receipt)
 }
 
 // Statuses of jobs, as enqueue.lua numbers them.

@@ -67,14 +67,3 @@ func appendRetention(out []byte, name string, keep domain.Retention) []byte {
 	}
 	return append(out, '}')
 }
-
-func appendDeduplication(out []byte, d domain.Deduplication) []byte {
-	if d.Key == "" {
-		return out
-	}
-	out = append(append(out, `,"de":{"id":`...), quoteJSON(d.Key)...)
-	if d.TTL > 0 {
-		out = strconv.AppendInt(append(out, `,"ttl":`...), d.TTL.Milliseconds(), 10)
-	}
-	return append(out, '}')
-}

@@ -194,15 +194,3 @@ func scriptRetention(keep domain.Retention) string {
 }
 
 func ceilSeconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
-
-func (o *wireOptions) decodeDeduplication(raw json.RawMessage) {
-	var shape struct {
-		ID  string          `json:"id"`
-		TTL json.RawMessage `json:"ttl"`
-	}
-	if len(raw) == 0 || json.Unmarshal(raw, &shape) != nil {
-		return
-	}
-	ttl, _ := number(shape.TTL)
-	o.Deduplication = domain.Deduplication{Key: shape.ID, TTL: millis(ttl)}
-}

@@ -34,8 +34,9 @@ type outboxRetention struct {
 }
 
 type outboxDeduplication struct {
-	Key string        `json:"key,omitempty"`
-	TTL time.Duration `json:"ttl_ns,omitempty"`
+	Key  string                   `json:"key,omitempty"`
+	Mode domain.DeduplicationMode `json:"mode,omitempty"`
+	TTL  time.Duration            `json:"ttl_ns,omitempty"`
 }
 
 func encodeOptions(o *domain.JobOptions) (string, error) {

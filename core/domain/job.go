@@ -71,15 +71,6 @@ func KeepNone() Retention { return Retention{Limited: true} }
 // KeepFor returns a retention by age.
 func KeepFor(age time.Duration) Retention { return Retention{Limited: true, Age: age} }
 
-// Deduplication makes a queue refuse a job while another one holds its key.
-// The zero value does nothing.
-type Deduplication struct {
-	Key string
-	// TTL ends the key's hold after a time; zero holds it until the job that
-	// owns it is finished or removed.
-	TTL time.Duration
-}
-
 // Job is one message on a queue, as a worker gets it.
 type Job struct {
 	ID    JobID
@@ -137,8 +128,9 @@ func (o *JobOptions) Validate() error {
 		return Invalidf("priority %d is out of range; at least 0, at most %d", o.Priority, MaxPriority)
 	case o.Attempts < 0 || o.Attempts > MaxAttempts:
 		return Invalidf("attempts %d is out of range; at least 0, at most %d", o.Attempts, MaxAttempts)
-	case o.Deduplication.TTL < 0:
-		return Invalidf("deduplication TTL %s is negative", o.Deduplication.TTL)
+	}
+	if err := o.Deduplication.Validate(); err != nil {
+		return err
 	}
 	for _, r := range [...]Retention{o.KeepCompleted, o.KeepFailed} {
 		if r.Count < 0 || r.Age < 0 {

@@ -40,6 +40,9 @@
 //
 //   - A job with a deduplication key whose owner is gone: BullMQ 5 refuses it
 //     for ever, ours as BullMQ 6 does not (protocol 2.17).
+//   - The end of a job that another one is kept to follow, if a job of that one's
+//     id came in between: Node has two jobs of one id then, ours does without
+//     the one that was kept.
 //   - Ids in lists without a job, which Node works (protocol T11, T45).
 //   - A rate limit by hand without any other, which Node's workers do not
 //     honour (protocol 3.7).

@@ -13,7 +13,7 @@ import (
 // excluded tells whether the sides would have to differ in the step as things
 // are now.
 func (w *world) excluded(ctx context.Context, s *step) (bool, error) {
-	for _, reason := range []func(context.Context, *step) (bool, error){w.refusals, w.lostLast, w.overLimit, w.staleKeys, w.strayNotes, w.anyOrder} {
+	for _, reason := range []func(context.Context, *step) (bool, error){w.refusals, w.lostLast, w.overLimit, w.staleKeys, w.takenIDs, w.strayNotes, w.anyOrder} {
 		if excluded, err := reason(ctx, s); err != nil || excluded {
 			return excluded, err
 		}
@@ -115,6 +115,29 @@ func (w *world) staleKeys(ctx context.Context, s *step) (bool, error) {
 		exists, err := w.redis[0].Exists(ctx, keyOf(s, owner)).Result()
 		if err != nil || exists == 0 {
 			return exists == 0, err
+		}
+	}
+	return false, nil
+}
+
+// takenIDs tells whether the step ends a job while one is kept to follow it
+// whose id another one has by now: Node adds it a second time, under the same
+// id, ours does without.
+func (w *world) takenIDs(ctx context.Context, s *step) (bool, error) {
+	if s.Do != "settle" {
+		return false, nil
+	}
+	for _, dedup := range []string{"x", "y"} {
+		id, err := w.redis[0].HGet(ctx, keyOf(s, "dn:"+dedup), "jid").Result()
+		if errors.Is(err, redis.Nil) {
+			continue
+		}
+		if err != nil {
+			return false, fmt.Errorf("read who follows: %w", err)
+		}
+		exists, err := w.redis[0].Exists(ctx, keyOf(s, id)).Result()
+		if err != nil || exists == 1 {
+			return exists == 1, err
 		}
 	}
 	return false, nil

@@ -3,6 +3,9 @@ package differential_test
 import (
 	"encoding/json"
 	"strconv"
+
+	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/test/interop/node"
 )
 
 func (g *generator) data() json.RawMessage {
@@ -47,10 +50,39 @@ func (g *generator) spec() jobSpec {
 		j.Failed = g.keep()
 	}
 	if g.chance(15) {
-		j.Dedup = pick(g, "x", "y")
-		j.DedupTTL = pick[int64](g, 0, 0, hour)
+		g.deduplicate(&j)
 	}
 	return j
+}
+
+// deduplicate gives the job a key, in a mode that the version knows.
+func (g *generator) deduplicate(j *jobSpec) {
+	modes := []domain.DeduplicationMode{
+		domain.DedupDrop, domain.DedupDrop, domain.DedupExtend, domain.DedupReplace, domain.DedupDebounce,
+		domain.DedupKeepLast, domain.DedupReplaceOrKeepLast, domain.DedupReschedule,
+	}
+	switch g.w.version {
+	case node.V5First:
+		modes = modes[:5]
+	case node.V5Last:
+		modes = modes[:7]
+	}
+	mode := pick(g, modes...)
+	j.Dedup, j.DedupMode = pick(g, "x", "y"), string(mode)
+	switch {
+	case mode.Extends():
+		j.DedupTTL = hour
+	case !mode.KeepsLast():
+		j.DedupTTL = pick[int64](g, 0, 0, hour)
+	}
+	switch {
+	case mode.Replaces():
+		// Owners that are delayed are what they are about.
+		j.Delay = pick(g, 0, 1, hour, 2*hour)
+	case mode == domain.DedupReschedule:
+		// Due at once, the owner could be so in the millisecond of another job.
+		j.Delay = hour * (1 + g.Int64N(3))
+	}
 }
 
 func (g *generator) keep() *keepSpec {
@@ -89,6 +121,9 @@ func (g *generator) addWith(opts map[string]any) (step, bool) {
 	maybe(10, "backoff", pick(g, 0, 1, hour))
 	maybe(5, "custom", map[string]any{"some": []int{1, 2}})
 	maybe(25, "deduplication", g.anyDedup())
+	if dedup, _ := opts["deduplication"].(map[string]any); dedup["reschedule"] == true {
+		opts["delay"] = hour * (1 + g.Int64N(3))
+	}
 	return step{Do: "queue", Queue: g.queue(), Method: "add", Args: []any{g.name(), g.data(), opts}}, true
 }
 
@@ -102,7 +137,7 @@ func (g *generator) anyDedup() any {
 	if g.chance(40) {
 		dedup["ttl"] = hour * (1 + g.Int64N(3))
 	}
-	for _, mode := range []string{"extend", "replace", "keepLastIfActive"} {
+	for _, mode := range []string{"extend", "replace", "keepLastIfActive", "reschedule"} {
 		if g.chance(35) {
 			dedup[mode] = true
 		}
@@ -114,7 +149,7 @@ func (g *generator) anyDedup() any {
 // Ids are given: random ones could not be compared.
 func (g *generator) flowNode(depth int, queue string) map[string]any {
 	spec := g.spec()
-	spec.Dedup = ""
+	spec.Dedup, spec.DedupMode, spec.DedupTTL = "", "", 0
 	g.flows++
 	if spec.ID == "" || g.chance(85) {
 		spec.ID = "f" + strconv.Itoa(g.flows)

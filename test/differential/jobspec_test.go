@@ -22,6 +22,7 @@ type jobSpec struct {
 	Failed    *keepSpec `json:"failed,omitempty"`
 	Dedup     string    `json:"dedup,omitempty"`
 	DedupTTL  int64     `json:"dedupTTL,omitempty"`
+	DedupMode string    `json:"dedupMode,omitempty"`
 }
 
 type backoffSpec struct {
@@ -53,13 +54,28 @@ func (j jobSpec) node() map[string]any {
 	set("removeOnComplete", j.Completed.node(), j.Completed != nil)
 	set("removeOnFail", j.Failed.node(), j.Failed != nil)
 	if j.Dedup != "" {
-		dedup := map[string]any{"id": j.Dedup}
+		dedup := dedupFlags(domain.DeduplicationMode(j.DedupMode))
+		dedup["id"] = j.Dedup
 		if j.DedupTTL > 0 {
 			dedup["ttl"] = j.DedupTTL
 		}
 		opts["deduplication"] = dedup
 	}
 	return opts
+}
+
+// dedupFlags returns the mode as Node takes it.
+func dedupFlags(mode domain.DeduplicationMode) map[string]any {
+	names := map[domain.DeduplicationMode][]string{
+		domain.DedupExtend: {"extend"}, domain.DedupReplace: {"replace"}, domain.DedupDebounce: {"replace", "extend"},
+		domain.DedupKeepLast: {"keepLastIfActive"}, domain.DedupReplaceOrKeepLast: {"replace", "keepLastIfActive"},
+		domain.DedupReschedule: {"reschedule"},
+	}
+	flags := map[string]any{}
+	for _, name := range names[mode] {
+		flags[name] = true
+	}
+	return flags
 }
 
 func (k *keepSpec) node() any {
@@ -74,7 +90,7 @@ func (j jobSpec) ours(queue string) domain.NewJob {
 	job := domain.NewJob{Queue: domain.QueueName(queue), Name: j.Name, Data: j.Data, Options: domain.JobOptions{
 		ID: domain.JobID(j.ID), Delay: millis(j.Delay), Priority: j.Priority, LIFO: j.LIFO, Attempts: j.Attempts,
 		KeepCompleted: j.Completed.ours(), KeepFailed: j.Failed.ours(),
-		Deduplication: domain.Deduplication{Key: j.Dedup, TTL: millis(j.DedupTTL)},
+		Deduplication: domain.Deduplication{Key: j.Dedup, Mode: domain.DeduplicationMode(j.DedupMode), TTL: millis(j.DedupTTL)},
 	}}
 	if j.Backoff != nil {
 		job.Options.Backoff = domain.Backoff{Kind: domain.BackoffKind(j.Backoff.Type), Delay: millis(j.Backoff.Delay)}

@@ -63,7 +63,7 @@ type QueueHarness struct {
 
 // Queue checks an Enqueuer together with the Consumers of its queues.
 func Queue(t *testing.T, harness QueueHarness) {
-	for _, cases := range [][]queueCase{queueEnqueueCases(), queueOrderCases(), queueConsumeCases(), queueSettleCases(), queueLeaseCases(), queueNoteCases()} {
+	for _, cases := range [][]queueCase{queueEnqueueCases(), queueDedupCases(), queueOrderCases(), queueConsumeCases(), queueSettleCases(), queueLeaseCases(), queueNoteCases()} {
 		harness.run(t, cases)
 	}
 }

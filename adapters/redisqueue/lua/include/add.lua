@@ -1,4 +1,5 @@
 -- @include queue
+-- @include dedup_hold
 -- Adding jobs (protocol 2.2, 2.17).
 
 -- What producers say of themselves in a queue's meta, if no other has.
@@ -81,41 +82,6 @@ local function flush_pushes(q)
   end
 end
 
--- dedup_owner returns the job that holds the deduplication key, if any. A key
--- without an end whose owner is gone holds nothing.
-local function dedup_owner(q, key)
-  local owner = call('GET', key)
-  if not owner then
-    return nil
-  end
-  if call('PTTL', key) == -1 and call('EXISTS', q.base .. owner) == 0 then
-    return nil
-  end
-  return owner
-end
-
--- hold_dedup lets the job hold the key, or returns the id of the one that
--- does.
-local function hold_dedup(q, id, job)
-  local key = q.base .. 'de:' .. job.dedup
-  local owner = dedup_owner(q, key)
-  if not owner then
-    if job.dedup_ttl > 0 then
-      call('SET', key, id, 'PX', job.dedup_ttl)
-    else
-      call('SET', key, id)
-    end
-    call('DEL', q.base .. 'dn:' .. job.dedup)
-    return nil
-  end
-  if q.profile == 'v5' then
-    call('XADD', q.events, 'MAXLEN', '~', max_events(q), '*', 'event', 'debounced', 'jobId', owner, 'debounceId', job.dedup)
-  end
-  call('XADD', q.events, 'MAXLEN', '~', max_events(q), '*', 'event', 'deduplicated', 'jobId', owner,
-    'deduplicationId', job.dedup, 'deduplicatedJobId', id)
-  return owner
-end
-
 -- add_job adds one job with the counter value n, unless its receipt, id or
 -- deduplication key refuses it. receipts is what keys of receipts begin with.
 -- The batch is ended by flush_pushes.
@@ -133,8 +99,11 @@ local function add_job(q, n, job, receipts)
     return DUPLICATE, id
   end
   if job.dedup then
-    local owner = hold_dedup(q, id, job)
+    local owner, follows = hold_dedup(q, id, job)
     if owner then
+      if follows and receipt then
+        call('SET', receipt, id, 'PX', RECEIPT_LIFE)
+      end
       return DEDUPLICATED, owner
     end
   end
@@ -150,20 +119,20 @@ end
 local JOB_FIELDS = 10
 
 -- read_job reads a job from ARGV at position at: id, name, data, opts, delay
--- in ms, priority, lifo, deduplication key, its ttl in ms, receipt. Empty ids,
--- keys and receipts mean none.
+-- in ms, priority, lifo, deduplication key, its mode and ttl (read_dedup), receipt.
+-- Empty ids, keys and receipts mean none.
 local function read_job(at, now)
   local job = {
     name = ARGV[at + 1], data = ARGV[at + 2], opts = ARGV[at + 3], timestamp = now, stamp = stamp,
     delay_text = ARGV[at + 4], delay = tonumber(ARGV[at + 4]),
     priority_text = ARGV[at + 5], priority = tonumber(ARGV[at + 5]), lifo = ARGV[at + 6] == '1',
-    dedup_ttl = tonumber(ARGV[at + 8]),
   }
   if ARGV[at] ~= '' then
     job.id = ARGV[at]
   end
   if ARGV[at + 7] ~= '' then
     job.dedup = ARGV[at + 7]
+    read_dedup(job, ARGV[at + 8])
   end
   if ARGV[at + 9] ~= '' then
     job.receipt = ARGV[at + 9]

@@ -16,25 +16,28 @@ local function next_options(text)
   }
 end
 
--- add_stored_next adds the job that was stored to follow the key's owner.
+-- add_stored_next adds the job that was stored to follow the key's owner. Where
+-- a job of its id came in between, it goes without: two of one id would be in
+-- two places.
 local function add_stored_next(q, dedup, now)
   local key = q.base .. 'dn:' .. dedup
   local stored = call('HMGET', key, 'name', 'data', 'opts', 'jid', 'pk', 'pd', 'pdk', 'rjk')
   local id = stored[4]
-  if not id then
+  if not id or is_reserved(id) or call('EXISTS', q.base .. id) == 1 then
+    call('DEL', key)
     return
   end
-  call('DEL', key)
   call('INCR', q.base .. 'id')
   local job = next_options(stored[3] or '{}')
   job.timestamp = now
   job.name, job.data, job.opts = stored[1] or '', stored[2] or '{}', stored[3] or '{}'
   job.parent_key, job.parent, job.rjk = stored[5] or nil, stored[6] or '{}', stored[8] or nil
   job.dedup = dedup
-  call('SET', q.base .. 'de:' .. dedup, id)
   store_job(q, id, job)
   place_job(q, id, job)
   flush_pushes(q)
+  call('SET', q.base .. 'de:' .. dedup, id)
+  call('DEL', key)
   if stored[7] then
     call('SADD', stored[7], q.base .. id)
   end

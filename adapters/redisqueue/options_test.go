@@ -36,6 +36,18 @@ func TestOptionsAreWrittenAsBullMQKeepsThem(t *testing.T) {
 			domain.JobOptions{Deduplication: domain.Deduplication{Key: "k", TTL: time.Second}},
 			`{"attempts":0,"de":{"id":"k","ttl":1000}}`,
 		},
+		{
+			domain.JobOptions{Deduplication: domain.Deduplication{Key: "k", Mode: domain.DedupDebounce, TTL: time.Second}},
+			`{"attempts":0,"de":{"id":"k","ttl":1000,"extend":true,"replace":true}}`,
+		},
+		{
+			domain.JobOptions{Deduplication: domain.Deduplication{Key: "k", Mode: domain.DedupReplaceOrKeepLast}},
+			`{"attempts":0,"de":{"id":"k","replace":true,"keepLastIfActive":true}}`,
+		},
+		{
+			domain.JobOptions{Deduplication: domain.Deduplication{Key: "k", Mode: domain.DedupReschedule}},
+			`{"attempts":0,"de":{"id":"k","reschedule":true}}`,
+		},
 	} {
 		got := redisqueue.EncodeOptions(&c.options)
 		if got != c.want {
@@ -147,7 +159,20 @@ func otherOptionCases() []decodeCase {
 			o.Deduplication = domain.Deduplication{Key: "k", TTL: 5 * time.Millisecond}
 		}},
 		{`{"de":{"id":5}}`, nil},
+		{`{"de":{"id":"","extend":true}}`, nil},
+		{`{"de":{"id":"k","ttl":5,"extend":true}}`, dedups(domain.DedupExtend, 5*time.Millisecond)},
+		{`{"de":{"id":"k","replace":true}}`, dedups(domain.DedupReplace, 0)},
+		{`{"de":{"id":"k","keepLastIfActive":true,"ttl":5}}`, dedups(domain.DedupKeepLast, 0)},
+		{`{"de":{"id":"k","replace":true,"extend":true,"keepLastIfActive":true}}`, dedups(domain.DedupReplaceOrKeepLast, 0)},
+		{`{"de":{"id":"k","reschedule":true,"extend":true,"ttl":5}}`, dedups(domain.DedupReschedule, 5*time.Millisecond)},
+		{`{"de":{"id":"k","replace":"yes"}}`, dedups(domain.DedupDrop, 0)},
 		{`{"de":[]}`, nil},
+	}
+}
+
+func dedups(mode domain.DeduplicationMode, ttl time.Duration) func(*redisqueue.WireOptions) {
+	return func(o *redisqueue.WireOptions) {
+		o.Deduplication = domain.Deduplication{Key: "k", Mode: mode, TTL: ttl}
 	}
 }
 

@@ -80,7 +80,7 @@ func (l *lab) wantDeduplicated(owner, key, dropped string) {
 	}
 }
 
-// Modes that Takt's producer does not have, against an owner from Takt.
+// What Node's worker makes of an owner that Takt added.
 func TestCheck64_NodesOtherModesAcceptAnOwnerFromTakt(t *testing.T) {
 	forVersions(t, full, func(t *testing.T, l *lab) {
 		queue := l.Queue("mail")

@@ -139,7 +139,9 @@ func SettingsFrom(c *config.Config) Settings {
 
 func connectionFrom(c *config.Config) redisqueue.Connection {
 	redis, _ := c.Redis()
-	return redisqueue.Connection(redis)
+	return redisqueue.Connection{
+		Network: redis.Network, Addr: redis.Addr, Username: redis.Username, Password: redis.Password, DB: redis.DB, TLS: redis.TLS,
+	}
 }
 
 func ledgerFrom(c *config.Config) config.Ledger {

@@ -134,8 +134,11 @@ func New(config Config) (*Backend, error) {
 	if err := config.Connection.Validate(); err != nil {
 		return nil, err
 	}
+	if len(config.Connection.Nodes) > 0 && !isBraced(config.Prefix) {
+		return nil, domain.Invalidf("%s", unbraced(config.Prefix))
+	}
 	b := &Backend{
-		config: config, keys: newKeys(config.Prefix, config.Namespace), client: NewClient(config.Connection),
+		config: config, keys: newKeys(config.Prefix, config.Namespace), client: NewClient(config.Connection, config.Prefix),
 		failures:      newFailures(config.Log, config.Now),
 		keepCompleted: scriptRetention(config.KeepCompleted), keepFailed: scriptRetention(config.KeepFailed),
 	}

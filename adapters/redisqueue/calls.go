@@ -3,10 +3,12 @@ package redisqueue
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 
+	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/ports"
 )
 
@@ -16,12 +18,24 @@ const (
 	repeatMost  = time.Second
 )
 
+// run runs the script once. In a cluster it names one more key, which never
+// exists. While a slot moves to another node its keys are in two places, and a
+// script that makes up names of keys would find half of them gone in the middle
+// of its work. A node does not begin a script with a declared key that it has
+// not, until the slot has arrived.
+func (b *Backend) run(ctx context.Context, s *script, keys []string, args []any) (any, error) {
+	if len(b.config.Connection.Nodes) > 0 {
+		keys = append(slices.Clip(keys), b.keys.void())
+	}
+	return s.Run(ctx, b.client, keys, args...).Result()
+}
+
 // call runs the script and repeats it until the server answers or ctx ends.
 // It is for scripts that may be repeated without harm: those that change
 // nothing twice, and the numbered ones of a session.
 func (b *Backend) call(ctx context.Context, s *script, keys []string, args []any) (reply any, err error) {
 	err = b.repeat(ctx, s.name, func() error {
-		reply, err = s.Run(ctx, b.client, keys, args...).Result()
+		reply, err = b.run(ctx, s, keys, args)
 		return err
 	})
 	return reply, err
@@ -30,7 +44,7 @@ func (b *Backend) call(ctx context.Context, s *script, keys []string, args []any
 // lastCall is call for what is left to do while the backend closes.
 func (b *Backend) lastCall(ctx context.Context, s *script, keys []string, args []any) (reply any, err error) {
 	err = b.repeatUnless(ctx, func() bool { return false }, s.name, func() error {
-		reply, err = s.Run(ctx, b.client, keys, args...).Result()
+		reply, err = b.run(ctx, s, keys, args)
 		return err
 	})
 	return reply, err
@@ -61,7 +75,7 @@ func (b *Backend) repeatUnless(ctx context.Context, closed func() bool, op strin
 			return fmt.Errorf("%s: %w", op, ctx.Err())
 		}
 		if !passes(err) {
-			return translate(op, err)
+			return b.explain(op, err)
 		}
 		b.failures.failed(ctx, op, err)
 		pause(ctx, wait)
@@ -69,9 +83,21 @@ func (b *Backend) repeatUnless(ctx context.Context, closed func() bool, op strin
 	}
 }
 
+// explain is translate, with what is to be done about a cluster that was taken
+// for a single server. Such calls had no effect.
+func (b *Backend) explain(op string, err error) error {
+	switch {
+	case isSpread(err):
+		return domain.Invalidf("%s: %s", op, unbraced(b.config.Prefix))
+	case isMoved(err):
+		return domain.Invalidf("%s: the server is %s", op, elsewhere)
+	}
+	return translate(op, err)
+}
+
 // probe asks whether the server takes writes again that it refused before.
 func (b *Backend) probe(ctx context.Context) {
-	err := scriptNamed("probe").Run(ctx, b.client, []string{b.keys.probe()}).Err()
+	_, err := b.run(ctx, scriptNamed("probe"), []string{b.keys.probe()}, nil)
 	switch {
 	case err == nil:
 		b.failures.writable()

@@ -16,7 +16,7 @@ var handshake = []string{"-@all", "+hello", "+auth", "+select", "+client|setname
 func TestClientsConnectWithTheLeastRights(t *testing.T) {
 	server := redistest.Start(t, append([]string{"--user", "worker", "on", ">" + canary, "~bull:*", "resetchannels"}, handshake...)...)
 	connection := redisqueue.Connection{Addr: server.Addr, Username: "worker", Password: domain.NewSecret(canary), DB: 2}
-	blocking := redisqueue.NewBlockingClient(connection, redisqueue.ClientName("bull", "mail", "host-1"))
+	blocking := redisqueue.NewBlockingClient(connection, "bull", redisqueue.ClientName("bull", "mail", "host-1"))
 	defer blocking.Close() //nolint:errcheck // the test is over
 	if err := ping(t, dialled(t, connection)); err != nil {
 		t.Errorf("Ping() = %v, want nil", err)

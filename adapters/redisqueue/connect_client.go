@@ -39,25 +39,37 @@ const (
 // connections, opens them when they are needed, and gives up on a silent
 // server after seconds; the deadline of a context shortens that. It does not
 // connect yet. The caller closes it.
-func NewClient(c Connection) *redis.Client {
+//
+// With sentinels or a cluster it is a client of one server all the same: of the
+// primary, or of the node that has the keys of the prefix. When that becomes
+// another one, commands fail until the client has found it.
+func NewClient(c Connection, prefix string) *redis.Client {
+	client, _ := c.newClient(prefix)
+	return client
+}
+
+// newClient is NewClient with what leads its connections, nil if it is one
+// server.
+func (c Connection) newClient(prefix string) (*redis.Client, *follower) {
 	options := c.options()
 	options.PoolSize, options.MaxActiveConns = commandConns, commandConns
 	options.ReadBufferSize, options.WriteBufferSize = commandBuffer, commandBuffer
 	options.ReadTimeout = ioTimeout
-	return c.open(options)
+	return c.openFor(prefix, options)
 }
 
-// NewBlockingClient returns a client of one connection for commands that
-// block, of [maxBlock] at most. The connection has the name, by which tools
+// NewBlockingClient returns a client like [NewClient] of one connection, for
+// commands that block, of [maxBlock] at most. The connection has the name, by which tools
 // count workers; see [ClientName]. Only the deadline of a context interrupts a
 // command that blocks, its end does not: close the client to abort one.
-func NewBlockingClient(c Connection, name string) *redis.Client {
+func NewBlockingClient(c Connection, prefix, name string) *redis.Client {
 	options := c.options()
 	options.ClientName = name
 	options.PoolSize, options.MaxActiveConns = 1, 1
 	options.ReadBufferSize, options.WriteBufferSize = blockingBuffer, blockingBuffer
 	options.ReadTimeout = maxBlock + ioTimeout
-	return c.open(options)
+	client, _ := c.openFor(prefix, options)
+	return client
 }
 
 // ClientName is the name that BullMQ's tools know a worker of the queue by.
@@ -101,6 +113,26 @@ func (c Connection) options() *redis.Options {
 		PipelinePoolSize: -1,
 		ConnMaxIdleTime:  idleTimeout,
 	}
+}
+
+// openFor returns a client of the server that has the keys of the prefix.
+func (c Connection) openFor(prefix string, options *redis.Options) (*redis.Client, *follower) {
+	if !c.follows() {
+		return c.open(options), nil
+	}
+	f := newFollower(c.finder(prefix), options.Dialer)
+	options.Network, options.Addr = networkTCP, "primary"
+	options.Dialer, options.DialTimeout = f.dial, followTimeout
+	client := c.open(options)
+	client.AddHook(f)
+	return client, f
+}
+
+func (c Connection) finder(prefix string) finder {
+	if c.Sentinel != nil {
+		return newSentinelFinder(c.Sentinel)
+	}
+	return newClusterFinder(c, prefix)
 }
 
 func (c Connection) open(options *redis.Options) *redis.Client {

@@ -65,6 +65,8 @@ func (b *Backend) unreached(err error) error {
 // is empty.
 type server struct {
 	version, policy string
+	// clustered tells that it is a node of a cluster.
+	clustered bool
 }
 
 // ask returns an error of a server that does not do its work yet.
@@ -89,7 +91,10 @@ func (b *Backend) ask(ctx context.Context) (server, error) {
 	case fields["role"] == "slave":
 		return server{}, errReplica
 	}
-	return server{version: fields["redis_version"], policy: fields["maxmemory_policy"]}, nil
+	return server{
+		version: fields["redis_version"], policy: fields["maxmemory_policy"],
+		clustered: fields["cluster_enabled"] == "1",
+	}, nil
 }
 
 // refused reports whether the user lacks the right to a command.
@@ -103,8 +108,26 @@ func (b *Backend) judge(ctx context.Context, s server) error {
 		return fmt.Errorf("connect to %s: %w: it is Redis %s, and at least %d.%d is needed",
 			b.config.Connection, ports.ErrUnavailable, domain.CleanText(s.version, domain.MaxReason), leastMajor, leastMinor)
 	}
+	if err := b.judgeCluster(ctx, s); err != nil {
+		return fmt.Errorf("connect to %s: %w", b.config.Connection, err)
+	}
 	if s.policy != "" && s.policy != noEviction {
 		b.config.Log.WarnContext(ctx, "redis may drop jobs when its memory is full", "maxmemory_policy", s.policy, "want", noEviction)
+	}
+	return nil
+}
+
+// judgeCluster returns an error if the server is a node of a cluster and was
+// taken for a server of its own. Nothing has been written yet.
+func (b *Backend) judgeCluster(ctx context.Context, s server) error {
+	if !s.clustered || len(b.config.Connection.Nodes) > 0 {
+		return nil
+	}
+	if !isBraced(b.config.Prefix) {
+		return domain.Invalidf("%s", unbraced(b.config.Prefix))
+	}
+	if err := b.client.Exists(ctx, b.keys.void()).Err(); isMoved(err) {
+		return domain.Invalidf("it is %s", elsewhere)
 	}
 	return nil
 }

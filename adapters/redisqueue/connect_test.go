@@ -28,7 +28,7 @@ const canary = "kanarienvogel-7f3a"
 // dialled is a client of the connection that is closed with the test.
 func dialled(t *testing.T, c redisqueue.Connection) *redis.Client {
 	t.Helper()
-	client := redisqueue.NewClient(c)
+	client := redisqueue.NewClient(c, "bull")
 	t.Cleanup(func() { _ = client.Close() })
 	return client
 }
@@ -79,7 +79,7 @@ func TestConnectionShowsNoPassword(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shown := fmt.Sprintf("%v %+v %#v %s %s %s", connection, connection, connection, connection, redisqueue.NewClient(connection), text)
+	shown := fmt.Sprintf("%v %+v %#v %s %s %s", connection, connection, connection, connection, redisqueue.NewClient(connection, "bull"), text)
 	if strings.Contains(shown, canary) {
 		t.Errorf("the password is shown: %s", shown)
 	}
@@ -149,7 +149,7 @@ func TestOnlyTheBlockingConnectionIsNamed(t *testing.T) {
 	server := redistest.Start(t)
 	connection := redisqueue.Connection{Addr: server.Addr}
 	name := redisqueue.ClientName("bull", "mail", "host-1")
-	blocking := redisqueue.NewBlockingClient(connection, name)
+	blocking := redisqueue.NewBlockingClient(connection, "bull", name)
 	defer blocking.Close() //nolint:errcheck // the test is over
 	if err := errors.Join(ping(t, blocking), ping(t, blocking), ping(t, dialled(t, connection))); err != nil {
 		t.Fatal(err)
@@ -301,7 +301,7 @@ func awaitBlocked(t *testing.T, observer *redis.Client) {
 
 func TestABlockingCallEndsWhenItsClientIsClosed(t *testing.T) {
 	server := redistest.Start(t)
-	client := redisqueue.NewBlockingClient(redisqueue.Connection{Addr: server.Addr}, "bull:cQ==")
+	client := redisqueue.NewBlockingClient(redisqueue.Connection{Addr: server.Addr}, "bull", "bull:cQ==")
 	ended := make(chan error, 1)
 	go func() { ended <- client.BZPopMin(t.Context(), 2*time.Second, "takt:marker").Err() }()
 	awaitBlocked(t, server.Client())
@@ -324,7 +324,7 @@ func TestTheLibraryWritesNothingToStderr(t *testing.T) {
 		t.Fatal(err)
 	}
 	os.Stderr = write
-	client := redisqueue.NewClient(redisqueue.Connection{Addr: "127.0.0.1:1", Password: domain.NewSecret(canary)})
+	client := redisqueue.NewClient(redisqueue.Connection{Addr: "127.0.0.1:1", Password: domain.NewSecret(canary)}, "bull")
 	for range 20 {
 		if err := ping(t, client); err == nil || strings.Contains(err.Error(), canary) {
 			t.Errorf("Ping() = %v, want an error without the password", err)

@@ -55,7 +55,7 @@ func (b *Backend) OpenConsumer(options ports.ConsumerOptions) (ports.Consumer, e
 		held: map[domain.LeaseRef]*leased{},
 	}
 	name := ClientName(b.config.Prefix, options.Queue, options.Worker)
-	c.ear = newEar(NewBlockingClient(b.config.Connection, name), base+"marker", b.failures)
+	c.ear = newEar(NewBlockingClient(b.config.Connection, b.config.Prefix, name), base+"marker", b.failures)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {

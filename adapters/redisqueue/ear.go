@@ -105,8 +105,9 @@ func (e *ear) pop(d time.Duration) {
 	e.popping = false
 	left := e.listeners == 0
 	e.mu.Unlock()
+	var moved movedError
 	switch {
-	case failed:
+	case failed && !errors.As(err, &moved):
 		// Listeners go on by their own timers: the fetch that follows would
 		// fail as well.
 	case err == nil && left:

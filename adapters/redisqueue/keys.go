@@ -28,6 +28,9 @@ func (k keys) session(id string) string { return k.own + "session:" + id }
 // probe returns a key to write to for the sake of it.
 func (k keys) probe() string { return k.own + "probe" }
 
+// void returns a key that never exists.
+func (k keys) void() string { return k.own + "void" }
+
 // receipts returns what the names of receipts begin with.
 func (k keys) receipts() string { return k.own + "receipt:" }
 

@@ -36,6 +36,8 @@ const rightsHead = `# What a worker of Takt may do in Redis, and no more: a user
 # The same words are right for Redis 6.2, 7.0, 7.2 and later: Takt does not send CLIENT SETINFO, which is new in 7.2.
 # With WORKER_QUEUE_PREFIX=jobs the keys are ~jobs:* ~takt:{jobs}:*, with {jobs} they are ~{jobs}:* ~takt:{jobs}:*.
 # INFO tells the version and maxmemory-policy; without it the worker warns that it may not ask, and goes on.
+# CLUSTER SLOTS is asked of a cluster alone. Sentinels have users of their own, which need no more than this:
+#   user takt on #SHA256-OF-ANOTHER-PASSWORD resetchannels resetkeys -@all +auth +hello +sentinel|get-master-addr-by-name
 #
 `
 
@@ -95,8 +97,9 @@ func clientCommands(t *testing.T, client *redis.Client) []string {
 	t.Helper()
 	// What a connection begins with, and scripts are called by.
 	words := map[string]bool{"hello": true, "auth": true, "select": true, "client|setname": true, "evalsha": true, "eval": true}
-	// Methods of the client that are no commands, and variants of commands.
-	other := map[string]string{"close": "", "process": "", "pipelined": "", "zaddnx": "zadd"}
+	// Methods of the client that are no commands, variants of commands, and what
+	// sentinels are asked.
+	other := map[string]string{"close": "", "process": "", "pipelined": "", "zaddnx": "zadd", "cluster": "cluster|slots", "sentinel": ""}
 	method := regexp.MustCompile(`(?:\bclient\.|\bp\.|\.client\.)([A-Z]\w+)\((?:e\.)?ctx|New\w+Cmd\((?:e\.)?ctx, "(\w+)"|\.Do\((?:e\.)?ctx, "(\w+)"`)
 	files, err := filepath.Glob("*.go")
 	if err != nil {

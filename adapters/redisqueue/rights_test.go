@@ -92,7 +92,7 @@ func TestAWorkerOfTheRightsFileDoesAllThatLedgersDo(t *testing.T) {
 
 func TestAWorkerOfTheRightsFileDoesNothingElse(t *testing.T) {
 	server, connection := startGuarded(t, "bull")
-	client := redisqueue.NewClient(connection)
+	client := redisqueue.NewClient(connection, "bull")
 	defer client.Close() //nolint:errcheck // the test is over
 	for _, command := range []string{
 		"KEYS *", "SCAN 0", "RANDOMKEY", "DBSIZE", "FLUSHALL", "FLUSHDB", "SWAPDB 0 1", "CONFIG GET *", "CONFIG SET maxmemory 1", "DEBUG SLEEP 0",

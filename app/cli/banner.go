@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/taktwork/takt/adapters/redisqueue"
 	"github.com/taktwork/takt/app"
 	"github.com/taktwork/takt/app/config"
 )
@@ -19,8 +18,8 @@ func (s *session) banner(loaded *config.Config, jobs []app.JobInfo) string {
 		{"  ledger", describeLedger(loaded)},
 		{"  storage", printable(app.SettingsFrom(loaded).Storage.String())},
 	}
-	if redis, ok := loaded.Redis(); ok {
-		about = append(about, []string{"  redis", printable(redisqueue.Connection(redis).String())})
+	if _, ok := loaded.Redis(); ok {
+		about = append(about, []string{"  redis", printable(app.SettingsFrom(loaded).Redis.String())})
 	}
 	table(&b, append(about,
 		[]string{"  zone", loaded.Scheduler.Timezone + " (" + zoneOrigin(loaded) + ")"},

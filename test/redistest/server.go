@@ -2,6 +2,7 @@ package redistest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -27,10 +28,15 @@ type Server struct {
 	// Dir holds the server's log, append-only file and snapshot.
 	Dir string
 
-	t    testing.TB
-	args []string
-	cmd  *exec.Cmd
-	done chan struct{}
+	t      testing.TB
+	binary string
+	args   []string
+	cmd    *exec.Cmd
+	done   chan struct{}
+	// busPort is where the nodes of a cluster talk to one another.
+	busPort int
+	// admin is for the package's own commands.
+	admin *redis.Client
 }
 
 // startPatience bounds the wait for a server to answer.
@@ -46,12 +52,11 @@ func Start(tb testing.TB, args ...string) *Server {
 
 func startOn(tb testing.TB, port int, args ...string) *Server {
 	tb.Helper()
-	version, err := exec.Command("redis-server", "--version").Output() //nolint:noctx // it ends at once
+	s := newServer(tb, port)
+	version, err := exec.Command(s.binary, "--version").Output() //nolint:gosec,noctx // it ends at once
 	if err != nil {
-		tb.Fatalf("redis-server is not installed: run make redis, or apt-get install redis-server (%v)", err)
+		tb.Fatalf("%s is not installed: run make redis, or apt-get install redis-server (%v)", s.binary, err)
 	}
-	s := &Server{t: tb, Dir: tb.TempDir(), Port: port}
-	s.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port))
 	s.args = append([]string{
 		"--port", strconv.Itoa(s.Port), "--bind", "127.0.0.1", "--dir", s.Dir, "--logfile", filepath.Join(s.Dir, "redis.log"),
 		"--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction",
@@ -65,6 +70,19 @@ func startOn(tb testing.TB, port int, args ...string) *Server {
 	return s
 }
 
+// binaryVariable names the program to start in the place of redis-server: one
+// that is a server of the same protocol, as valkey-server.
+const binaryVariable = "TAKT_REDIS_SERVER"
+
+// newServer returns a server that is not started yet.
+func newServer(tb testing.TB, port int) *Server {
+	tb.Helper()
+	return &Server{
+		Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Port: port, Dir: tb.TempDir(),
+		t: tb, binary: cmp.Or(os.Getenv(binaryVariable), "redis-server"),
+	}
+}
+
 // URL returns the address of a database as a URL.
 func (s *Server) URL(db int) string { return fmt.Sprintf("redis://%s/%d", s.Addr, db) }
 
@@ -74,7 +92,7 @@ func (s *Server) Client() *redis.Client { return s.ClientOf(0) }
 // ClientOf returns a client of the database that is closed with the test.
 func (s *Server) ClientOf(db int) *redis.Client {
 	s.t.Helper()
-	client := redis.NewClient(&redis.Options{Addr: s.Addr, DB: db, MaxRetries: -1, DisableIdentity: true})
+	client := redis.NewClient(&redis.Options{Addr: s.Addr, DB: db, MaxRetries: -1, DialerRetries: 1, DisableIdentity: true})
 	s.t.Cleanup(func() { _ = client.Close() })
 	return client
 }
@@ -111,10 +129,10 @@ func (s *Server) Log() string {
 
 func (s *Server) launch() {
 	s.t.Helper()
-	s.cmd = exec.Command("redis-server", s.args...) //nolint:gosec,noctx // ended by Kill
+	s.cmd = exec.Command(s.binary, s.args...) //nolint:gosec,noctx // ended by Kill
 	s.cmd.Stdout, s.cmd.Stderr = os.Stderr, os.Stderr
 	if err := s.cmd.Start(); err != nil {
-		s.t.Fatalf("start redis-server: %v", err)
+		s.t.Fatalf("start %s: %v", s.binary, err)
 	}
 	s.done = make(chan struct{})
 	go func(cmd *exec.Cmd, done chan struct{}) {
@@ -135,9 +153,9 @@ func (s *Server) awaitListening() {
 		}
 		select {
 		case <-s.done:
-			s.t.Fatalf("redis-server ended at once: %s", s.Log())
+			s.t.Fatalf("%s ended at once: %s", s.binary, s.Log())
 		case <-ctx.Done():
-			s.t.Fatalf("redis-server does not answer at %s: %s", s.Addr, s.Log())
+			s.t.Fatalf("%s does not answer at %s: %s", s.binary, s.Addr, s.Log())
 		case <-time.After(5 * time.Millisecond):
 		}
 	}

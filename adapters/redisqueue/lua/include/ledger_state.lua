@@ -20,6 +20,10 @@
 -- Records are read once in a call, changed in Lua, and written by flush.
 
 local L = KEYS[#KEYS]
+if string.sub(L, -5) == ':void' then
+  -- The key that never exists, in a cluster.
+  L = KEYS[#KEYS - 1]
+end
 local JOBS, CHANGES = L .. ':jobs', L .. ':changes'
 local RUNS, LEASES = L .. ':runs', L .. ':leases'
 

@@ -1,0 +1,55 @@
+package redisqueue_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/taktwork/takt/adapters/redisqueue"
+	"github.com/taktwork/takt/test/redistest"
+)
+
+// resumeGoal is how long after the new primary serves work must go on.
+const resumeGoal = 10 * time.Second
+
+func TestNoJobIsLostOrDoneTwiceWhileItsSlotMoves(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 3)
+	open := func() *redisqueue.Backend { return openCluster(t, cluster, nil) }
+	load := startLoad(t, time.Minute, open)
+	load.reach(50)
+	const tag = "{bull}"
+	slot := cluster.Slot(tag)
+	for i := range 6 {
+		from := cluster.Owner(tag)
+		to := cluster.Primaries[i%len(cluster.Primaries)]
+		if to == from {
+			continue
+		}
+		cluster.Move(slot, from, to)
+		t.Logf("slot %d moved from %s to %s; the next jobs %s later", slot, from.Addr, to.Addr, load.after())
+	}
+	if lost, twice := load.drain(open()); len(lost)+len(twice) > 0 {
+		t.Errorf("of %d jobs %v are lost and %v done twice, want none", len(load.accepted), lost, twice)
+	}
+}
+
+func TestWorkGoesOnAfterANodeOfTheClusterDies(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 3)
+	open := func() *redisqueue.Backend { return openCluster(t, cluster, nil) }
+	load := startLoad(t, 3*time.Second, open)
+	load.reach(50)
+	old := cluster.Owner("{bull}")
+	old.Kill()
+	killed := time.Now()
+	serving := cluster.AwaitOwner("{bull}", old)
+	t.Logf("the new primary serves %s after the old one died", serving.Sub(killed))
+	load.after()
+	if took := time.Since(serving); took > resumeGoal {
+		t.Errorf("work goes on %s after the new primary serves, want %s at most", took, resumeGoal)
+	} else {
+		t.Logf("work goes on %s after the new primary serves", took)
+	}
+	lost, twice := load.drain(open())
+	t.Logf("of %d jobs %d are lost and %d done twice", len(load.accepted), len(lost), len(twice))
+}

@@ -1,0 +1,254 @@
+package redisqueue
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/taktwork/takt/core/domain"
+)
+
+// followTimeout bounds finding a server and connecting to it.
+const followTimeout = 2 * dialTimeout
+
+// follower leads the connections of one client to the server that has the
+// queues' keys at the time: a primary after a failover, the node that a slot
+// moved to. It asks before each connection, and after whatever makes doubtful
+// that the server is still the one. When it is another one, the connections
+// to the old one are closed: calls under way fail, and are repeated.
+//
+// A command is never sent a second time, nor to a second server: whether it may
+// be sent again is for the caller to know.
+type follower struct {
+	finder
+	connect func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	mu sync.Mutex
+	// addr is where the server is, as far as is known.
+	addr string
+	// hint is where the server has moved to in its own words.
+	hint string
+	// doubted is set while it is unsure that the server is the one.
+	doubted bool
+	// dials counts the connections that were made.
+	dials uint64
+	conns map[*followedConn]struct{}
+}
+
+func newFollower(f finder, connect func(ctx context.Context, network, addr string) (net.Conn, error)) *follower {
+	return &follower{finder: f, connect: connect, conns: map[*followedConn]struct{}{}}
+}
+
+// dial connects to where the server is. If nobody says where, it is looked for
+// where it was.
+func (f *follower) dial(ctx context.Context, network, _ string) (net.Conn, error) {
+	addr, unfound := f.look(ctx)
+	if addr == "" {
+		return nil, unfound
+	}
+	conn, err := f.connect(ctx, network, addr)
+	if err != nil {
+		f.suspect("")
+		return nil, errors.Join(unfound, err)
+	}
+	followed := &followedConn{Conn: conn, follower: f, addr: addr}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.addr != addr {
+		_ = conn.Close()
+		return nil, errElsewhere
+	}
+	f.dials++
+	f.conns[followed] = struct{}{}
+	return followed, nil
+}
+
+// errElsewhere ends an attempt to connect that took longer than the server was
+// the one.
+var errElsewhere = errors.New("the queues are on another server meanwhile")
+
+// look finds the server, and turns to it. With an error the address is that of
+// the one before, if there was one.
+func (f *follower) look(ctx context.Context) (string, error) {
+	f.mu.Lock()
+	addr, before := f.hint, f.addr
+	f.hint, f.doubted = "", false
+	f.mu.Unlock()
+	if addr == "" {
+		found, err := f.find(ctx)
+		if err != nil {
+			f.suspect("")
+			return before, err
+		}
+		addr = found
+	}
+	f.turnTo(addr)
+	return addr, nil
+}
+
+// turnTo closes the connections to other servers.
+func (f *follower) turnTo(addr string) {
+	f.mu.Lock()
+	f.addr = addr
+	var others []*followedConn
+	for conn := range f.conns {
+		if conn.addr != addr {
+			others = append(others, conn)
+		}
+	}
+	f.mu.Unlock()
+	for _, conn := range others {
+		_ = conn.Close()
+	}
+}
+
+// suspect takes note that the server may be another one, and who if the hint
+// says so.
+func (f *follower) suspect(hint string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.doubted, f.hint = true, hint
+	if hint == "" {
+		f.doubt()
+	}
+}
+
+// ensure looks for the server if it is in doubt. What goes wrong shows in the
+// command that follows.
+func (f *follower) ensure(ctx context.Context) {
+	f.mu.Lock()
+	doubted := f.doubted && len(f.conns) > 0
+	f.mu.Unlock()
+	if doubted {
+		_, _ = f.look(ctx)
+	}
+}
+
+// DialHook changes nothing.
+func (f *follower) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+// ProcessHook looks after the server when a command makes it doubtful.
+func (f *follower) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		f.ensure(ctx)
+		err := next(ctx, cmd)
+		if judged := f.judge(err); judged != err { //nolint:errorlint // the same error or another
+			cmd.SetErr(judged)
+			return judged
+		}
+		return err
+	}
+}
+
+// ProcessPipelineHook does what ProcessHook does.
+func (f *follower) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		f.ensure(ctx)
+		err := f.judge(next(ctx, cmds))
+		for _, cmd := range cmds {
+			if judged := f.judge(cmd.Err()); judged != nil {
+				cmd.SetErr(judged)
+			}
+		}
+		return err
+	}
+}
+
+// movedError is what a node says of a slot that it does not have, in words of
+// ours: it is no refusal of the command, which had no effect, and another node
+// may answer.
+type movedError string
+
+// Error returns the words.
+func (m movedError) Error() string { return string(m) }
+
+// judge returns the error of a command, and takes note of one that a server
+// makes that is not the one with the queues' keys, or is so no more.
+func (f *follower) judge(err error) error {
+	if err == nil || errors.Is(err, redis.Nil) || errors.Is(err, redis.ErrClosed) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	reply, isReply := errors.AsType[redis.Error](err)
+	if !isReply {
+		f.suspect("")
+		return err
+	}
+	word, rest, _ := strings.Cut(complaintOf(reply), " ")
+	switch word {
+	case "MOVED":
+		_, to, _ := strings.Cut(rest, " ")
+		f.suspect(f.hinted(to))
+		return movedError("the slot of the queues is on another node: " + domain.CleanText(to, domain.MaxReason))
+	case "ASK":
+		// The slot is on its way, and its keys are in two places: scripts wait
+		// until it has arrived.
+		return movedError("the slot of the queues is moving to another node")
+	case "READONLY", "CLUSTERDOWN", "MASTERDOWN", "LOADING":
+		f.suspect("")
+	}
+	return err
+}
+
+// hinted returns the address in a redirection, with the host left out if it is
+// that of the node.
+func (f *follower) hinted(to string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !isHostPort(reachable(to, f.addr)) {
+		return ""
+	}
+	return reachable(to, f.addr)
+}
+
+// followedConn is a connection that its follower knows of until it is closed.
+type followedConn struct {
+	net.Conn
+
+	follower *follower
+	addr     string
+	closing  sync.Once
+}
+
+// Close closes the connection; again it does nothing.
+func (c *followedConn) Close() error {
+	var err error
+	c.closing.Do(func() {
+		c.follower.mu.Lock()
+		delete(c.follower.conns, c)
+		c.follower.mu.Unlock()
+		err = c.Conn.Close()
+	})
+	return err
+}
+
+// SyscallConn lets the pool see that an idle connection is closed before it is
+// used. What is in the stream of TLS is not for the pool to look at.
+func (c *followedConn) SyscallConn() (syscall.RawConn, error) {
+	c.follower.mu.Lock()
+	_, open := c.follower.conns[c]
+	c.follower.mu.Unlock()
+	if !open {
+		return nil, net.ErrClosed
+	}
+	if plain, ok := c.Conn.(syscall.Conn); ok {
+		return plain.SyscallConn()
+	}
+	return sealed{}, nil
+}
+
+// sealed is a connection whose stream is not looked at.
+type sealed struct{}
+
+// Control does nothing.
+func (sealed) Control(func(uintptr)) error { return nil }
+
+// Read does nothing.
+func (sealed) Read(func(uintptr) bool) error { return nil }
+
+// Write does nothing.
+func (sealed) Write(func(uintptr) bool) error { return nil }

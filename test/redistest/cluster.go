@@ -1,0 +1,215 @@
+package redistest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Cluster is a Redis Cluster of processes on this host. Its methods fail the
+// test that it was started for.
+type Cluster struct {
+	// Primaries are the nodes that have slots at first, Replicas one for each
+	// of them, in their order.
+	Primaries, Replicas []*Server
+
+	t testing.TB
+}
+
+// slots is how many slots a cluster has.
+const slots = 1 << 14
+
+// nodeTimeout is how long a node must be silent before the others take its
+// place.
+const nodeTimeout = 1500 * time.Millisecond
+
+// StartCluster starts a cluster of primaries, each with a replica, which share
+// the slots evenly. The settings in args are each node's. It stops with the
+// test.
+func StartCluster(tb testing.TB, primaries int, args ...string) *Cluster {
+	tb.Helper()
+	c := &Cluster{t: tb}
+	for i := range 2 * primaries {
+		bus := freePort(tb)
+		node := startOn(tb, freePort(tb), append([]string{
+			"--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-port", strconv.Itoa(bus),
+			"--cluster-node-timeout", strconv.FormatInt(nodeTimeout.Milliseconds(), 10),
+			// A replica takes over however long it has been without its primary.
+			"--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0",
+		}, args...)...)
+		if i < primaries {
+			c.Primaries = append(c.Primaries, node)
+		} else {
+			c.Replicas = append(c.Replicas, node)
+		}
+		node.busPort = bus
+	}
+	c.shareSlots()
+	c.meet()
+	return c
+}
+
+// Nodes returns all nodes.
+func (c *Cluster) Nodes() []*Server { return slices.Concat(c.Primaries, c.Replicas) }
+
+// Addrs returns the addresses of all nodes.
+func (c *Cluster) Addrs() []string {
+	var addrs []string
+	for _, node := range c.Nodes() {
+		addrs = append(addrs, node.Addr)
+	}
+	return addrs
+}
+
+func (c *Cluster) shareSlots() {
+	c.t.Helper()
+	each := slots / len(c.Primaries)
+	for i, node := range c.Primaries {
+		first, last := i*each, (i+1)*each-1
+		if i == len(c.Primaries)-1 {
+			last = slots - 1
+		}
+		node.must("CLUSTER", "SET-CONFIG-EPOCH", i+1)
+		node.must("CLUSTER", "ADDSLOTSRANGE", first, last)
+	}
+}
+
+// meet has the nodes know one another, and the replicas follow their primaries.
+func (c *Cluster) meet() {
+	c.t.Helper()
+	nodes := c.Nodes()
+	for _, node := range nodes[1:] {
+		nodes[0].must("CLUSTER", "MEET", "127.0.0.1", node.Port, node.busPort)
+	}
+	for _, node := range nodes {
+		node.await("know all nodes", func() bool {
+			return strings.Contains(node.text("CLUSTER", "INFO"), fmt.Sprintf("cluster_known_nodes:%d\r", len(nodes)))
+		})
+	}
+	for i, replica := range c.Replicas {
+		id := c.Primaries[i].text("CLUSTER", "MYID")
+		replica.await("follow its primary", func() bool { return replica.do("CLUSTER", "REPLICATE", id).Err() == nil })
+	}
+	for _, node := range nodes {
+		node.await("find the cluster well", func() bool {
+			return strings.Contains(node.text("CLUSTER", "INFO"), "cluster_state:ok") &&
+				strings.Count(node.text("CLUSTER", "NODES"), "slave") == len(c.Replicas)
+		})
+	}
+	for _, replica := range c.Replicas {
+		replica.AwaitReplica()
+	}
+}
+
+// Owner returns the primary that has the slot of the key, as most of the nodes
+// that answer say. There must be one.
+func (c *Cluster) Owner(key string) *Server {
+	c.t.Helper()
+	votes := map[string]int{}
+	slot := c.Slot(key)
+	for _, node := range c.Nodes() {
+		question := redis.NewClusterSlotsCmd(context.Background(), "CLUSTER", "SLOTS")
+		if node.own().Process(context.Background(), question) != nil {
+			continue
+		}
+		ranges := question.Val()
+		for _, r := range ranges {
+			if r.Start <= slot && slot <= r.End && len(r.Nodes) > 0 {
+				votes[r.Nodes[0].Addr]++
+			}
+		}
+	}
+	best := ""
+	for addr, count := range votes {
+		if best == "" || count > votes[best] {
+			best = addr
+		}
+	}
+	return c.node(best)
+}
+
+func (c *Cluster) node(addr string) *Server {
+	c.t.Helper()
+	nodes := c.Nodes()
+	i := slices.IndexFunc(nodes, func(node *Server) bool { return node.Addr == addr })
+	if i < 0 {
+		c.t.Fatalf("no node of the cluster has the address %q", addr)
+	}
+	return nodes[i]
+}
+
+// Slot returns the slot of the key.
+func (c *Cluster) Slot(key string) int {
+	c.t.Helper()
+	for _, node := range c.Nodes() {
+		if slot, err := node.own().ClusterKeySlot(context.Background(), key).Result(); err == nil {
+			return int(slot)
+		}
+	}
+	c.t.Fatal("no node of the cluster answers")
+	return 0
+}
+
+// Move moves the slot with all of its keys, few at a time, to a node that has
+// other slots, as redis-cli does.
+func (c *Cluster) Move(slot int, from, to *Server) {
+	c.t.Helper()
+	fromID, toID := from.text("CLUSTER", "MYID"), to.text("CLUSTER", "MYID")
+	to.must("CLUSTER", "SETSLOT", slot, "IMPORTING", fromID)
+	from.must("CLUSTER", "SETSLOT", slot, "MIGRATING", toID)
+	const few = 10
+	for {
+		keys, err := from.own().ClusterGetKeysInSlot(context.Background(), slot, few).Result()
+		if err != nil {
+			c.t.Fatalf("CLUSTER GETKEYSINSLOT = %v, want no error", err)
+		}
+		if len(keys) == 0 {
+			break
+		}
+		command := []any{"MIGRATE", "127.0.0.1", to.Port, "", 0, 5000, "REPLACE", "KEYS"}
+		for _, key := range keys {
+			command = append(command, key)
+		}
+		from.must(command...)
+	}
+	to.must("CLUSTER", "SETSLOT", slot, "NODE", toID)
+	from.must("CLUSTER", "SETSLOT", slot, "NODE", toID)
+}
+
+// Client returns a client of the whole cluster that is closed with the test.
+func (c *Cluster) Client() *redis.ClusterClient {
+	c.t.Helper()
+	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: c.Addrs(), DisableIdentity: true})
+	c.t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// FlushAll empties the primaries.
+func (c *Cluster) FlushAll() {
+	c.t.Helper()
+	for _, node := range c.Primaries {
+		node.must("FLUSHALL")
+	}
+}
+
+// AwaitOwner waits until another node than the old one has the slot of the key
+// and serves it, and returns when that was seen.
+func (c *Cluster) AwaitOwner(key string, old *Server) time.Time {
+	c.t.Helper()
+	for until := time.Now().Add(startPatience); ; Pass(10 * time.Millisecond) {
+		for _, node := range c.Nodes() {
+			if node != old && node.do("SET", key, "served", "PX", 1).Err() == nil {
+				return time.Now()
+			}
+		}
+		if time.Now().After(until) {
+			c.t.Fatalf("no node takes the place of %s: %s", old.Addr, c.Nodes()[0].Log())
+		}
+	}
+}

@@ -68,3 +68,17 @@ func (k keys) linkTo(parent JobRef, policy OnFailure) *parentLink {
 	link.field = fmt.Sprintf(`{"id":%s,"queueKey":%s%s}`, id, queue, flag)
 	return link
 }
+
+// slotTag returns the part of a key that tells its slot of a cluster: what
+// stands in its first pair of braces, or all of it.
+func slotTag(key string) string {
+	_, behind, found := strings.Cut(key, "{")
+	if !found {
+		return key
+	}
+	tag, _, closed := strings.Cut(behind, "}")
+	if !closed || tag == "" {
+		return key
+	}
+	return tag
+}

@@ -19,11 +19,16 @@ func (b *bench) measureEnqueueing(ctx context.Context) ([]figures.Figure, error)
 }
 
 func (b *bench) enqueue(ctx context.Context, s side) (turn, error) {
+	what := b.server.spec(b.options.jobs)
+	what.Warm = what.Jobs / warmShare
+	return b.producing(ctx, s, what)
+}
+
+// producing lets the side's producer add jobs to a server that is empty.
+func (b *bench) producing(ctx context.Context, s side, what spec) (turn, error) {
 	if err := b.server.empty(ctx); err != nil {
 		return turn{}, err
 	}
-	what := b.server.spec(b.options.jobs)
-	what.Warm = what.Jobs / warmShare
 	before, err := b.server.usage(ctx)
 	if err != nil {
 		return turn{}, err

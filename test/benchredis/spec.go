@@ -35,6 +35,9 @@ type spec struct {
 	// so many a second one by one instead.
 	Chunk int `json:"chunk"`
 	Rate  int `json:"rate"`
+	// Flow, if set, is how many jobs the flows have in which a producer adds
+	// them; it reports how long each took.
+	Flow int `json:"flow"`
 }
 
 // payload is what every job carries. At is read from the machine's monotonic

@@ -20,7 +20,7 @@ func add(ctx context.Context, what spec, t *talk) (err error) {
 		// Scripts are loaded and compiled by then.
 		warming := what
 		warming.Queue, warming.Jobs = what.Queue+"-warm", what.Warm
-		if err := addBulk(ctx, backend, warming); err != nil {
+		if err := warm(ctx, backend, warming); err != nil {
 			return err
 		}
 	}
@@ -28,9 +28,13 @@ func add(ctx context.Context, what spec, t *talk) (err error) {
 		return err
 	}
 	began := takeMoment()
-	if what.Rate > 0 {
+	var latencies []float64
+	switch {
+	case what.Flow > 0:
+		latencies, err = addFlows(ctx, backend, what)
+	case what.Rate > 0:
 		err = addPaced(ctx, backend, what)
-	} else {
+	default:
 		err = addBulk(ctx, backend, what)
 	}
 	if err != nil {
@@ -39,7 +43,7 @@ func add(ctx context.Context, what spec, t *talk) (err error) {
 	end := takeMoment()
 	return t.report(ctx, report{
 		Jobs: what.Jobs, Window: what.Jobs, Seconds: end.at.Sub(began.at).Seconds(),
-		CPU: (end.cpu - began.cpu).Seconds(), Mallocs: end.mallocs - began.mallocs,
+		CPU: (end.cpu - began.cpu).Seconds(), Mallocs: end.mallocs - began.mallocs, Latencies: latencies,
 	})
 }
 

@@ -107,3 +107,17 @@ func TestAWorkerStopsWhenItIsToldTo(t *testing.T) {
 		t.Errorf("the worker said %+v, want a report on nothing", worked)
 	}
 }
+
+func TestAProducerAddsFlows(t *testing.T) {
+	server := redistest.Start(t)
+	what := specOn(server, 38)
+	what.Flow = 19
+	added := talk(t, "producer", what)
+	r := added[len(added)-1].Report
+	if r == nil || len(r.Latencies) != 2 {
+		t.Fatalf("the producer said %+v, want how long 2 flows took", added)
+	}
+	if n := server.Client().ZCard(t.Context(), "bull:"+what.Queue+":waiting-children").Val(); n != 20 {
+		t.Errorf("%d parents wait, want 20", n)
+	}
+}

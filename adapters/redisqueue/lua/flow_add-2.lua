@@ -174,6 +174,7 @@ local function add_all(nodes, counters, answers)
       -- It may have been announced by the call before.
       node.above.gone = node.above.gone or {}
       table.insert(node.above.gone, node.q.base .. node.id)
+      node.above.lacks = node.above.lacks or status ~= DUPLICATE
     end
   end
 end
@@ -202,10 +203,11 @@ local function announce(at)
   end
 end
 
--- release_idle releases the parents whose children are all done.
+-- release_idle releases the parents whose children are all done. One that lacks
+-- a child that could not be added goes on waiting, as BullMQ has it.
 local function release_idle(now)
   for _, parent in ipairs(parents) do
-    if call('SCARD', parent.key .. ':dependencies') == 0 then
+    if not parent.lacks and call('SCARD', parent.key .. ':dependencies') == 0 then
       release_parent(queue_of(parent.base, ARGV[2]), parent.id, now)
     end
   end

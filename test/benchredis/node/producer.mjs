@@ -10,6 +10,29 @@ async function addBulk(queue, jobs) {
   }
 }
 
+// A flow has as many jobs as spec.flow says, in the shape that newFlow of flows.go gives them.
+const FLOW_PARENTS = 9;
+
+function newFlow(queueName) {
+  const job = (children) => ({ name: spec.name, queueName, data: payload(spec.bytes, 0), children });
+  const below = (spec.flow - 1 - FLOW_PARENTS) / FLOW_PARENTS;
+  return job(Array.from({ length: FLOW_PARENTS }, () => job(Array.from({ length: below }, () => job()))));
+}
+
+async function addFlows(queueName, jobs) {
+  const latencies = [];
+  const producer = new bullmq.FlowProducer({ connection });
+  await producer.waitUntilReady();
+  for (let left = jobs; left > 0; left -= spec.flow) {
+    const flow = newFlow(queueName);
+    const began = nanoseconds();
+    await producer.add(flow);
+    latencies.push((nanoseconds() - began) / 1e6);
+  }
+  await producer.close();
+  return latencies;
+}
+
 async function addPaced(queue) {
   const began = performance.now();
   const adds = [];
@@ -26,15 +49,17 @@ await queue.waitUntilReady();
 if (spec.rate === 0) {
   // Scripts are loaded and compiled by then, on both ends.
   const other = new bullmq.Queue(`${spec.queue}-warm`, { connection });
-  await addBulk(other, spec.warm);
+  await (spec.flow > 0 ? addFlows(other.name, spec.warm) : addBulk(other, spec.warm));
   await other.close();
 }
 say({ ready: true });
 await begun;
 const at = nanoseconds();
-await (spec.rate > 0 ? addPaced(queue) : addBulk(queue, spec.jobs));
+let latencies = [];
+if (spec.flow > 0) latencies = await addFlows(queue.name, spec.jobs);
+else await (spec.rate > 0 ? addPaced(queue) : addBulk(queue, spec.jobs));
 const seconds = (nanoseconds() - at) / 1e9;
 await queue.close();
-say({ report: { jobs: spec.jobs, window: spec.jobs, seconds } });
+say({ report: { jobs: spec.jobs, window: spec.jobs, seconds, latencies } });
 await ended;
 process.exit(0);

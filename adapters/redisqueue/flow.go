@@ -1,0 +1,183 @@
+package redisqueue
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/taktwork/takt/core/domain"
+)
+
+// FlowNode is one job of a flow: a tree of jobs, each of which is worked when
+// all of its children are done, on whatever queues. A parent's delay and
+// priority count from then.
+type FlowNode struct {
+	Queue domain.QueueName
+	Name  string
+	// Data is the payload, one JSON value. It must not be changed afterwards.
+	Data []byte
+	// Options are those of any job. Without an id the job gets a random one.
+	// Jobs with parents or children cannot be deduplicated.
+	Options  domain.JobOptions
+	Extras   Extras
+	Children []FlowNode
+	// Parent, if set, is a job that is there and waits for the flow, which only
+	// the root of one can have.
+	Parent JobRef
+}
+
+// AddedNode is what became of one job of a flow.
+type AddedNode struct {
+	Added
+
+	Queue    domain.QueueName
+	Children []AddedNode
+}
+
+// Ref names the job.
+func (n *AddedNode) Ref() JobRef { return JobRef{Queue: n.Queue, ID: n.ID} }
+
+// AddFlow adds the jobs of a flow, parents before their children, and answers
+// each. Up to 1000 jobs with 1 MiB of data are added in one step. Of a larger
+// flow children may be worked before all of it is there; parents are not.
+//
+// A job with the id of one that is there already is that one, which becomes a
+// part of the flow as it is, and counts as done if it is completed. A job that
+// cannot be added keeps nobody but its own children: its answer has the
+// reason, and the first such reason is the error as well.
+//
+// When ctx ends in between, the answers say how far it came; those with the
+// context's error may have been added or not. Adding the flow again under the
+// ids of the answers completes it; until then its parents wait. Without an
+// answer nothing was added: the error is [domain.ErrInvalid] or
+// [domain.ErrTooLarge]. On a cluster all queues must share a slot.
+func (b *Backend) AddFlow(ctx context.Context, flow FlowNode) (AddedNode, error) {
+	added, err := b.AddFlows(ctx, flow)
+	if len(added) == 0 {
+		return AddedNode{}, err
+	}
+	return added[0], err
+}
+
+// AddFlows adds several flows; it is [Backend.AddFlow] for all of them.
+func (b *Backend) AddFlows(ctx context.Context, flows ...FlowNode) ([]AddedNode, error) {
+	plan := flowPlan{backend: b}
+	for i := range flows {
+		if err := plan.add(&flows[i], -1); err != nil {
+			return nil, fmt.Errorf("add flow: %w", err)
+		}
+	}
+	if err := b.checkOneSlot(plan.jobs); err != nil {
+		return nil, fmt.Errorf("add flow: %w", err)
+	}
+	all, err := b.addPlanned(ctx, plan.jobs)
+	if err != nil {
+		err = fmt.Errorf("add flow: %w", err)
+	}
+	answers := make([]AddedNode, len(flows))
+	for i := range flows {
+		answers[i], all = answer(&flows[i], all)
+	}
+	return answers, err
+}
+
+// answer puts the answers to the jobs of a flow into its shape, and returns
+// those behind them.
+func answer(node *FlowNode, all []Added) (AddedNode, []Added) {
+	n := AddedNode{Queue: node.Queue, Added: all[0]}
+	all = all[1:]
+	if len(node.Children) > 0 {
+		n.Children = make([]AddedNode, len(node.Children))
+	}
+	for i := range node.Children {
+		n.Children[i], all = answer(&node.Children[i], all)
+	}
+	return n, all
+}
+
+// flowPlan lays out flows as a list of jobs, each before those below it.
+type flowPlan struct {
+	backend *Backend
+	jobs    []plannedJob
+}
+
+// add appends the job and those below it; above is the place of its parent, -1
+// if there is none.
+func (f *flowPlan) add(node *FlowNode, above int) error {
+	p := plannedJob{
+		job:   domain.NewJob{Queue: node.Queue, Name: node.Name, Data: node.Data, Options: node.Options},
+		waits: len(node.Children) > 0,
+	}
+	if err := f.backend.checkExtra(&p.job, &node.Extras); err != nil {
+		return err
+	}
+	parent, err := f.parentOf(node, above)
+	if err != nil {
+		return err
+	}
+	if parent != (JobRef{}) {
+		p.parent = f.backend.keys.linkTo(parent, node.Extras.OnFailure)
+	}
+	if err := p.complete(f.backend, &node.Extras); err != nil {
+		return err
+	}
+	p.above = above
+	if p.job.Options.ID == "" {
+		p.job.Options.ID, p.made = newJobID(), true
+	}
+	place := len(f.jobs)
+	f.jobs = append(f.jobs, p)
+	for i := range node.Children {
+		if err := f.add(&node.Children[i], place); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parentOf names the node's parent, if it has one.
+func (f *flowPlan) parentOf(node *FlowNode, above int) (JobRef, error) {
+	switch {
+	case above < 0 && node.Parent == (JobRef{}):
+		return JobRef{}, nil
+	case above < 0:
+		return node.Parent, node.Parent.Validate()
+	case node.Parent != (JobRef{}):
+		return JobRef{}, domain.Invalidf("job %s: its parent is the job above it, not %s", domain.Quote(node.Name), domain.Quote(node.Parent.String()))
+	}
+	parent := &f.jobs[above]
+	return JobRef{Queue: parent.job.Queue, ID: parent.job.Options.ID}, nil
+}
+
+// newJobID returns a random id, a UUID of version 4 (RFC 9562).
+func newJobID() domain.JobID {
+	var random [16]byte
+	_, _ = rand.Read(random[:]) // it never fails
+	random[6], random[8] = random[6]&0x0f|0x40, random[8]&0x3f|0x80
+	text := hex.EncodeToString(random[:])
+	return domain.JobID(text[:8] + "-" + text[8:12] + "-" + text[12:16] + "-" + text[16:20] + "-" + text[20:])
+}
+
+// checkOneSlot refuses jobs that a cluster could not add in one step.
+func (b *Backend) checkOneSlot(jobs []plannedJob) error {
+	if _, clustered := b.client.(*redis.ClusterClient); !clustered || len(jobs) == 0 {
+		return nil
+	}
+	return checkTags(jobs)
+}
+
+// checkTags refuses keys that a cluster may have in different slots.
+func checkTags(jobs []plannedJob) error {
+	tag := slotTag(jobs[0].base)
+	for i := range jobs {
+		for _, base := range jobs[i].bases() {
+			if slotTag(base) != tag {
+				return domain.Invalidf("jobs below %s and %s: a cluster cannot add them in one step; put the prefix of the queues into braces", jobs[0].base, base)
+			}
+		}
+	}
+	return nil
+}

@@ -39,9 +39,11 @@ func newEngine(s Settings, reg *registry, open *stores, log *slog.Logger) (*engi
 	if s.Queueing() {
 		queues = reg.workedQueues()
 	}
+	keeps := s.historyKept()
 	r, err := runner.New(runner.Config{
 		Namespace: s.Namespace, Replica: s.Replica, DeployID: s.DeployID,
 		Unknown: s.Unknown, MaxPayload: s.MaxPayload, Timing: s.Timing,
+		HistoryCount: keeps.count, HistoryAge: keeps.age,
 	}, runner.Ports{
 		Ledger: open.ledger, Dispatcher: open.dispatcher, Waker: cron.New(log),
 		OpenConsumer: open.consumers, Runs: open.runs,

@@ -78,6 +78,19 @@ func (o *stores) openHistory(s Settings) {
 	}
 }
 
+// historyBounds are how much history is kept; a zero age bounds nothing.
+type historyBounds struct {
+	count int
+	age   time.Duration
+}
+
+func (s Settings) historyKept() historyBounds {
+	if !s.hasStorage() {
+		return historyBounds{count: s.HistorySize}
+	}
+	return historyBounds{count: s.HistoryMaxRecords, age: s.HistoryMaxAge}
+}
+
 const (
 	// pruneEvery is how often the history is pruned, pruneStep how many records one
 	// step removes: it holds locks for some milliseconds.

@@ -39,7 +39,10 @@ const (
 // What else history knows: which jobs there were, and who could have run them.
 const (
 	// EventRegistered tells that a replica registered a definition of a job,
-	// with its schedule; the reason is [ReasonDisabled] when it has no ticks.
+	// with its schedule; the reason is [ReasonDisabled] when it has no ticks. By
+	// stands for all definitions of the replica: those with the same ones have
+	// this one, too, and record it no more. Without a job it tells that all of
+	// them are recorded.
 	EventRegistered Event = "registered"
 	EventJobPaused  Event = "job-paused"
 	EventJobResumed Event = "job-resumed"

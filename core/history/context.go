@@ -20,11 +20,82 @@ type replicaAt struct {
 // the latest to register last.
 func (e *Evidence) replicasAt(at, now time.Time) []replicaAt {
 	var all []replicaAt
-	for _, record := range e.Definitions {
-		all = slices.DeleteFunc(all, func(r replicaAt) bool { return r.name == record.Replica })
-		all = append(all, replicaAt{name: record.Replica, definition: record, alive: e.lived(record.Replica, at, now)})
+	for _, l := range e.lives(at) {
+		if record := e.definitionOf(&l); record != nil {
+			all = append(all, replicaAt{name: l.replica, definition: *record, alive: e.lived(l.replica, at, now)})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b replicaAt) int { return a.definition.At.Compare(b.definition.At) })
+	return all
+}
+
+// life is what a replica was by its signs of life.
+type life struct {
+	replica string
+	// catalog stands for its definitions; empty if no sign tells it.
+	catalog string
+	// since is when it started.
+	since time.Time
+}
+
+// lives returns the lives around the tick of all replicas that are known.
+func (e *Evidence) lives(at time.Time) []life {
+	var all []life
+	know := func(replica string) *life {
+		i := slices.IndexFunc(all, func(l life) bool { return l.replica == replica })
+		if i < 0 {
+			all = append(all, life{replica: replica})
+			i = len(all) - 1
+		}
+		return &all[i]
+	}
+	for i := range e.Definitions {
+		know(e.Definitions[i].Replica)
+	}
+	for i := range e.Presence {
+		sign := &e.Presence[i]
+		if l := know(sign.Replica); l.since.IsZero() || !sign.At.After(at) {
+			*l = lifeBy(sign)
+		}
 	}
 	return all
+}
+
+func lifeBy(sign *domain.Record) life {
+	return life{replica: sign.Replica, catalog: sign.By, since: sign.At.Add(-sign.Took)}
+}
+
+// has reports whether the record tells a definition that the replica had: its
+// own, or that of one with the same definitions.
+func (l *life) has(record *domain.Record) bool {
+	if l.catalog != "" && record.By != "" {
+		return record.By == l.catalog
+	}
+	return record.Replica == l.replica
+}
+
+// definitionOf returns the record of the definition that the replica had at the
+// tick, or the one which tells that it planned it no more; nil if none is known.
+func (e *Evidence) definitionOf(l *life) (definition *domain.Record) {
+	var superseded *domain.Record
+	for i := range e.Definitions {
+		record := &e.Definitions[i]
+		own := record.Replica == l.replica
+		switch {
+		case !l.has(record):
+		case record.Reason != domain.ReasonSuperseded:
+			definition = record
+			if own {
+				superseded = nil
+			}
+		case own && !record.At.Before(l.since):
+			superseded = record
+		}
+	}
+	if superseded != nil {
+		return superseded
+	}
+	return definition
 }
 
 // lived reports whether the replica lived at the instant: whether it gave signs
@@ -164,17 +235,11 @@ type outage struct {
 
 // outage returns the outage that the tick lies in, and whether it lies in one.
 func (e *Evidence) outage(at, now time.Time) (outage, bool) {
-	has := map[string]bool{}
-	for _, record := range e.Definitions {
-		has[record.Replica] = has[record.Replica] || record.Reason != domain.ReasonDisabled
-	}
-	for _, record := range e.Later {
-		has[record.Replica] = true
-	}
 	var o outage
-	for _, sign := range e.Presence {
+	for i := range e.Presence {
+		sign := &e.Presence[i]
 		switch alive := e.lived(sign.Replica, at, now); {
-		case !has[sign.Replica] && len(has) > 0:
+		case !e.knowsJob(sign):
 			o.others = o.others || alive
 		case alive:
 			return outage{}, false
@@ -185,6 +250,15 @@ func (e *Evidence) outage(at, now time.Time) (outage, bool) {
 		}
 	}
 	return o, !o.from.IsZero() || !o.until.IsZero()
+}
+
+// knowsJob reports whether the replica that gave the sign had the job, so far as
+// is known.
+func (e *Evidence) knowsJob(sign *domain.Record) bool {
+	l := lifeBy(sign)
+	has := func(record domain.Record) bool { return l.has(&record) }
+	return len(e.Definitions)+len(e.Later) == 0 || slices.ContainsFunc(e.Later, has) ||
+		slices.ContainsFunc(e.Definitions, func(r domain.Record) bool { return r.Reason != domain.ReasonDisabled && has(r) })
 }
 
 func (o *outage) cause(x *explainer) Cause {

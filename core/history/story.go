@@ -51,6 +51,8 @@ func (x *explainer) left(first *domain.Record) Cause {
 			cause.Text = r.name + " did not live then"
 		case r.definition.Reason == domain.ReasonSuperseded:
 			cause.Text = fmt.Sprintf("%s does not plan the job since %s: a newer definition than its %s is live", r.name, since, orManual(r.definition.Schedule))
+		case r.definition.Reason == domain.ReasonDisabled && r.definition.Replica != r.name:
+			cause.Text = fmt.Sprintf("%s has the job disabled, as %s registered it at %s", r.name, r.definition.Replica, since)
 		case r.definition.Reason == domain.ReasonDisabled:
 			cause.Text = fmt.Sprintf("%s registered the job as disabled at %s", r.name, since)
 		default:

@@ -24,7 +24,11 @@ type Config struct {
 	// MaxPayload bounds the payloads and results that handlers return, in
 	// bytes; default 256 KiB.
 	MaxPayload int
-	Timing     Timing
+	// HistoryCount and HistoryAge are how many records the history keeps and for
+	// how long; zero means that it keeps all.
+	HistoryCount int
+	HistoryAge   time.Duration
+	Timing       Timing
 }
 
 // Timing holds the runner's intervals. They are independent of load.

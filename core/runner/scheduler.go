@@ -31,6 +31,8 @@ type scheduler struct {
 	clock   *storeClock
 	jobs    map[string]*jobState
 	names   []string
+	// catalog stands for the definitions of the jobs.
+	catalog string
 
 	claims     batcher[domain.Intent, domain.Verdict]
 	finishes   batcher[domain.RunResult, bool]
@@ -108,6 +110,7 @@ func newScheduler(r *Runner, jobs []ScheduledJob) *scheduler {
 		s.names = append(s.names, job.Name)
 	}
 	slices.Sort(s.names)
+	s.catalog = catalogOf(s.names, s.jobs)
 	s.claims = batcher[domain.Intent, domain.Verdict]{do: r.ports.Ledger.Claim, limit: claimBatch}
 	s.finishes = batcher[domain.RunResult, bool]{do: r.ports.Ledger.Finish, limit: claimBatch}
 	s.dispatches = batcher[domain.Dispatch, domain.DispatchResult]{do: r.ports.Dispatcher.Dispatch, limit: claimBatch}

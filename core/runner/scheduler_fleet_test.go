@@ -31,8 +31,12 @@ type fleet struct {
 	origin time.Time
 	skew   atomic.Int64
 	timing runner.Timing
+	// keeps is how many records the history keeps.
+	keeps int
 	// books are what the replicas recorded.
 	books []*recordBook
+	// shared is the history that they share instead, if they do.
+	shared ports.RunStore
 	// vanished is when replicas died without a trace.
 	vanished map[string]time.Time
 	// routes are the handlers of the queue "mail", if replicas work it.
@@ -79,17 +83,21 @@ func (f *fleet) replicaOn(t *testing.T, name string, ledger ports.Ledger, jobs .
 			jobs[i].Fingerprint = "v1"
 		}
 	}
+	var runs ports.RunStore = book
+	if f.shared != nil {
+		runs = f.shared
+	}
 	var queues []runner.Queue
 	if f.routes != nil {
 		queues = []runner.Queue{{Name: "mail", Concurrency: 1, Routes: f.routes}}
 	}
-	r, err := runner.New(runner.Config{Replica: name, DeployID: "deploy", Timing: f.timing}, runner.Ports{
+	r, err := runner.New(runner.Config{Replica: name, DeployID: "deploy", Timing: f.timing, HistoryCount: f.keeps}, runner.Ports{
 		OpenConsumer: f.queue.OpenConsumer,
 
 		Ledger:     ledger,
 		Dispatcher: runner.NewDispatcher(ledger, f.queue, domain.DefaultNamespace, 15*time.Second),
 		Waker:      waker,
-		Runs:       book,
+		Runs:       runs,
 		Log:        slog.New(f.log),
 		Now:        time.Now,
 		Dice:       func() float64 { return 0.5 },
@@ -232,7 +240,7 @@ func (b *recordBook) everything() []domain.Record {
 	return slices.Clone(b.records)
 }
 
-// Query implements [ports.RunStore]; nobody asks in these tests.
+// Query implements [ports.RunStore]; it knows nothing.
 func (b *recordBook) Query(context.Context, domain.RunFilter) ([]domain.Record, error) {
 	return nil, nil
 }

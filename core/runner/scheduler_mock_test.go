@@ -51,6 +51,7 @@ func stageRunner(t *testing.T, job runner.ScheduledJob) *stagedRunner {
 	})
 	s.waker.EXPECT().Arm(gomock.Any()).AnyTimes().Return(nil)
 	s.waker.EXPECT().Stop(gomock.Any()).Return(nil)
+	s.runs.EXPECT().Query(gomock.Any(), gomock.Any()).AnyTimes().Return(nil, nil)
 	s.runs.EXPECT().Append(gomock.Any(), gomock.Any()).AnyTimes().DoAndReturn(func(_ context.Context, records []domain.Record) error {
 		for _, record := range records {
 			if record.IsDecision() {

@@ -202,7 +202,7 @@ func (s *scheduler) update(state domain.JobState) {
 }
 
 func (s *scheduler) reportRevision(job *jobState) {
-	s.recordDefinition(job)
+	s.recordRevision(job)
 	if job.state.Superseded {
 		s.ports.Log.WarnContext(s.quieting, "a newer definition of the job is live: this replica stops planning it", "job", job.Name, "revision", job.state.Revision)
 		return

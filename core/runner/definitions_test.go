@@ -1,0 +1,173 @@
+package runner_test
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/taktwork/takt/adapters/inmemqueue"
+	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/core/history"
+)
+
+// newSharedFleet returns a fleet whose replicas write one history.
+func newSharedFleet(t *testing.T) *fleet {
+	t.Helper()
+	f := newFleet(t)
+	f.shared = inmemqueue.NewRunStore(100_000)
+	return f
+}
+
+// registered returns which replica recorded which definition of the job, the
+// newest first.
+func (f *fleet) registered(t *testing.T, job string) (all []string) {
+	t.Helper()
+	settle()
+	records, err := f.shared.Query(t.Context(), domain.RunFilter{Job: job, Events: []domain.Event{domain.EventRegistered}, Limit: 10_000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range records {
+		all = append(all, strings.TrimSpace(r.Replica+" "+r.Schedule+" "+r.Reason))
+	}
+	return all
+}
+
+// why answers a question by the history that the fleet shares.
+func (f *fleet) why(t *testing.T, q history.Question) history.Answer {
+	t.Helper()
+	settle()
+	q.Now = time.Now()
+	evidence, err := history.Gather(t.Context(), f.shared, &q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return history.Explain(q, evidence)
+}
+
+func TestDefinitions_areRecordedOncePerChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newSharedFleet(t)
+		every := func(d time.Duration) {
+			for _, name := range []string{"ann", "bob", "cid"} {
+				r := f.start(t, name, tickJob(t, "report", d, takes(0)))
+				defer r.stop()
+			}
+			time.Sleep(time.Minute)
+		}
+		want := func(when string, count int) {
+			t.Helper()
+			kept := f.registered(t, "report")
+			plain := 0
+			for _, line := range kept {
+				if !strings.HasSuffix(line, domain.ReasonSuperseded) {
+					plain++
+				}
+			}
+			if plain != count {
+				t.Errorf("%s: recorded %q, want %d definitions", when, kept, count)
+			}
+		}
+		every(10 * time.Second)
+		want("three replicas", 1)
+		every(10 * time.Second)
+		every(10 * time.Second)
+		want("started again", 1)
+		every(12 * time.Second)
+		want("deployed", 2)
+		every(10 * time.Second)
+		want("rolled back", 2)
+	})
+}
+
+// Whoever has the same definitions as the one that recorded them has them, too, and
+// nobody else.
+func TestDefinitions_areThoseOfAllThatHaveTheSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newSharedFleet(t)
+		ann := f.start(t, "ann", tensecondly(t, takes(0)))
+		f.waitUntil(15 * time.Second)
+		other := f.start(t, "eve", tickJob(t, "other", 10*time.Second, takes(0)))
+		bob := f.start(t, "bob", tensecondly(t, takes(0)))
+		ann.stop()
+		f.waitUntil(45 * time.Second)
+		if got := f.registered(t, "report"); len(got) != 1 || got[0] != "ann every 10s" {
+			t.Errorf("recorded %q, want what ann recorded alone", got)
+		}
+		q := f.ask(40 * time.Second)
+		q.Replica = "eve"
+		if answer := f.why(t, q); !strings.Contains(answer.Text(), "eve is not known to have the job") {
+			t.Errorf("eve: %s", answer.Text())
+		}
+		q = f.ask(12 * time.Second)
+		if answer := f.why(t, q); answer.Code != history.CodeNotPlanned {
+			t.Errorf("at 12 s: %s", answer.Text())
+		}
+		bob.stop()
+		f.waitUntil(3 * time.Minute)
+		if answer := f.why(t, f.ask(100*time.Second)); !strings.Contains(answer.Text(), "no worker that has the job lived since") {
+			t.Errorf("after bob: %s", answer.Text())
+		}
+		other.stop()
+	})
+}
+
+// A replica that was rolled back has the definition that it once recorded.
+func TestDefinitions_areKnownAfterARollback(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newSharedFleet(t)
+		old := f.start(t, "ann", tensecondly(t, takes(0)))
+		f.waitUntil(15 * time.Second)
+		job := tickJob(t, "report", 12*time.Second, takes(0))
+		job.Fingerprint = "v2"
+		deployed := f.start(t, "bob", job)
+		f.waitUntil(30 * time.Second)
+		old.stop()
+		f.waitUntil(60 * time.Second)
+		deployed.stop()
+		f.waitUntil(2 * time.Minute)
+		f.start(t, "ann", tensecondly(t, takes(0)))
+		f.waitUntil(3 * time.Minute)
+		for at, want := range map[time.Duration]history.Code{
+			10 * time.Second: history.CodeRan, 48 * time.Second: history.CodeRan, 50 * time.Second: history.CodeSuperseded,
+			170 * time.Second: history.CodeRan, 168 * time.Second: history.CodeSuperseded,
+		} {
+			if answer := f.why(t, f.ask(at)); answer.Code != want {
+				t.Errorf("at %s: %s, want %s:\n%s", at, answer.Code, want, answer.Text())
+			}
+		}
+	})
+}
+
+func TestDefinitions_outlastPruning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newSharedFleet(t)
+		f.keeps = 1000
+		f.start(t, "ann", tensecondly(t, takes(0)), tickJob(t, "often", time.Second, takes(0)))
+		f.start(t, "bob", tensecondly(t, takes(0)), tickJob(t, "often", time.Second, takes(0)))
+		missing, recorded, latest := 0, 0, int64(0)
+		for range 120 {
+			time.Sleep(time.Minute)
+			settle()
+			if _, err := f.shared.Prune(t.Context(), domain.RunRetention{Count: 1000}, 100_000); err != nil {
+				t.Fatal(err)
+			}
+			kept, err := f.shared.Query(t.Context(), domain.RunFilter{Job: "report", Events: []domain.Event{domain.EventRegistered}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(kept) == 0 {
+				missing++
+			} else if kept[0].ID != latest {
+				recorded++
+				latest = kept[0].ID
+			}
+		}
+		// In two hours some 25,000 records were made: each definition may be one
+		// of five hundred.
+		if missing > 0 || recorded > 60 {
+			t.Errorf("missing %d times of 120, recorded %d times", missing, recorded)
+		}
+	})
+}

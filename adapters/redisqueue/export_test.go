@@ -68,8 +68,8 @@ func ReadReply(reply any, count int) map[string]error {
 	_, errs["enqueue"] = readEnqueued(reply, count)
 	_, errs["recover"] = readRecovered(reply)
 	_, errs["inspect_counts"] = readCounts("q", reply)
-	r := jobReader{backend: b, queue: "q"}
-	_, errs["inspect_jobs"] = r.take(reply, slices.Repeat([]string{"id"}, count))
+	r := jobReader{backend: b, queue: "q", take: func(*domain.JobView, *[viewFields]string) {}}
+	_, errs["inspect_jobs"] = r.readReply(reply, slices.Repeat([]string{"id"}, count))
 	parts := leaseReader{}
 	parts.rest, _ = reply.([]any)
 	for len(parts.rest) > 0 && !parts.bad {

@@ -14,7 +14,7 @@ const (
 	defaultPage = 100
 	// idPage is how many ids are read at a time, viewPage how many jobs.
 	idPage   = 1000
-	viewPage = 50
+	viewPage = 100
 )
 
 // Jobs implements [ports.Inspector]. Jobs that are damaged are shown as far as
@@ -25,12 +25,15 @@ func (b *Backend) Jobs(ctx context.Context, queue domain.QueueName, filter domai
 	if err := checkFilter(queue, &filter); err != nil {
 		return nil, fmt.Errorf("list jobs: %w", err)
 	}
-	r := jobReader{backend: b, queue: queue}
+	var views []domain.JobView
+	r := jobReader{backend: b, queue: queue, logLines: maxLog, take: func(view *domain.JobView, _ *[viewFields]string) {
+		views = append(views, *view)
+	}}
 	if filter.ID != "" {
 		if err := r.read(ctx, "", []string{string(filter.ID)}); err != nil {
 			return nil, fmt.Errorf("list jobs of queue %s: %w", queue, ended(ctx, err))
 		}
-		return r.views, nil
+		return views, nil
 	}
 	l, end := b.listing(queue), filter.Offset+filter.Limit
 	for from := filter.Offset; from < end; from += idPage {
@@ -46,7 +49,7 @@ func (b *Backend) Jobs(ctx context.Context, queue domain.QueueName, filter domai
 			break
 		}
 	}
-	return r.views, nil
+	return views, nil
 }
 
 // withoutMarkers returns the ids that stand for jobs.
@@ -81,11 +84,15 @@ func checkFilter(queue domain.QueueName, filter *domain.JobFilter) error {
 type jobReader struct {
 	backend *Backend
 	queue   domain.QueueName
+	// logLines is how many lines of their logs are of interest.
+	logLines int
+	// take is given each job, and its fields as they are.
+	take    func(*domain.JobView, *[viewFields]string)
+	names   map[string]int
 	options optionsCache
-	views   []domain.JobView
 }
 
-// read appends the jobs, which their listing found in the state; the empty
+// read reads the jobs, which their listing found in the state; the empty
 // state means that it is not known. Jobs that are gone are left out.
 func (r *jobReader) read(ctx context.Context, state domain.State, ids []string) error {
 	base := r.backend.keys.queue(r.queue)
@@ -93,10 +100,13 @@ func (r *jobReader) read(ctx context.Context, state domain.State, ids []string) 
 	if state == domain.StateParked {
 		state = domain.StateDelayed
 	}
+	if r.names == nil {
+		r.names = fieldNames()
+	}
 	for len(ids) > 0 {
 		n := min(len(ids), viewPage)
-		args := make([]any, 0, 3+n)
-		args = append(args, base, r.backend.config.MaxPayload, string(state))
+		args := make([]any, 0, 4+n)
+		args = append(args, base, r.backend.config.MaxPayload, string(state), r.logLines)
 		for _, id := range ids[:n] {
 			args = append(args, id)
 		}
@@ -104,7 +114,7 @@ func (r *jobReader) read(ctx context.Context, state domain.State, ids []string) 
 		if err != nil {
 			return err
 		}
-		read, err := r.take(reply, ids[:n])
+		read, err := r.readReply(reply, ids[:n])
 		if err != nil {
 			return err
 		}
@@ -113,8 +123,8 @@ func (r *jobReader) read(ctx context.Context, state domain.State, ids []string) 
 	return nil
 }
 
-// take reads a reply and returns how many of the ids it is about.
-func (r *jobReader) take(reply any, ids []string) (int, error) {
+// readReply reads a reply and returns how many of the ids it is about.
+func (r *jobReader) readReply(reply any, ids []string) (int, error) {
 	parts, _ := reply.([]any)
 	if len(parts) == 0 || len(parts) > len(ids) {
 		return 0, errReply
@@ -124,11 +134,9 @@ func (r *jobReader) take(reply any, ids []string) (int, error) {
 		if packed == "" {
 			continue
 		}
-		view, err := r.view(packed, ids[i])
-		if err != nil {
+		if err := r.view(packed, ids[i]); err != nil {
 			return 0, err
 		}
-		r.views = append(r.views, view)
 	}
 	return len(parts), nil
 }

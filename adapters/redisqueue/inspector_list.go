@@ -155,7 +155,7 @@ func (l listing) parkedJobs(ctx context.Context, from, n int) ([]string, error) 
 		}
 	}
 	found = firstParked(found, from+n)
-	ids := make([]string, 0, n)
+	ids := make([]string, 0, min(n, len(found)))
 	for _, p := range found[min(from, len(found)):] {
 		ids = append(ids, p.id)
 	}
@@ -196,4 +196,64 @@ func firstParked(found []parkedID, n int) []parkedID {
 	})
 	found = slices.Compact(found)
 	return found[:min(n, len(found))]
+}
+
+// stretch is up to n entries behind the first from, counted from the other end
+// if it goes backward.
+type stretch struct {
+	from, n  int
+	backward bool
+}
+
+// placed returns ids of the jobs in the state: who is next, is due first or has
+// finished first comes first, or last if it goes backward. Delayed ones are the
+// parked ones, too.
+func (l listing) placed(ctx context.Context, state domain.State, s stretch) ([]string, error) {
+	switch state { //nolint:exhaustive // all others are sorted sets
+	case domain.StateWait:
+		if s.backward {
+			return l.readyBackward(ctx, s.from, s.n)
+		}
+		return l.ready(ctx, s.from, s.n)
+	case domain.StateActive:
+		if s.backward {
+			return l.head(ctx, l.base+"active", s.from, s.n)
+		}
+		return l.tail(ctx, l.base+"active", s.from, s.n)
+	case domain.StateParked:
+		if !s.backward {
+			return l.parkedJobs(ctx, s.from, s.n)
+		}
+		all, err := l.parkedJobs(ctx, 0, maxOffset)
+		slices.Reverse(all)
+		all = all[min(s.from, len(all)):]
+		return all[:min(s.n, len(all))], err
+	}
+	if s.backward {
+		return l.ask(ctx, func() *redis.StringSliceCmd {
+			return l.client.ZRevRange(ctx, l.base+string(state), int64(s.from), int64(s.from+s.n-1))
+		})
+	}
+	return l.ranked(ctx, l.base+string(state), s.from, s.n)
+}
+
+// head returns ids of a list from its head on, where new ones come in.
+func (l listing) head(ctx context.Context, key string, from, n int) ([]string, error) {
+	return l.ask(ctx, func() *redis.StringSliceCmd { return l.client.LRange(ctx, key, int64(from), int64(from+n-1)) })
+}
+
+// readyBackward is ready from the other end.
+func (l listing) readyBackward(ctx context.Context, from, n int) ([]string, error) {
+	waiting, err := ask(ctx, l.Backend, "list ids", func() (int64, error) { return l.client.LLen(ctx, l.base+"wait").Result() })
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	if int64(from) < waiting {
+		if ids, err = l.head(ctx, l.base+"wait", from, n); err != nil || len(ids) == n {
+			return ids, err
+		}
+	}
+	rest, err := l.head(ctx, l.base+"paused", max(from-int(waiting), 0), n-len(ids))
+	return append(ids, rest...), err
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/taktwork/takt/core/domain"
 )
 
-// Fields of a job in the order in which inspect_jobs.lua replies with them.
+// Fields of a job that are shown.
 const (
 	viewName = iota
 	viewData
@@ -28,22 +28,55 @@ const (
 	viewStacks
 	viewProcessed
 	viewFinished
+	viewDelay
+	viewWorker
+	viewParentKey
+	viewParent
+	viewDedup
+	viewScheduler
+	viewDeferred
 	viewFields
 )
 
-// view reads a job as inspect_jobs.lua packs it.
-func (r *jobReader) view(packed, id string) (domain.JobView, error) {
+// fieldNames are their names in a job's hash (protocol 1.6).
+func fieldNames() map[string]int {
+	return map[string]int{
+		"name": viewName, "data": viewData, "opts": viewOptions, "timestamp": viewTimestamp, "priority": viewPriority,
+		"atm": viewAttempts, "attemptsMade": viewOldAttempts, "ats": viewStarted, "stc": viewCrashes, "parked": viewParked,
+		"progress": viewProgress, "returnvalue": viewResult, "failedReason": viewReason, "stacktrace": viewStacks,
+		"processedOn": viewProcessed, "finishedOn": viewFinished, "delay": viewDelay, "pb": viewWorker,
+		"parentKey": viewParentKey, "parent": viewParent, "deid": viewDedup, "rjk": viewScheduler, "defa": viewDeferred,
+	}
+}
+
+// viewTexts are the fields of one job as they stand in its hash.
+type viewTexts struct {
+	texts [viewFields]string
+	some  [viewFields]bool
+}
+
+// readFields reads a list of names and values.
+func (r *jobReader) readFields(u *unpacker) (fields viewTexts) {
+	for n := u.list() / 2; n > 0 && u.err == nil; n-- {
+		name, _ := u.text()
+		value, some := u.text()
+		if at, known := r.names[name]; known {
+			fields.texts[at], fields.some[at] = value, some
+		}
+	}
+	return fields
+}
+
+// view reads a job as inspect_jobs.lua packs it, and hands it over.
+func (r *jobReader) view(packed, id string) error {
 	u := unpacker{rest: packed}
 	state, _ := u.text()
 	due, _ := u.text()
-	var fields [viewFields]string
-	var some [viewFields]bool
-	for i := range fields {
-		fields[i], some[i] = u.text()
-	}
+	read := r.readFields(&u)
+	fields, some := &read.texts, &read.some
 	log := u.texts()
 	if u.err != nil {
-		return domain.JobView{}, u.err
+		return u.err
 	}
 	view := domain.JobView{
 		Job: domain.Job{
@@ -71,7 +104,8 @@ func (r *jobReader) view(packed, id string) (domain.JobView, error) {
 	if some[viewResult] {
 		view.Result = []byte(fields[viewResult])
 	}
-	return view, nil
+	r.take(&view, fields)
+	return nil
 }
 
 // texts reads a list of strings.

@@ -38,6 +38,8 @@ const rightsHead = `# What a worker of Takt may do in Redis, and no more: a user
 # INFO tells the version and maxmemory-policy; without it the worker warns that it may not ask, and goes on.
 # CLUSTER SLOTS is asked of a cluster alone. Sentinels have users of their own, which need no more than this:
 #   user takt on #SHA256-OF-ANOTHER-PASSWORD resetchannels resetkeys -@all +auth +hello +sentinel|get-master-addr-by-name
+# Workers do not need to see who is connected, or which keys there are. Operators who list workers or remove orphaned
+# jobs use a user of their own that has +client|list and +scan as well.
 #
 `
 
@@ -97,9 +99,12 @@ func clientCommands(t *testing.T, client *redis.Client) []string {
 	t.Helper()
 	// What a connection begins with, and scripts are called by.
 	words := map[string]bool{"hello": true, "auth": true, "select": true, "client|setname": true, "evalsha": true, "eval": true}
-	// Methods of the client that are no commands, variants of commands, and what
-	// sentinels are asked.
-	other := map[string]string{"close": "", "process": "", "pipelined": "", "zaddnx": "zadd", "cluster": "cluster|slots", "sentinel": ""}
+	// Methods of the client that are no commands, variants of commands, what
+	// sentinels are asked, and what only operators need.
+	other := map[string]string{
+		"close": "", "process": "", "pipelined": "", "zaddnx": "zadd", "cluster": "cluster|slots", "sentinel": "",
+		"clientlist": "", "scan": "",
+	}
 	method := regexp.MustCompile(`(?:\bclient\.|\bp\.|\.client\.)([A-Z]\w+)\((?:e\.)?ctx|New\w+Cmd\((?:e\.)?ctx, "(\w+)"|\.Do\((?:e\.)?ctx, "(\w+)"`)
 	files, err := filepath.Glob("*.go")
 	if err != nil {

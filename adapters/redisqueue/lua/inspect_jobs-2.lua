@@ -6,23 +6,29 @@
 --       2 the most bytes of a text that are of interest: what is longer is
 --         left out, or cut if it is for people to read
 --       3 state that the jobs are in by their listing, empty if that is asked
+--       4 how many lines of their logs are of interest, the newest
 --       then the ids
 -- Reply  a list with a string for each job, empty if there is none, of
---        MessagePack values: state, due score, the fields below, and a list of
---        log lines. It ends early once it is large: the next ids are for
---        another call.
+--        MessagePack values: state, due score, a list of the names and values
+--        of its fields, and a list of log lines. It ends early once it is
+--        large: the next ids are for another call.
 
 local call = redis.call
-local base, largest, listed = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local base, largest, listed, log_lines = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 
-local REPLY_MOST, LOG_MOST, LIST_LOOK = 262144, 1000, 20000
+local REPLY_MOST, LIST_LOOK = 262144, 20000
+
+-- A hash with more fields than this is no job's: only those are read that
+-- jobs have.
+local FIELDS_MOST = 64
 
 local FIELDS = {
   'name', 'data', 'opts', 'timestamp', 'priority', 'atm', 'attemptsMade', 'ats', 'stc', 'parked', 'progress',
-  'returnvalue', 'failedReason', 'stacktrace', 'processedOn', 'finishedOn',
+  'returnvalue', 'failedReason', 'stacktrace', 'processedOn', 'finishedOn', 'delay', 'pb', 'parentKey', 'parent',
+  'deid', 'rjk', 'defa',
 }
 -- Those that are cut when they are too long; others are left out.
-local CUT = { [1] = true, [13] = true }
+local CUT = { name = true, failedReason = true, defa = true }
 
 local SETS = { 'completed', 'failed', 'delayed', 'prioritized', 'waiting-children' }
 local LISTS = { 'active', 'wait', 'paused' }
@@ -69,26 +75,48 @@ local function still_listed(id)
   return (found_in(listed, id)) or (listed == 'wait' and (found_in('paused', id)))
 end
 
-local function read_fields(id)
-  local fields = redis.pcall('HMGET', base .. id, unpack(FIELDS))
-  if fields.err then
-    fields = {}
-  end
-  local some = false
-  for i = 1, #FIELDS do
-    local value = fields[i] or false
-    some = some or value ~= false
-    if value and #value > largest then
-      value = CUT[i] and string.sub(value, 1, largest) or false
+-- some_fields reads the fields that jobs have, as HGETALL does.
+local function some_fields(key)
+  local fields = {}
+  for i, value in ipairs(call('HMGET', key, unpack(FIELDS))) do
+    if value then
+      fields[#fields + 1], fields[#fields + 2] = FIELDS[i], value
     end
-    fields[i] = value
   end
-  return fields, some
+  return fields
+end
+
+-- read_fields returns names and values; none if there is something else.
+local function read_fields(id)
+  local count = redis.pcall('HLEN', base .. id)
+  if type(count) ~= 'number' or count == 0 then
+    return {}
+  end
+  local fields = count > FIELDS_MOST and some_fields(base .. id) or call('HGETALL', base .. id)
+  for i = 2, #fields, 2 do
+    if #fields[i] > largest then
+      fields[i] = CUT[fields[i - 1]] and string.sub(fields[i], 1, largest) or false
+    end
+  end
+  return fields
+end
+
+-- is_job tells whether there is the field that each job has.
+local function is_job(fields)
+  for i = 1, #fields, 2 do
+    if fields[i] == 'timestamp' then
+      return true
+    end
+  end
+  return false
 end
 
 -- read_log returns the newest lines of a job's log, as many as fit.
 local function read_log(id)
-  local lines = redis.pcall('LRANGE', base .. id .. ':logs', -LOG_MOST, -1)
+  if log_lines == 0 then
+    return {}
+  end
+  local lines = redis.pcall('LRANGE', base .. id .. ':logs', -log_lines, -1)
   if lines.err then
     return {}
   end
@@ -107,29 +135,29 @@ local function read_log(id)
 end
 
 local function view(id)
-  local fields, some = read_fields(id)
+  local fields = read_fields(id)
   local state, score = listed, ''
   if listed == '' then
     state, score = state_of(id)
-  elseif listed == 'delayed' then
+    if state == '' and not is_job(fields) then
+      return ''
+    end
+  elseif #fields == 0 and not still_listed(id) then
+    return ''
+  end
+  if state == 'delayed' then
     score = call('ZSCORE', base .. 'delayed', id) or ''
-  end
-  if not some and listed ~= '' and not still_listed(id) then
-    return ''
-  elseif state == '' and not fields[4] then
-    -- In no list, and without the timestamp that each job has: no job at all.
-    return ''
-  end
-  if state == 'delayed' and call('HEXISTS', KEYS[2], id) == 1 then
-    state = 'parked'
+    if call('HEXISTS', KEYS[2], id) == 1 then
+      state = 'parked'
+    end
   elseif state == 'paused' then
     state = 'wait'
   end
-  return cmsgpack.pack(state, score, unpack(fields, 1, #FIELDS)) .. cmsgpack.pack(read_log(id))
+  return cmsgpack.pack(state, score, fields, read_log(id))
 end
 
 local reply, bytes = {}, 0
-for at = 4, #ARGV do
+for at = 5, #ARGV do
   if bytes > REPLY_MOST then
     break
   end

@@ -114,6 +114,8 @@ type Backend struct {
 	client   redis.UniversalClient
 	failures *failures
 	sessions *sessions
+	readers  eventConns
+	hubs     eventHubs
 	// keepCompleted and keepFailed are the retentions of jobs that name none,
 	// as scripts take them.
 	keepCompleted, keepFailed string
@@ -165,8 +167,8 @@ func (b *Backend) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Close ends all consumers and connections. Calls under way fail with
-// [ports.ErrClosed]. Closing twice does no harm.
+// Close ends all consumers, loops over events and connections. Calls under way
+// fail with [ports.ErrClosed]. Closing twice does no harm.
 func (b *Backend) Close() error {
 	b.mu.Lock()
 	if b.closed {
@@ -176,6 +178,8 @@ func (b *Backend) Close() error {
 	b.closed = true
 	consumers := b.consumers
 	b.mu.Unlock()
+	b.readers.close()
+	b.hubs.stop()
 	errs := make([]error, len(consumers), len(consumers)+1)
 	var closing sync.WaitGroup
 	for i, c := range consumers {
@@ -184,7 +188,9 @@ func (b *Backend) Close() error {
 	}
 	closing.Wait()
 	b.sessions.forget()
-	return errors.Join(append(errs, b.client.Close())...)
+	errs = append(errs, b.client.Close())
+	b.hubs.wait()
+	return errors.Join(errs...)
 }
 
 func (b *Backend) isClosed() bool {

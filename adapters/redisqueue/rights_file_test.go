@@ -103,7 +103,7 @@ func clientCommands(t *testing.T, client *redis.Client) []string {
 	// sentinels are asked, and what only operators need.
 	other := map[string]string{
 		"close": "", "process": "", "pipelined": "", "zaddnx": "zadd", "cluster": "cluster|slots", "sentinel": "",
-		"clientlist": "", "scan": "",
+		"clientlist": "", "scan": "", "xrangen": "xrange",
 	}
 	method := regexp.MustCompile(`(?:\bclient\.|\bp\.|\.client\.)([A-Z]\w+)\((?:e\.)?ctx|New\w+Cmd\((?:e\.)?ctx, "(\w+)"|\.Do\((?:e\.)?ctx, "(\w+)"`)
 	files, err := filepath.Glob("*.go")

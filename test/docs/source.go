@@ -30,7 +30,7 @@ func usual(name string) (path string, ok bool) {
 		return takt + "/app", true
 	case "cli", "config", "lifecycle", "takttest":
 		return takt + "/app/" + name, true
-	case "storage":
+	case "redisqueue", "storage":
 		return takt + "/adapters/" + name, true
 	case "pgx":
 		return "github.com/jackc/pgx/v5", true

@@ -12,6 +12,8 @@ type days struct {
 	nth int
 	// never tells that no day is ever selected.
 	never bool
+	// dropped tells that days were listed that the only month never has.
+	dropped bool
 }
 
 // newDays also drops the days that the only month never has.
@@ -29,6 +31,7 @@ func newDays(ofMonth, month, ofWeek field, nth int) (days, error) {
 		if d.never {
 			return d, errors.New("pattern: the month has no such day")
 		}
+		d.dropped = beyond != 0
 		d.ofMonth.values &^= beyond
 		d.ofMonth.listed -= bits.OnesCount64(beyond)
 	}

@@ -49,11 +49,18 @@ type field struct {
 	// last holds what comes with an L: for the day of month bit 0 is the last
 	// day, for the day of week bit n is the last weekday n of the month.
 	last uint8
+	// twice is one more than a value that is listed twice, zero if none is.
+	twice int
+	// overshot tells that a step of weekdays passes over the Sunday at its end.
+	overshot bool
 }
 
 func (f *field) has(value int) bool { return f.values>>value&1 == 1 }
 
 func (f *field) add(value int) {
+	if f.has(value) {
+		f.twice = value + 1
+	}
 	f.values |= 1 << value
 	f.listed++
 }
@@ -201,6 +208,7 @@ func (f *field) parseRange(k *kind, text [3]string) (problem string) {
 	sunday := k.isWeekday() && to%7 == 0
 	if sunday {
 		f.add(0)
+		f.overshot = f.overshot || from > 0 && (to-from)%step != 0
 	}
 	for value := from; value <= to; value += step {
 		if value > 0 || !sunday {

@@ -6,8 +6,9 @@
 // that differs is cut down to the steps that matter and printed; as a file in
 // testdata it is played again for ever.
 //
-// Producers' and operators' other calls (flows, schedulers, promotions,
-// pauses, removals, ...) are Node's on both databases. Node's clock stands
+// Job schedulers are made and removed by each side, or by Node on both.
+// Producers' and operators' other calls (flows, promotions, pauses, removals,
+// ...) are Node's on both databases. Node's clock stands
 // still during a step, and every step has a millisecond of its own; delays are
 // a millisecond or hours, so that no step depends on how long others took.
 //
@@ -43,6 +44,9 @@
 //   - The end of a job that another one is kept to follow, if a job of that one's
 //     id came in between: Node has two jobs of one id then, ours does without
 //     the one that was kept.
+//   - A job scheduler that is changed while its run waits in a queue that
+//     BullMQ 6 paused: Node leaves that run beside the new one, ours replaces
+//     it as in a queue that is not paused (protocol 2.18).
 //   - Ids in lists without a job, which Node works (protocol T11, T45).
 //   - A rate limit by hand without any other, which Node's workers do not
 //     honour (protocol 3.7).

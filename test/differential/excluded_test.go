@@ -13,7 +13,7 @@ import (
 // excluded tells whether the sides would have to differ in the step as things
 // are now.
 func (w *world) excluded(ctx context.Context, s *step) (bool, error) {
-	for _, reason := range []func(context.Context, *step) (bool, error){w.refusals, w.lostLast, w.overLimit, w.staleKeys, w.takenIDs, w.strayNotes, w.anyOrder} {
+	for _, reason := range []func(context.Context, *step) (bool, error){w.refusals, w.lostLast, w.overLimit, w.staleKeys, w.takenIDs, w.strayNotes, w.anyOrder, w.heldRuns} {
 		if excluded, err := reason(ctx, s); err != nil || excluded {
 			return excluded, err
 		}
@@ -40,6 +40,21 @@ func (w *world) strayNotes(ctx context.Context, s *step) (bool, error) {
 	}
 	locked, err := w.redis[0].Exists(ctx, keyOf(s, w.slots[slotKey{s.Queue, s.Slot}].ids[0]+":lock")).Result()
 	return locked == 0, err
+}
+
+// heldRuns tells whether the step schedules anew what has a run waiting in a
+// queue that BullMQ 6 paused: Node looks for it in the list of BullMQ 5, and
+// leaves it there beside the new one.
+func (w *world) heldRuns(ctx context.Context, s *step) (bool, error) {
+	if w.version[0] != '6' || s.Do != "schedule" {
+		return false, nil
+	}
+	paused, err := w.redis[0].HExists(ctx, keyOf(s, "meta"), "paused").Result()
+	if err != nil || !paused {
+		return false, err
+	}
+	waiting, err := w.redis[0].LRange(ctx, keyOf(s, "wait"), 0, -1).Result()
+	return slices.ContainsFunc(waiting, isRun), err
 }
 
 // anyOrder tells whether a scan may recover jobs in an order that depends on

@@ -76,6 +76,7 @@ func (g *generator) kinds() []kind {
 		{6, g.addFlow},
 		{1, g.addChild},
 		{2, g.schedule},
+		{4, g.scheduler},
 		{6, g.scheduled},
 		{20, g.fetch},
 		{26, g.settle},

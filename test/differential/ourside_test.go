@@ -118,6 +118,10 @@ func (o *ourSide) answer(ctx context.Context, s *step) (any, error) {
 	switch s.Do {
 	case "enqueue":
 		return o.enqueue(ctx, s)
+	case "schedule":
+		return o.schedule(ctx, s)
+	case "unschedule":
+		return o.unschedule(ctx, s)
 	case "fetch":
 		jobs, err := o.take(ctx, s, nil)
 		return taken{Jobs: jobs}, err

@@ -10,6 +10,8 @@ import "encoding/json"
 //	scheduled Method of the job that the job scheduler ID waits for, by Node
 //	          on both
 //	flow      Method of a FlowProducer, by Node on both
+//	schedule  makes or changes the job scheduler Scheduler of Queue: ours by
+//	          Takt; unschedule removes the one of ID
 //	fetch     takes jobs into the free slots Next
 //	settle    ends the jobs of slots, and takes others into the slots Next
 //	extend    renews the lock of the job in Slot
@@ -30,6 +32,8 @@ type step struct {
 	Progress json.RawMessage `json:"progress,omitempty"`
 	Lines    []string        `json:"lines,omitempty"`
 	Amount   int             `json:"amount,omitempty"`
+
+	Scheduler *schedulerSpec `json:"scheduler,omitempty"`
 }
 
 // ending says what becomes of the job in a slot: complete with Value, fail or
@@ -66,7 +70,11 @@ const hour = int64(3_600_000)
 
 // request returns the step as the Node driver takes it.
 func (s step) request() step {
-	if s.Do != "enqueue" {
+	switch s.Do {
+	case "enqueue":
+	case "schedule", "unschedule":
+		return s.schedulerRequest()
+	default:
 		return s
 	}
 	out := step{Do: "queue", Queue: s.Queue, Method: "add"}

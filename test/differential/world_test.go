@@ -242,7 +242,7 @@ func (w *world) learn(s *step, results []result) {
 			}
 			w.batched = w.batched || len(s.Next) > 1 && isRun(job.ID)
 		}
-	case "enqueue", "queue":
+	case "enqueue", "queue", "schedule":
 		w.learnIDs(s.Queue, results[0])
 	}
 }

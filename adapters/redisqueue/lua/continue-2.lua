@@ -14,7 +14,7 @@
 --       8 data of the job that was leased, for schedulers that keep none
 --       9 priority of the next job
 -- Reply  the id of the next job, empty if none was added
--- @include clock
+-- @include schedule
 -- @include add
 
 local q = queue_of(ARGV[1], ARGV[2])
@@ -22,16 +22,6 @@ check_queue(q)
 local now = clock_ms()
 local scheduler, leased = ARGV[3], ARGV[4]
 local hash = q.base .. 'repeat:' .. scheduler
-
--- slot_after returns the next moment of an interval.
-local function slot_after(previous, every, offset)
-  local next = previous + every
-  if next > now then
-    return next
-  end
-  next = math.floor(now / every) * every + offset
-  return next > now and next or next + every
-end
 
 local function next_moment(previous)
   if ARGV[5] ~= '' then
@@ -42,7 +32,7 @@ local function next_moment(previous)
   if not every or every < 1 then
     return nil
   end
-  return slot_after(previous, every, tonumber(fields[2]) or previous % every)
+  return slot_after(now, previous, every, tonumber(fields[2]) or previous % every)
 end
 
 -- template_data returns the data of the scheduler's jobs. Repeatable jobs of
@@ -64,7 +54,7 @@ local function add_next(previous)
     return ''
   end
   local text = string.format('%.0f', moment)
-  local id = 'repeat:' .. scheduler .. ':' .. text
+  local id = run_id(scheduler, moment)
   if call('EXISTS', q.base .. id) == 1 then
     call('XADD', q.events, 'MAXLEN', '~', max_events(q), '*', 'event', 'duplicated', 'jobId', id)
     return ''
@@ -88,7 +78,7 @@ local function add_next(previous)
 end
 
 local score = call('ZSCORE', KEYS[2], scheduler)
-if not score or 'repeat:' .. scheduler .. ':' .. string.format('%.0f', tonumber(score)) ~= leased then
+if not score or run_id(scheduler, tonumber(score)) ~= leased then
   return ''
 end
 return add_next(tonumber(score))

@@ -53,7 +53,7 @@ func New(settings Settings, log *slog.Logger, options ...Option) (*App, error) {
 	a.fx = fx.New(
 		fx.WithLogger(func() fxevent.Logger { return fxLogger(log) }),
 		fx.RecoverFromPanics(),
-		fx.Supply(a.settings, a.service, log, &middlewares{}, &Database{}, a.outbox),
+		fx.Supply(a.settings, a.service, log, &middlewares{}, &Database{}, &BullMQ{}, a.outbox),
 		fx.Decorate(a.hooks.guard),
 		fx.Provide(newRegistryFromGroup, openStores, newEngine),
 		// Hooks run in this order, and stop in the opposite one: the control

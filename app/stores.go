@@ -50,7 +50,7 @@ type stores struct {
 }
 
 // openStores opens the adapters that the settings name. It connects nothing.
-func openStores(s Settings, platform *Database, log *slog.Logger) (*stores, error) {
+func openStores(s Settings, platform *Database, bullmq *BullMQ, log *slog.Logger) (*stores, error) {
 	open := &stores{
 		databases: &databases{settings: s, log: log, platform: platform},
 		await:     func(context.Context) error { return nil },
@@ -68,6 +68,9 @@ func openStores(s Settings, platform *Database, log *slog.Logger) (*stores, erro
 		}
 		open.await, open.close = shared.Await, shared.Close
 		open.problems = func() []string { return redisProblems(shared) }
+		if s.Backend == config.BackendRedis {
+			bullmq.backend.Store(shared)
+		}
 	}
 	if err := open.openQueues(s, shared); err != nil {
 		return nil, err

@@ -1,0 +1,104 @@
+package interop_test
+
+import (
+	"testing"
+
+	"github.com/taktwork/takt/adapters/redisqueue"
+	"github.com/taktwork/takt/test/interop/node"
+)
+
+// What Node reads of a parent whose children Takt worked.
+
+func TestNodeReadsTheChildrenThatTaktWorked(t *testing.T) {
+	forVersions(t, full, func(t *testing.T, l *lab) {
+		release := make(chan struct{})
+		l.addFlow(nil,
+			child("good", node.Opts{"jobId": "good"}),
+			child("bad", node.Opts{"jobId": "ignored", "ignoreDependencyOnFailure": true}),
+			child("bad", node.Opts{"jobId": "lost"}),
+			child("held", node.Opts{"jobId": "held"}))
+		l.work(work{queue: "parts", concurrency: 4, handlers: handlers{"good": echo, "bad": fails(errBusy), "held": holds(release)}})
+		queue := l.Queue("mail")
+		root := queue.KeepJob("root")
+		await(t, "three children to be done", func() bool {
+			return l.redis.ZCard(t.Context(), partKey("completed")).Val()+l.redis.ZCard(t.Context(), partKey("failed")).Val() == 3
+		})
+		for _, c := range []struct{ method, want string }{
+			{"getChildrenValues", `{"bull:parts:good":"good"}`},
+			{"getIgnoredChildrenFailures", `{"bull:parts:ignored":"busy"}`},
+			{"getFailedChildrenValues", `{"bull:parts:ignored":"busy"}`},
+		} {
+			if got := string(root.Call(c.method)); indented(got) != indented(c.want) {
+				t.Errorf("%s = %s, want %s", c.method, got, c.want)
+			}
+		}
+		type page struct {
+			Processed   map[string]any `json:"processed"`
+			Unprocessed []string       `json:"unprocessed"`
+			Ignored     map[string]any `json:"ignored"`
+		}
+		one := node.Opts{"count": 10, "cursor": 0}
+		got := node.Decode[page](t, root.Call("getDependencies", node.Opts{"processed": one, "unprocessed": one, "ignored": one, "failed": one}))
+		if len(got.Processed) != 1 || len(got.Unprocessed) < 1 || len(got.Ignored) != 1 {
+			t.Errorf("getDependencies = %+v, want one done, one ignored, and those left", got)
+		}
+		counts := node.Decode[map[string]int](t, root.Call("getDependenciesCount", node.Opts{"processed": true, "unprocessed": true, "ignored": true, "failed": true}))
+		if counts["processed"] != 1 || counts["ignored"] != 1 {
+			t.Errorf("getDependenciesCount = %v, want one done and one ignored", counts)
+		}
+		close(release)
+	})
+}
+
+// Node takes a child of Takt's parent away, and the parent goes on.
+func TestNodeUnlinksAChildOfTaktsParent(t *testing.T) {
+	forVersions(t, full, func(t *testing.T, l *lab) {
+		l.addFlow(nil, child("good", node.Opts{"jobId": "a"}))
+		if removed := string(l.Queue("parts").OnJob("a", "removeChildDependency")); removed != "true" {
+			t.Errorf("removeChildDependency = %s, want true", removed)
+		}
+		l.work(work{handlers: handlers{"all": echo}})
+		l.awaitIn("completed", "root")
+	})
+}
+
+func TestNodeShowsAsMuchOfAFlowAsItIsAskedFor(t *testing.T) {
+	forVersions(t, full, func(t *testing.T, l *lab) {
+		l.addTree(whole(named(""), piece("x", named("x"), redisqueue.Extras{}), piece("y", named("y"), redisqueue.Extras{}), piece("z", named("z"), redisqueue.Extras{})))
+		flow := l.Flow()
+		for _, c := range []struct {
+			opts node.Opts
+			want int
+		}{
+			{node.Opts{}, 3}, {node.Opts{"depth": 1}, 0}, {node.Opts{"depth": 2}, 3}, {node.Opts{"prefix": "bull"}, 3},
+		} {
+			got := node.Decode[shape](t, flow.Call("getFlow", mergeOpts(node.Opts{"queueName": "mail", "id": "root"}, c.opts)))
+			if len(got.Children) != c.want {
+				t.Errorf("getFlow with %v shows %d children, want %d", c.opts, len(got.Children), c.want)
+			}
+		}
+	})
+}
+
+// maxChildren bounds the pages of Redis' scan, which sets may exceed.
+func TestNodeShowsAFlowOfTaktInPages(t *testing.T) {
+	forVersions(t, full, func(t *testing.T, l *lab) {
+		l.addTree(whole(named(""), piece("x", named("x"), redisqueue.Extras{}), piece("y", named("y"), redisqueue.Extras{})))
+		got := node.Decode[shape](t, l.Flow().Call("getFlow", node.Opts{"queueName": "mail", "id": "root", "maxChildren": 1, "depth": 2}))
+		if n := len(got.Children); n < 1 || n > 2 {
+			t.Errorf("getFlow shows %d children, want one or, with small sets, both", n)
+		}
+	})
+}
+
+// Defaults of the queues of a flow reach Takt.
+func TestOptionsOfTheQueuesOfAFlowReachTakt(t *testing.T) {
+	forVersions(t, full, func(t *testing.T, l *lab) {
+		l.Flow().Call("add",
+			node.Opts{"name": "all", "queueName": "mail", "children": []node.Opts{{"name": "send", "queueName": "mail", "data": 1}}},
+			node.Opts{"queuesOptions": node.Opts{"mail": node.Opts{"defaultJobOptions": node.Opts{"attempts": 6}}}})
+		if got := l.desk().next().Job.Options.Attempts; got != 6 {
+			t.Errorf("attempts = %d, want those of the queue in the flow", got)
+		}
+	})
+}

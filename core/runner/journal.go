@@ -25,6 +25,10 @@ const (
 	// journalEnough are there already.
 	journalPause  = 50 * time.Millisecond
 	journalEnough = journalBatch
+	// journalBusy is how many records in one pause make the next one longer,
+	// journalPauseBusy: what an append costs by itself is shared by more.
+	journalBusy      = 512
+	journalPauseBusy = 200 * time.Millisecond
 	// journalRetry is the wait after a failed append, journalSlow how long one
 	// may take before that is told.
 	journalRetry = time.Second
@@ -50,6 +54,8 @@ type journal struct {
 	// bytes is what reasons, stacks and fields of all of these take.
 	bytes int
 	shed  int
+	// busy tells that the latest records came fast; Run alone looks at it.
+	busy bool
 
 	wake   chan struct{}
 	enough chan struct{}
@@ -179,7 +185,11 @@ func (j *journal) waiting() int {
 
 // gather gives records time to become many.
 func (j *journal) gather() {
-	timer := time.NewTimer(journalPause)
+	pause := journalPause
+	if j.busy {
+		pause = journalPauseBusy
+	}
+	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
 	case <-j.living.Done():
@@ -258,6 +268,9 @@ func (j *journal) take() []domain.Record {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	taken := j.pending
+	if len(taken) > 0 {
+		j.busy = len(taken) >= journalBusy
+	}
 	j.pending, j.spare, j.taken = j.spare[:0], nil, len(taken)
 	return taken
 }

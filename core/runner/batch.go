@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -78,7 +79,7 @@ func (b *batcher[Q, A]) runBatch() {
 
 // jointContext ends when the contexts of all calls have ended.
 func jointContext[Q, A any](batch []*batchCall[Q, A]) (context.Context, context.CancelFunc) {
-	if len(batch) == 1 {
+	if !slices.ContainsFunc(batch, func(call *batchCall[Q, A]) bool { return call.ctx != batch[0].ctx }) {
 		return context.WithCancel(batch[0].ctx)
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(batch[0].ctx))

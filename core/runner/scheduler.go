@@ -19,6 +19,11 @@ const (
 	wakeSpacing = 2 * time.Millisecond
 	// claimBatch is the largest number of queries in one call of the ledger.
 	claimBatch = 500
+	// lookFirst is from how many ticks of others' jobs on a replica looks whether
+	// they have been decided before it asks for them.
+	lookFirst = 16
+	// finishPatience is how long the ends of runs wait while claims are made.
+	finishPatience = 100 * time.Millisecond
 )
 
 // scheduler drives the runs of scheduled jobs. The waker calls it when ticks
@@ -34,9 +39,16 @@ type scheduler struct {
 	// catalog stands for the definitions of the jobs.
 	catalog string
 
+	// finishGate is shut while many claims are made: what begins late counts,
+	// not what is written late.
+	finishGate gate
 	claims     batcher[domain.Intent, domain.Verdict]
 	finishes   batcher[domain.RunResult, bool]
 	dispatches batcher[domain.Dispatch, domain.DispatchResult]
+
+	// syncing is held while news are asked for and taken in, so that they come
+	// in their order.
+	syncing sync.Mutex
 
 	mu sync.Mutex
 	// mine plans the jobs that this replica is preferred for, others the
@@ -46,7 +58,7 @@ type scheduler struct {
 	registered   []domain.Definition
 	scope        domain.Scope
 	loaded       bool
-	due          []schedule.Due
+	due          dueTicks
 	lastWake     time.Time
 	lastSync     time.Time
 	version      uint64
@@ -112,7 +124,7 @@ func newScheduler(r *Runner, jobs []ScheduledJob) *scheduler {
 	slices.Sort(s.names)
 	s.catalog = catalogOf(s.names, s.jobs)
 	s.claims = batcher[domain.Intent, domain.Verdict]{do: r.ports.Ledger.Claim, limit: claimBatch}
-	s.finishes = batcher[domain.RunResult, bool]{do: r.ports.Ledger.Finish, limit: claimBatch}
+	s.finishes = batcher[domain.RunResult, bool]{do: s.writeEnds, limit: claimBatch}
 	s.dispatches = batcher[domain.Dispatch, domain.DispatchResult]{do: r.ports.Dispatcher.Dispatch, limit: claimBatch}
 	return s
 }
@@ -143,10 +155,9 @@ func (s *scheduler) wake() {
 	defer s.arm()
 	s.lastWake = s.ports.Now()
 	now := s.clock.Now()
-	take := func(due schedule.Due) { s.due = append(s.due, due) }
-	s.mine.Due(now, take)
-	s.others.Due(now.Add(-yield), take)
-	if len(s.due) > 0 {
+	s.mine.Due(now, func(due schedule.Due) { s.due.mine = append(s.due.mine, due) })
+	s.others.Due(now.Add(-yield), func(due schedule.Due) { s.due.others = append(s.due.others, due) })
+	if len(s.due.mine)+len(s.due.others) > 0 {
 		signal(s.planned)
 	}
 }

@@ -12,7 +12,7 @@ import (
 // claimLoop asks the ledger for the ticks that are due, until ctx ends.
 func (s *scheduler) claimLoop(ctx context.Context) {
 	var failing outage
-	due := make([]schedule.Due, 0, len(s.jobs))
+	var due dueTicks
 	for {
 		select {
 		case <-ctx.Done():
@@ -23,7 +23,7 @@ func (s *scheduler) claimLoop(ctx context.Context) {
 			return
 		}
 		due = s.takeDue(due)
-		left, err := s.claimDue(due)
+		left, err := s.claimAll(ctx, due)
 		s.leave()
 		if err != nil {
 			pause, report := failing.failed(s.ports.Now())
@@ -36,6 +36,49 @@ func (s *scheduler) claimLoop(ctx context.Context) {
 		}
 		failing.over()
 	}
+}
+
+// claimAll asks for the ticks of this replica's jobs first, and returns those
+// jobs that are left when the ledger does not answer.
+func (s *scheduler) claimAll(ctx context.Context, due dueTicks) (left []schedule.Due, err error) {
+	if len(due.mine)+len(due.others) > claimBatch {
+		defer s.finishGate.shut(finishPatience)()
+	}
+	if left, err = s.claimDue(due.mine); err != nil {
+		return append(left, due.others...), err
+	}
+	return s.claimOthers(ctx, due.others)
+}
+
+// claimOthers asks for ticks of jobs that others are preferred for, beginning
+// with those that these come to last.
+func (s *scheduler) claimOthers(ctx context.Context, due []schedule.Due) (left []schedule.Due, err error) {
+	for len(due) > 0 {
+		if due, err = s.undecided(ctx, due); err != nil {
+			return due, err
+		}
+		first := max(len(due)-claimBatch, 0)
+		if err := s.claim(s.plan(due[first:])); err != nil {
+			return due, err
+		}
+		due = due[:first]
+	}
+	return nil, nil
+}
+
+// undecided returns those ticks of jobs that others are preferred for which
+// nobody has decided yet. Of many most have been: one look costs less than to
+// ask for each.
+func (s *scheduler) undecided(ctx context.Context, due []schedule.Due) ([]schedule.Due, error) {
+	if len(due) < lookFirst {
+		return due, nil
+	}
+	if _, err := s.sync(ctx); err != nil {
+		return due, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.DeleteFunc(due, func(d schedule.Due) bool { return !s.jobs[d.ID].state.Cursor.Before(d.Latest) }), nil
 }
 
 // claimDue asks for the ticks of the jobs, some jobs at a time so that the
@@ -52,14 +95,19 @@ func (s *scheduler) claimDue(due []schedule.Due) (left []schedule.Due, err error
 	return nil, nil
 }
 
-// takeDue takes what is due and leaves the list that was taken before to be
-// filled again: with very many jobs its growth would be what a wake costs.
-func (s *scheduler) takeDue(before []schedule.Due) []schedule.Due {
-	clear(before)
+// dueTicks are ticks that are due: those of the jobs that this replica is
+// preferred for, and those of others.
+type dueTicks struct{ mine, others []schedule.Due }
+
+// takeDue takes what is due and leaves the lists that were taken before to be
+// filled again: with very many jobs their growth would be what a wake costs.
+func (s *scheduler) takeDue(before dueTicks) dueTicks {
+	clear(before.mine)
+	clear(before.others)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	due := s.due
-	s.due = before[:0]
+	s.due = dueTicks{mine: before.mine[:0], others: before.others[:0]}
 	return due
 }
 
@@ -189,8 +237,8 @@ func (s *scheduler) supersede(job *jobState) {
 func (s *scheduler) planAgain(due []schedule.Due) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	again := append(due, s.due...)
-	s.due = nil
+	again := slices.Concat(due, s.due.mine, s.due.others)
+	s.due = dueTicks{}
 	for _, d := range slices.Backward(again) {
 		if s.jobs[d.ID].planned() {
 			s.plannerOf(d.ID).Set(schedule.Planned{ID: d.ID, Schedule: d.Schedule, Cursor: d.Cursor})

@@ -71,6 +71,8 @@ func (s *scheduler) syncLoop(ctx context.Context) {
 // sync exchanges news with the ledger and returns by how much the store's
 // time was stepped.
 func (s *scheduler) sync(ctx context.Context) (step time.Duration, err error) {
+	s.syncing.Lock()
+	defer s.syncing.Unlock()
 	request := domain.SyncRequest{Replica: s.cfg.Replica, Definitions: s.definitions(), Since: s.seen()}
 	asked := s.ports.Now()
 	reply, err := s.ports.Ledger.Sync(ctx, request)
@@ -137,7 +139,7 @@ func (s *scheduler) apply(reply domain.SyncReply) {
 // load plans all jobs for the first time.
 func (s *scheduler) load(states []domain.JobState) {
 	var mine, others []schedule.Planned
-	s.due = make([]schedule.Due, 0, len(states))
+	s.due.mine, s.due.others = make([]schedule.Due, 0, len(states)), make([]schedule.Due, 0, len(states))
 	for _, state := range states {
 		job := s.jobs[state.Job]
 		if job == nil {

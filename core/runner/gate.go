@@ -1,0 +1,57 @@
+package runner
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/taktwork/takt/core/domain"
+)
+
+// gate lets callers through unless it is shut. The zero value is open.
+type gate struct {
+	mu sync.Mutex
+	// opens is closed when the gate is opened again; nil while it is open.
+	opens chan struct{}
+	// until is when patience with it ends.
+	until time.Time
+}
+
+// shut shuts the gate for as long as patience lasts, and returns what opens it.
+// One caller at a time may have it shut.
+func (g *gate) shut(patience time.Duration) (open func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	opens := make(chan struct{})
+	g.opens, g.until = opens, time.Now().Add(patience)
+	return func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.opens = nil
+		close(opens)
+	}
+}
+
+// await returns when the gate is open, patience with it is over, or ctx has
+// ended.
+func (g *gate) await(ctx context.Context) {
+	g.mu.Lock()
+	opens, left := g.opens, time.Until(g.until)
+	g.mu.Unlock()
+	if opens == nil || left <= 0 {
+		return
+	}
+	timer := time.NewTimer(left)
+	defer timer.Stop()
+	select {
+	case <-opens:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// writeEnds ends claims, after those that are being made.
+func (s *scheduler) writeEnds(ctx context.Context, results []domain.RunResult) ([]bool, error) {
+	s.finishGate.await(ctx)
+	return s.ports.Ledger.Finish(ctx, results)
+}

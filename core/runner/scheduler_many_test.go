@@ -1,0 +1,102 @@
+package runner_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/core/ports"
+	"github.com/taktwork/takt/core/runner"
+)
+
+// countingLedger counts what it is asked for. Claims take a while.
+type countingLedger struct {
+	ports.Ledger
+
+	takes time.Duration
+
+	mu      sync.Mutex
+	intents int
+	// claims are the calls, claimsAtEnd those before the first end of a run was
+	// written.
+	claims, claimsAtEnd int
+}
+
+func (l *countingLedger) Claim(ctx context.Context, intents []domain.Intent) ([]domain.Verdict, error) {
+	time.Sleep(l.takes)
+	l.mu.Lock()
+	l.intents += len(intents)
+	l.claims++
+	l.mu.Unlock()
+	return l.Ledger.Claim(ctx, intents)
+}
+
+func (l *countingLedger) Finish(ctx context.Context, results []domain.RunResult) ([]bool, error) {
+	l.mu.Lock()
+	if l.claimsAtEnd == 0 {
+		l.claimsAtEnd = l.claims
+	}
+	l.mu.Unlock()
+	return l.Ledger.Finish(ctx, results)
+}
+
+// manyJobs returns jobs that are due at one instant.
+func manyJobs(t *testing.T, n int) []runner.ScheduledJob {
+	t.Helper()
+	jobs := make([]runner.ScheduledJob, n)
+	for i := range jobs {
+		jobs[i] = tickJob(t, fmt.Sprint("job-", i), 10*time.Second, takes(0))
+	}
+	return jobs
+}
+
+// What one replica has claimed the others do not ask for, though they do not
+// know of it before they look.
+func TestManyTicks_areAskedForOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const jobs, ticks = 200, 6
+		f := newFleet(t)
+		ledger := &countingLedger{Ledger: f.ledger}
+		for _, name := range []string{"ann", "bob", "cid"} {
+			r := f.replicaOn(t, name, ledger, manyJobs(t, jobs)...)
+			r.mustStart(t)
+		}
+		f.waitUntil((10*ticks + 5) * time.Second)
+		// At first they do not all know one another.
+		if most := jobs * (ticks + 1); ledger.intents < jobs*ticks || ledger.intents > most {
+			t.Errorf("%d ticks were asked for, want each of the %d once", ledger.intents, jobs*ticks)
+		}
+	})
+}
+
+func TestManyTicks_areClaimedBeforeTheEndsAreWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const jobs = 1800
+		f := newFleet(t)
+		ledger := &countingLedger{Ledger: f.ledger, takes: 10 * time.Millisecond}
+		r := f.replicaOn(t, "ann", ledger, manyJobs(t, jobs)...)
+		r.mustStart(t)
+		f.waitUntil(15 * time.Second)
+		if ledger.intents != jobs || ledger.claimsAtEnd != ledger.claims {
+			t.Errorf("%d ticks were claimed with %d calls, the first end was written after %d", ledger.intents, ledger.claims, ledger.claimsAtEnd)
+		}
+	})
+}
+
+// Ends are not put off for long.
+func TestManyTicks_endWhileClaimsTakeLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		ledger := &countingLedger{Ledger: f.ledger, takes: 80 * time.Millisecond}
+		r := f.replicaOn(t, "ann", ledger, manyJobs(t, 1800)...)
+		r.mustStart(t)
+		f.waitUntil(15 * time.Second)
+		if ledger.claimsAtEnd == 0 || ledger.claimsAtEnd == ledger.claims {
+			t.Errorf("the first end was written after %d of %d calls, want it before the last", ledger.claimsAtEnd, ledger.claims)
+		}
+	})
+}

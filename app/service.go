@@ -210,3 +210,16 @@ func (s *SchedulerService) Queues() (ports.Inspector, error) {
 	}
 	return e.stores.inspector, nil
 }
+
+// Limits sets limits of the worker's queues that hold for all of their workers
+// together. Errors are [ErrQueueingOff] and ErrNotStarted.
+func (s *SchedulerService) Limits() (ports.Limiter, error) {
+	e, err := s.started()
+	if err != nil {
+		return nil, err
+	}
+	if e.stores.limiter == nil {
+		return nil, ErrQueueingOff
+	}
+	return e.stores.limiter, nil
+}

@@ -37,8 +37,9 @@ func TestTheServiceRefusesToActBeforeTheStart(t *testing.T) {
 	_, trigger := s.TriggerNow(t.Context(), "job")
 	_, runs := s.Runs(t.Context(), domain.RunFilter{})
 	_, queues := s.Queues()
+	_, limits := s.Limits()
 	for name, err := range map[string]error{
-		"Enqueue": enqueue, "TriggerNow": trigger, "Runs": runs, "Queues": queues,
+		"Enqueue": enqueue, "TriggerNow": trigger, "Runs": runs, "Queues": queues, "Limits": limits,
 		"PauseJob": s.PauseJob(t.Context(), "job"), "ResumeJob": s.ResumeJob(t.Context(), "job"),
 	} {
 		if !errors.Is(err, app.ErrNotStarted) {
@@ -220,6 +221,45 @@ func TestQueuesCanBeLookedIntoAndOperatedOn(t *testing.T) {
 	})
 }
 
+func TestQueuesCanBeLimitedWhileTheyAreWorked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		running, most := 0, 0
+		w := takttest.Start(t, app.Feature("slow", func() app.Contribution {
+			return app.Contribution{Handlers: []app.Handler{app.Handle("", "job", func(context.Context, app.Job[int]) (any, error) {
+				running++
+				most = max(most, running)
+				time.Sleep(time.Second)
+				running--
+				return nil, nil
+			})}}
+		}))
+		limits, err := w.Service().Limits()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := limits.LimitConcurrency(t.Context(), "default", 1); err != nil {
+			t.Fatal(err)
+		}
+		if err := limits.LimitRate(t.Context(), "default", domain.Rate{Max: 2, Per: time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 3 {
+			w.Enqueue("", "job", i)
+		}
+		time.Sleep(10 * time.Second)
+		w.WantJobs("default", "job", domain.StateCompleted, 2)
+		w.WantJobs("default", "job", domain.StateWait, 1)
+		if err := limits.LimitRate(t.Context(), "default", domain.Rate{}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		w.WantJobs("default", "job", domain.StateCompleted, 3)
+		if got, err := limits.Limits(t.Context(), "default"); err != nil || got.Active != 0 || got.HeldFor != 0 || most != 1 {
+			t.Errorf("Limits = %+v, %v, %d jobs at a time, want none left and one", got, err, most)
+		}
+	})
+}
+
 func TestFeaturesEnqueueFromHooksHandlersAndScheduledJobs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		feature := app.Feature("chain", func(l app.Lifecycle, s *app.SchedulerService) app.Contribution {
@@ -261,6 +301,7 @@ func TestTheServiceIsSafeForConcurrentUse(t *testing.T) {
 		func() { _, _ = s.Enqueue(context.Background(), "", "job", 1) },
 		func() { _, _ = s.Runs(context.Background(), domain.RunFilter{}) },
 		func() { _, _ = s.Queues() },
+		func() { _, _ = s.Limits() },
 		func() { _ = s.PauseJob(context.Background(), "tick"); _ = s.ResumeJob(context.Background(), "tick") },
 		func() { worker.Health() },
 	} {

@@ -30,6 +30,8 @@ type stores struct {
 	// inspector and consumers are nil without queueing.
 	inspector ports.Inspector
 	consumers ports.OpenConsumer
+	// limiter is nil without queueing, too.
+	limiter ports.Limiter
 	// await returns when the stores can be reached.
 	await func(context.Context) error
 	// problems are what keeps them from working.
@@ -85,6 +87,7 @@ func (o *stores) openQueues(s Settings, shared *redisqueue.Backend) error {
 			MaxJobs: s.MemoryMaxJobs, MaxBytes: s.MemoryMaxBytes, MaxPayload: s.MaxPayload, Ended: o.endedFor(s),
 		})
 		o.enqueuer, o.inspector, o.consumers, o.remaining = queues, queues, queues.OpenConsumer, queues.Remaining
+		o.limiter = queues
 		closeShared := o.close
 		o.close = func() error { return errors.Join(queues.Close(), closeShared()) }
 		return nil
@@ -93,6 +96,7 @@ func (o *stores) openQueues(s Settings, shared *redisqueue.Backend) error {
 		return nil
 	case config.BackendRedis:
 		o.enqueuer, o.inspector, o.consumers = shared, shared, shared.OpenConsumer
+		o.limiter = shared
 		return nil
 	case config.BackendUnset:
 	}

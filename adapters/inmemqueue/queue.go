@@ -22,8 +22,9 @@ type queue struct {
 	mu     sync.Mutex
 	closed bool
 	paused bool
-	// limitedUntil is when a rate limit ends.
+	// limitedUntil is when a hold ends.
 	limitedUntil instant
+	limits       limits
 
 	jobs        map[domain.JobID]*jobNode
 	wait        jobList
@@ -198,6 +199,7 @@ func (q *queue) advance(now moment) {
 	if q.limitedUntil <= now.at {
 		q.limitedUntil = 0
 	}
+	q.limits.advance(now.at)
 }
 
 // workable returns how many jobs could be leased now.
@@ -205,7 +207,7 @@ func (q *queue) workable() int {
 	if q.paused || q.limitedUntil > 0 {
 		return 0
 	}
-	return q.wait.len + len(q.prioritized)
+	return min(q.wait.len+len(q.prioritized), q.limits.left(q.active.len))
 }
 
 // lease leases up to limit jobs for d.
@@ -214,6 +216,7 @@ func (q *queue) lease(limit int, d time.Duration, now moment) []domain.Lease {
 	if limit <= 0 {
 		return nil
 	}
+	q.limits.started(limit, now.at)
 	// One token a batch: it is new to every job in it.
 	q.lastToken++
 	token := domain.LeaseToken(strconv.FormatUint(q.lastToken, 10))

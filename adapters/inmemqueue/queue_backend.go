@@ -67,6 +67,7 @@ type Backend struct {
 var (
 	_ ports.Enqueuer     = (*Backend)(nil)
 	_ ports.Inspector    = (*Backend)(nil)
+	_ ports.Limiter      = (*Backend)(nil)
 	_ ports.OpenConsumer = (*Backend)(nil).OpenConsumer
 	_ ports.Consumer     = (*consumer)(nil)
 )

@@ -24,7 +24,7 @@ func queueHarness() porttest.QueueHarness {
 					t.Errorf("Close() = %v, want no error", err)
 				}
 			})
-			return porttest.QueueBackend{Enqueuer: backend, OpenConsumer: backend.OpenConsumer, Inspector: backend}
+			return porttest.QueueBackend{Enqueuer: backend, OpenConsumer: backend.OpenConsumer, Inspector: backend, Limiter: backend}
 		},
 		Advance: time.Sleep,
 		Run:     synctest.Test,
@@ -34,6 +34,8 @@ func queueHarness() porttest.QueueHarness {
 func TestQueueConforms(t *testing.T) { porttest.Queue(t, queueHarness()) }
 
 func TestInspectorConforms(t *testing.T) { porttest.Inspector(t, queueHarness()) }
+
+func TestLimiterConforms(t *testing.T) { porttest.Limiter(t, queueHarness()) }
 
 func BenchmarkQueue(b *testing.B) {
 	porttest.BenchQueue(b, queueHarness().Open(b, porttest.QueueLimits{}))

@@ -124,8 +124,8 @@ func (q *queue) setAlarm(now moment) {
 		if len(q.delayed) > 0 {
 			at = q.delayed[0].due()
 		}
-		if q.limitedUntil > 0 {
-			at = q.limitedUntil
+		if until := q.heldUntil(); until > 0 {
+			at = until
 		}
 	}
 	q.alarm.set(at, now.at)

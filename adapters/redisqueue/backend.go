@@ -6,6 +6,7 @@ import (
 	"encoding/base32"
 	"errors"
 	"log/slog"
+	"maps"
 	"regexp"
 	"strings"
 	"sync"
@@ -33,13 +34,6 @@ const (
 	ProfileV6 Profile = "v6"
 )
 
-// RateLimit lets Max jobs of a queue start in each window of length Per,
-// counted over all workers that have a limit. The zero value sets none.
-type RateLimit struct {
-	Max int
-	Per time.Duration
-}
-
 // Config describes a backend. Fields left zero take the defaults that their
 // docs name.
 type Config struct {
@@ -59,7 +53,8 @@ type Config struct {
 	// StalledInterval is the least time between two scans for jobs whose
 	// leases ran out, over all workers; default 13 s.
 	StalledInterval time.Duration
-	// Limits are rate limits of this worker by queue.
+	// Limits are rate limits of this worker by queue, counted over all workers
+	// that have one. [Backend.SetLimit] changes them.
 	Limits map[domain.QueueName]RateLimit
 	// MetricsMinutes is how many minutes of BullMQ's metrics are kept; zero
 	// keeps none.
@@ -123,6 +118,8 @@ type Backend struct {
 	mu        sync.Mutex
 	closed    bool
 	consumers []*consumer
+	// limits begin with [Config.Limits].
+	limits map[domain.QueueName]RateLimit
 }
 
 // New returns a backend. It connects when it is first used; a server that
@@ -142,7 +139,11 @@ func New(config Config) (*Backend, error) {
 	b := &Backend{
 		config: config, keys: newKeys(config.Prefix, config.Namespace), client: NewClient(config.Connection, config.Prefix),
 		failures:      newFailures(config.Log, config.Now),
+		limits:        maps.Clone(config.Limits),
 		keepCompleted: scriptRetention(config.KeepCompleted), keepFailed: scriptRetention(config.KeepFailed),
+	}
+	if b.limits == nil {
+		b.limits = map[domain.QueueName]RateLimit{}
 	}
 	b.sessions = &sessions{backend: b, id: newID()}
 	return b, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/taktwork/takt/core/domain"
@@ -23,6 +24,7 @@ type consumer struct {
 	// are two of them.
 	base, meta, parked string
 	ear                *ear
+	own                atomic.Pointer[ownLimit]
 
 	mu sync.Mutex
 	// held are the leases that are not settled yet.
@@ -62,6 +64,7 @@ func (b *Backend) OpenConsumer(options ports.ConsumerOptions) (ports.Consumer, e
 		_ = c.ear.close()
 		return nil, fmt.Errorf("open consumer of queue %s: %w", options.Queue, ports.ErrClosed)
 	}
+	c.own.Store(newOwnLimit(b.limits[options.Queue]))
 	b.consumers = append(b.consumers, c)
 	c.ear.start(func(ctx context.Context) {
 		c.ear.show(ctx)

@@ -62,12 +62,9 @@ func (c *consumer) newMover() *mover {
 		m.args[i] = &m.texts[i]
 	}
 	m.texts = m.texts[:moveArgs]
-	limit := config.Limits[c.queue]
 	m.texts[argBase], m.texts[argProfile] = c.base, string(config.Profile)
 	m.texts[argLease], m.texts[argWorker] = strconv.FormatInt(c.lease.Milliseconds(), 10), c.worker
 	m.texts[argMaxPayload] = strconv.Itoa(config.MaxPayload)
-	m.texts[argLimitMax] = strconv.Itoa(max(limit.Max, 0))
-	m.texts[argLimitPer] = strconv.FormatInt(limit.Per.Milliseconds(), 10)
 	m.texts[argMetrics] = strconv.Itoa(max(config.MetricsMinutes, 0))
 	return m
 }
@@ -130,6 +127,8 @@ func (c *consumer) fill(m *mover, settlements []domain.Settlement, limit int) []
 	m.texts[argNumber] = m.session.next()
 	m.texts[argToken] = string(leaseToken(m, m.texts[argNumber]))
 	m.texts[argLimit], m.limit = strconv.Itoa(limit), limit
+	own := c.own.Load()
+	m.texts[argLimitMax], m.texts[argLimitPer] = own.max, own.per
 	places := firstOfLeases(settlements)
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -45,7 +45,7 @@ func harness(server *redistest.Server) porttest.QueueHarness {
 				t.Fatalf("FLUSHDB = %v, want no error", err)
 			}
 			backend := open(t, server, func(c *redisqueue.Config) { c.MaxPayload = limits.MaxPayload })
-			return porttest.QueueBackend{Enqueuer: backend, OpenConsumer: backend.OpenConsumer, Inspector: backend}
+			return porttest.QueueBackend{Enqueuer: backend, OpenConsumer: backend.OpenConsumer, Inspector: backend, Limiter: backend}
 		},
 	}
 }
@@ -58,6 +58,11 @@ func TestQueueConforms(t *testing.T) {
 func TestInspectorConforms(t *testing.T) {
 	t.Parallel()
 	porttest.Inspector(t, harness(redistest.Start(t)))
+}
+
+func TestLimiterConforms(t *testing.T) {
+	t.Parallel()
+	porttest.Limiter(t, harness(redistest.Start(t)))
 }
 
 var _ ports.Inspector = (*redisqueue.Backend)(nil)

@@ -25,9 +25,9 @@ func readWait(text string) waitFor {
 	return waitFor{limited: text[0] == 'l', dry: text[0] == 'd', d: d}
 }
 
-// maxLimited is how long a rate limit is slept through at most: delayed jobs
-// are to become ready meanwhile.
-const maxLimited = 5 * time.Second
+// maxLimited is how long a rate limit is slept through at most: it may be lifted
+// before its time, and delayed jobs are to become ready meanwhile.
+const maxLimited = 2 * time.Second
 
 // await sleeps until something may be ready.
 func (c *consumer) await(ctx context.Context, wait waitFor) {

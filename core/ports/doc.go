@@ -11,4 +11,4 @@ package ports
 
 //go:generate go tool mockgen -typed -package portmock -destination portmock/job.go . Handler,ScheduledHandler,RunStore
 //go:generate go tool mockgen -typed -package portmock -destination portmock/schedule.go . Waker,Ledger,ScheduleSwitch,Dispatcher
-//go:generate go tool mockgen -typed -package portmock -destination portmock/queue.go . Enqueuer,Consumer,Inspector
+//go:generate go tool mockgen -typed -package portmock -destination portmock/queue.go . Enqueuer,Consumer,Inspector,Limiter

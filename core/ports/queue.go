@@ -71,3 +71,23 @@ type Inspector interface {
 	// changed, or would have changed if it is a dry run.
 	Apply(ctx context.Context, queue domain.QueueName, op domain.Operation) ([]domain.JobID, error)
 }
+
+// Limiter sets limits that hold for all workers of a queue together, while they
+// run. A queue need not exist yet. Errors are [domain.ErrInvalid] and
+// [ErrUnavailable].
+type Limiter interface {
+	// Limits returns the limits of the queue, and how far they are used.
+	Limits(ctx context.Context, queue domain.QueueName) (domain.QueueLimits, error)
+
+	// LimitConcurrency lets no more than n jobs of the queue be under way at a
+	// time; zero ends the limit. Jobs that are under way go on.
+	LimitConcurrency(ctx context.Context, queue domain.QueueName, n int) error
+
+	// LimitRate sets how many jobs of the queue start in a window; the zero
+	// rate ends the limit. A window under way goes on.
+	LimitRate(ctx context.Context, queue domain.QueueName, rate domain.Rate) error
+
+	// Hold lets no job of the queue start for d from now, whatever was left of
+	// an earlier hold; zero ends it, and the window of a rate with it.
+	Hold(ctx context.Context, queue domain.QueueName, d time.Duration) error
+}

@@ -1,7 +1,7 @@
 // Package differential holds no code of its own: its tests play random
 // sequences of operations twice, on one database with Node's BullMQ alone and
-// on another with Takt in the place of the worker and of the plain producer,
-// and compare what every step answers and everything that Redis holds
+// on another with Takt in the place of the worker, of the plain producer and of
+// whoever sets limits and frees deduplication keys, and compare what every step answers and everything that Redis holds
 // afterwards. `make differential` plays many, `make test` a few. A sequence
 // that differs is cut down to the steps that matter and printed; as a file in
 // testdata it is played again for ever.

@@ -20,7 +20,7 @@ func (g *generator) operate() (step, bool) {
 	} {
 		if g.IntN(31) < choice.weight {
 			s.Method, s.Args = choice.method, choice.args
-			return s, true
+			return g.byWhom(s), true
 		}
 	}
 	return s, false
@@ -48,9 +48,18 @@ func (g *generator) control() (step, bool) {
 	case "rateLimit":
 		s.Args = []any{hour}
 		// Node's workers without a limit of their own do not honour one by hand.
-		return s, g.w.limited
+		return g.byWhom(s), g.w.limited
 	}
-	return s, true
+	return g.byWhom(s), true
+}
+
+// byWhom leaves the step to Node on both databases, or has Takt carry it out on
+// one if it can.
+func (g *generator) byWhom(s step) step {
+	if isOurs(&s) && g.chance(60) {
+		s.Do = "ours"
+	}
+	return s
 }
 
 // operateJob does something to one job.
@@ -78,5 +87,5 @@ func (g *generator) operateJob() (step, bool) {
 	case "log":
 		s.Args = []any{pick(g, "four", "five")}
 	}
-	return s, true
+	return g.byWhom(s), true
 }

@@ -131,6 +131,8 @@ func (o *ourSide) answer(ctx context.Context, s *step) (any, error) {
 		return o.extend(ctx, s)
 	case "note":
 		return o.note(ctx, s)
+	case "ours":
+		return o.operate(ctx, s)
 	case "recover":
 		_, err := o.consumers[s.Queue].Recover(ctx)
 		return nil, err

@@ -5,6 +5,8 @@ import "encoding/json"
 // step is one operation of a sequence. Do says which:
 //
 //	enqueue   Jobs on Queue: ours by Takt, Node's by add or addBulk
+//	ours      Method of the Queue object with Args, or of the job ID: ours by
+//	          Takt, Node's by Node
 //	queue     Method of the Queue object with Args, by Node on both databases
 //	job       Method of the job ID of the queue, by Node on both
 //	scheduled Method of the job that the job scheduler ID waits for, by Node
@@ -74,6 +76,12 @@ func (s step) request() step {
 	case "enqueue":
 	case "schedule", "unschedule":
 		return s.schedulerRequest()
+	case "ours":
+		s.Do = "queue"
+		if s.ID != "" {
+			s.Do = "job"
+		}
+		return s
 	default:
 		return s
 	}

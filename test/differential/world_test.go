@@ -174,6 +174,10 @@ func (w *world) both(ctx context.Context, s *step) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.Do == "ours" && setsLimit(s.Method) {
+		// How many fields were new, or OK, which ours does not say.
+		node[0].OK = json.RawMessage("null")
+	}
 	return append(node, w.ours.perform(ctx, s)), nil
 }
 

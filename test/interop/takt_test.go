@@ -141,7 +141,18 @@ func (l *lab) desk(change ...config) *desk {
 // deskLeasing is desk with another length of leases.
 func (l *lab) deskLeasing(lease time.Duration, change ...config) *desk {
 	l.t.Helper()
-	consumer, err := l.backend(change...).OpenConsumer(ports.ConsumerOptions{Queue: "mail", Worker: "desk", Lease: lease})
+	return l.openDesk(l.backend(change...), lease)
+}
+
+// deskOf is desk with a backend that the test has.
+func (l *lab) deskOf(backend *redisqueue.Backend) *desk {
+	l.t.Helper()
+	return l.openDesk(backend, deskLease)
+}
+
+func (l *lab) openDesk(backend *redisqueue.Backend, lease time.Duration) *desk {
+	l.t.Helper()
+	consumer, err := backend.OpenConsumer(ports.ConsumerOptions{Queue: "mail", Worker: "desk", Lease: lease})
 	if err != nil {
 		l.t.Fatal(err)
 	}

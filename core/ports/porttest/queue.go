@@ -16,6 +16,8 @@ type QueueBackend struct {
 	Enqueuer     ports.Enqueuer
 	OpenConsumer ports.OpenConsumer
 	Inspector    ports.Inspector
+	// Limiter is what the suite of that name checks.
+	Limiter ports.Limiter
 }
 
 // QueueLimits are bounds for a backend to open with. Zero fields leave the

@@ -41,12 +41,12 @@ run: build ## build the worker and run it in the foreground (LOG_LEVEL=debug unl
 
 .PHONY: test
 test: cgo redis postgres node deploy-tools ## run every test of every module, with the race detector, in random order; the fault tests last and alone
-	@for module in $(MODULES); do (set -x; cd $$module && CGO_ENABLED=1 go test -race -shuffle=on $$(go list ./... | grep -v /test/torture)); done
+	@for module in $(MODULES); do (set -x; cd $$module && CGO_ENABLED=1 go test -race -shuffle=on $$(go list ./... | grep -vE '/test/(torture|bullboard)')); done
 	go test -shuffle=on -p 1 ./test/torture/...
 
 .PHONY: unit
 unit: redis postgres ## run the tests without the race detector and the fault tests: the fast path
-	go test -short -parallel=8 $$(go list ./... | grep -v /test/torture)
+	go test -short -parallel=8 $$(go list ./... | grep -vE '/test/(torture|bullboard)')
 
 .PHONY: race
 race: cgo redis postgres ## hunt for races: the tests three times over, shuffled, on 1, 2 and 4 processors
@@ -117,6 +117,10 @@ interop: redis node ## run every check against the supported versions of BullMQ 
 bullmq-table: node ## write docs/bullmq.md anew: all that BullMQ offers, and the test that proves that it is shared
 	go test -count=1 ./test/bullmqtable -update
 
+.PHONY: bullboard
+bullboard: redis chromium ## look at queues of ours through Bull Board, in Chromium without a screen; pictures go to takt-bullboard in the temporary directory
+	go test -count=1 -timeout=10m -parallel=2 ./test/bullboard
+
 .PHONY: differential
 differential: redis node ## play SEQUENCES random sequences through BullMQ and through ours, and compare what Redis holds
 	go test -count=1 -timeout=60m ./test/differential -args -sequences=$(SEQUENCES) -versions=$(BULLMQ)
@@ -161,6 +165,11 @@ deploy-tools:
 .PHONY: node
 node:
 	@.ci/need-interop
+
+# Bull Board runs in Node, and is looked at in Chromium.
+.PHONY: chromium
+chromium:
+	@.ci/need-chromium
 
 $(GOLANGCI):
 	.ci/install github.com/golangci/golangci-lint/v2/cmd/golangci-lint $(GOLANGCI_VERSION)

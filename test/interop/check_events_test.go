@@ -196,15 +196,20 @@ func TestEvents_NodeReadsWhatTaktWrites(t *testing.T) {
 		l.put("good", `1`, domain.JobOptions{Deduplication: domain.Deduplication{Key: "k"}})
 		l.putAll(job("good", `1`, domain.JobOptions{Deduplication: domain.Deduplication{Key: "k"}}))
 		l.put("bad", `1`, domain.JobOptions{Attempts: 2})
+		if _, err := l.producer().AddFlow(t.Context(), redisqueue.FlowNode{
+			Queue: "mail", Name: "good", Children: []redisqueue.FlowNode{{Queue: "mail", Name: "good"}},
+		}); err != nil {
+			t.Fatal(err)
+		}
 		l.apply(domain.Operation{Kind: domain.OpPause})
 		l.apply(domain.Operation{Kind: domain.OpResume})
 		l.apply(domain.Operation{Kind: domain.OpPromote, IDs: []domain.JobID{domain.JobID(late)}})
 		l.work(work{handlers: handlers{"good": returns(`{"ok":true}`), "bad": fails(errBusy)}})
-		await(t, "the jobs to be finished", func() bool { return len(l.stream("completed", "failed")) == 6 })
+		await(t, "the jobs to be finished", func() bool { return len(l.stream("completed", "failed")) == 8 })
 		l.apply(domain.Operation{Kind: domain.OpRemove, IDs: []domain.JobID{"own"}})
 		l.apply(domain.Operation{Kind: domain.OpClean, State: domain.StateFailed})
 		wantNames(t, l.wantBothTell(listener), `added waiting delayed active completed failed retries-exhausted drained
-			duplicated deduplicated removed cleaned paused resumed`)
+			duplicated deduplicated removed cleaned paused resumed waiting-children`)
 	})
 }
 

@@ -57,8 +57,8 @@ func Wrap(middleware ...Middleware) HandlerOption {
 // empty queue is the worker's default queue. The payload is decoded from JSON
 // into T; one that does not fit fails the job without a retry. What fn
 // returns is kept as the job's result. The errors made by [Permanent],
-// [RetryAfter], [Skip], [Snooze] and [RateLimit] steer what follows; any
-// other error is retried as the job's options say. ctx ends when the attempt
+// [RetryAfter], [Skip], [Snooze], [RateLimit] and [WaitForChildren] steer what
+// follows; any other error is retried as the job's options say. ctx ends when the attempt
 // times out, the job's lease is lost or the worker stops; [context.Cause]
 // says which.
 func Handle[T any](queue, name string, fn func(ctx context.Context, job Job[T]) (any, error), options ...HandlerOption) Handler {
@@ -86,3 +86,10 @@ func Snooze(d time.Duration) error { return domain.Snooze(d) }
 
 // RateLimit puts a queue job back, uncharged, and holds its queue for d.
 func RateLimit(d time.Duration) error { return domain.RateLimit(d) }
+
+// WaitForChildren puts a queue job aside until the children are done that its
+// handler has added ([redisqueue.Queue.Add] with the job as their parent); then
+// the handler is called again, and no attempt is charged. It must find out by
+// itself how far it was, and is called at once if there is nothing to wait for.
+// Only queues in Redis know children; others fail the job.
+func WaitForChildren() error { return domain.WaitForChildren() }

@@ -111,13 +111,3 @@ func StackTraces(before string, limit int, outcome domain.Outcome) string {
 
 // LatestStack returns the last stack trace of a list.
 func LatestStack(stacks, reason string) string { return latestStack(stacks, strings.Clone(reason)) }
-
-// CheckSlots tells whether a cluster could add jobs to queues of these bases in
-// one step.
-func CheckSlots(bases ...string) error {
-	jobs := make([]plannedJob, len(bases))
-	for i, base := range bases {
-		jobs[i].base = base
-	}
-	return checkTags(jobs)
-}

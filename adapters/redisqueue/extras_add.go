@@ -117,14 +117,6 @@ func (p *plannedJob) complete(b *Backend, extras *Extras) error {
 // key is the full key of the job, whose id must be known.
 func (p *plannedJob) key() string { return p.base + string(p.job.Options.ID) }
 
-// bases are those of all keys that adding the job touches.
-func (p *plannedJob) bases() []string {
-	if p.parent == nil {
-		return []string{p.base}
-	}
-	return []string{p.base, p.parent.base}
-}
-
 // appendTo appends the arguments of read_node (lua/flow_add-2.lua).
 func (p *plannedJob) appendTo(texts []string) []string {
 	var parent parentLink

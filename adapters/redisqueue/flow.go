@@ -6,8 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/taktwork/takt/core/domain"
 )
 
@@ -53,7 +51,7 @@ func (n *AddedNode) Ref() JobRef { return JobRef{Queue: n.Queue, ID: n.ID} }
 // context's error may have been added or not. Adding the flow again under the
 // ids of the answers completes it; until then its parents wait. Without an
 // answer nothing was added: the error is [domain.ErrInvalid] or
-// [domain.ErrTooLarge]. On a cluster all queues must share a slot.
+// [domain.ErrTooLarge].
 func (b *Backend) AddFlow(ctx context.Context, flow FlowNode) (AddedNode, error) {
 	added, err := b.AddFlows(ctx, flow)
 	if len(added) == 0 {
@@ -69,9 +67,6 @@ func (b *Backend) AddFlows(ctx context.Context, flows ...FlowNode) ([]AddedNode,
 		if err := plan.add(&flows[i], -1); err != nil {
 			return nil, fmt.Errorf("add flow: %w", err)
 		}
-	}
-	if err := b.checkOneSlot(plan.jobs); err != nil {
-		return nil, fmt.Errorf("add flow: %w", err)
 	}
 	all, err := b.addPlanned(ctx, plan.jobs)
 	if err != nil {
@@ -159,25 +154,4 @@ func newJobID() domain.JobID {
 	random[6], random[8] = random[6]&0x0f|0x40, random[8]&0x3f|0x80
 	text := hex.EncodeToString(random[:])
 	return domain.JobID(text[:8] + "-" + text[8:12] + "-" + text[12:16] + "-" + text[16:20] + "-" + text[20:])
-}
-
-// checkOneSlot refuses jobs that a cluster could not add in one step.
-func (b *Backend) checkOneSlot(jobs []plannedJob) error {
-	if _, clustered := b.client.(*redis.ClusterClient); !clustered || len(jobs) == 0 {
-		return nil
-	}
-	return checkTags(jobs)
-}
-
-// checkTags refuses keys that a cluster may have in different slots.
-func checkTags(jobs []plannedJob) error {
-	tag := slotTag(jobs[0].base)
-	for i := range jobs {
-		for _, base := range jobs[i].bases() {
-			if slotTag(base) != tag {
-				return domain.Invalidf("jobs below %s and %s: a cluster cannot add them in one step; put the prefix of the queues into braces", jobs[0].base, base)
-			}
-		}
-	}
-	return nil
 }

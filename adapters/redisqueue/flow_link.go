@@ -47,6 +47,28 @@ func (r JobRef) Validate() error {
 // String returns the queue and the id, "mail:7".
 func (r JobRef) String() string { return string(r.Queue) + ":" + string(r.ID) }
 
+// refOf reads the full key of a job; what is no such key is all id.
+func (k keys) refOf(key string) JobRef {
+	rest, id := cutLast(key)
+	prefix, queue := cutLast(rest)
+	if prefix == "" {
+		return JobRef{ID: domain.JobID(key)}
+	}
+	if prefix == k.prefix {
+		prefix = ""
+	}
+	return JobRef{Queue: domain.QueueName(queue), ID: domain.JobID(id), Prefix: prefix}
+}
+
+// cutLast cuts the text at its last colon.
+func cutLast(text string) (before, after string) {
+	cut := strings.LastIndexByte(text, ':')
+	if cut < 0 {
+		return "", text
+	}
+	return text[:cut], text[cut+1:]
+}
+
 // parentLink is a job's parent as it is written with the job.
 type parentLink struct {
 	// base and id are the parts of the parent's key.
@@ -67,18 +89,4 @@ func (k keys) linkTo(parent JobRef, policy OnFailure) *parentLink {
 	}
 	link.field = fmt.Sprintf(`{"id":%s,"queueKey":%s%s}`, id, queue, flag)
 	return link
-}
-
-// slotTag returns the part of a key that tells its slot of a cluster: what
-// stands in its first pair of braces, or all of it.
-func slotTag(key string) string {
-	_, behind, found := strings.Cut(key, "{")
-	if !found {
-		return key
-	}
-	tag, _, closed := strings.Cut(behind, "}")
-	if !closed || tag == "" {
-		return key
-	}
-	return tag
 }

@@ -104,7 +104,11 @@ func (c *consumer) childrenOutcome(s *domain.Settlement, code int) (domain.Outco
 		}
 		return domain.Outcome{Kind: domain.Retry, Reason: reason, After: held.options.Backoff.After(held.attempt, 1)}, true
 	case codeFailedChildren:
-		reason := fmt.Sprintf("Cannot complete job %s because it has at least one failed child. moveToFinished", s.Lease.ID)
+		wanted := "moveToFinished"
+		if s.Outcome.Kind == domain.WaitingForChildren {
+			wanted = "moveToWaitingChildren"
+		}
+		reason := fmt.Sprintf("Cannot complete job %s because it has at least one failed child. %s", s.Lease.ID, wanted)
 		return domain.Outcome{Kind: domain.Failed, Reason: reason}, true
 	}
 	return domain.Outcome{}, false

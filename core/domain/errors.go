@@ -114,6 +114,18 @@ func RateLimit(d time.Duration) error { return &RateLimitError{For: d} }
 // Error returns the time the queue is held for.
 func (e *RateLimitError) Error() string { return fmt.Sprintf("rate limited for %s", e.For) }
 
+// WaitForChildrenError puts a queue job aside until its children are done.
+type WaitForChildrenError struct{}
+
+// WaitForChildren returns an error with which the handler of a queue job asks
+// to be called again when the children that it has added are done; the attempt
+// does not count. Without children to wait for the job is called again at once.
+// A queue that knows no children fails the job.
+func WaitForChildren() error { return &WaitForChildrenError{} }
+
+// Error says what the job waits for.
+func (*WaitForChildrenError) Error() string { return "waits for its children" }
+
 // PanicError is a handler's panic or [runtime.Goexit], caught.
 type PanicError struct {
 	// Value is what was passed to panic, as text.

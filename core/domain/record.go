@@ -32,6 +32,7 @@ const (
 	EventSnoozed     Event = "snoozed"
 	EventReturned    Event = "returned"
 	EventLimited     Event = "rate-limited"
+	EventWaiting     Event = "waiting-children"
 	EventQuarantined Event = "quarantined"
 	EventRequeued    Event = "requeued"
 )
@@ -126,7 +127,7 @@ func DecisionEvents() []Event {
 	return []Event{
 		EventClaimed, EventCoalesced, EventJittered, EventQueued, EventSkipped, EventStarted, EventTimedOut, EventStuck, EventLate,
 		EventRetrying, EventDropped, EventFired, EventCompleted, EventFailed, EventCancelled, EventReleased, EventAbandoned, EventLost,
-		EventParked, EventSnoozed, EventReturned, EventLimited, EventQuarantined, EventRequeued,
+		EventParked, EventSnoozed, EventReturned, EventLimited, EventWaiting, EventQuarantined, EventRequeued,
 	}
 }
 

@@ -208,7 +208,7 @@ func (x *explainer) end(last *domain.Record) {
 	case domain.EventStarted, domain.EventTimedOut, domain.EventRetrying, domain.EventAbandoned:
 		x.conclude(CodeRunning, "is under way on %s", last.Replica)
 	case domain.EventStuck, domain.EventLate, domain.EventDropped: // they decide nothing
-	case domain.EventParked, domain.EventSnoozed, domain.EventReturned, domain.EventLimited, domain.EventRequeued: // queue jobs alone
+	case domain.EventParked, domain.EventSnoozed, domain.EventReturned, domain.EventLimited, domain.EventWaiting, domain.EventRequeued: // queue jobs alone
 	case domain.EventRegistered, domain.EventJobPaused, domain.EventJobResumed,
 		domain.EventWorkerStarted, domain.EventWorkerAlive, domain.EventWorkerStopped: // no decisions
 	}

@@ -78,6 +78,8 @@ func (x *explainer) sentence(r *domain.Record) string {
 		return fmt.Sprintf("%s handed the job back (%s)", r.Replica, r.Reason)
 	case domain.EventLimited:
 		return fmt.Sprintf("the job waits %s for the rate limit of its queue (%s)", round(r.Wait), r.Reason)
+	case domain.EventWaiting:
+		return "the job waits for its children"
 	case domain.EventQuarantined:
 		return fmt.Sprintf("%s was given up: %s%s", what, r.Reason, crashes(r.Count))
 	case domain.EventRequeued:

@@ -20,6 +20,7 @@ const (
 	endNoResult
 	endSnooze
 	endRateLimit
+	endChildren
 	endTimeout
 	endLost
 	endShutdown
@@ -68,6 +69,9 @@ func classifyError(err error) ending {
 	if limit, ok := errors.AsType[*domain.RateLimitError](err); ok && limit != nil {
 		return endRateLimit
 	}
+	if children, ok := errors.AsType[*domain.WaitForChildrenError](err); ok && children != nil {
+		return endChildren
+	}
 	if isNoResult(err) {
 		return endNoResult
 	}
@@ -101,6 +105,8 @@ func decideJob(job *domain.Job, end attemptEnd, dice float64) (domain.Outcome, b
 	case endRateLimit:
 		limit, _ := errors.AsType[*domain.RateLimitError](err)
 		return domain.Outcome{Kind: domain.RateLimited, After: clampPause(limit.For), Reason: reasonOf(err)}, true
+	case endChildren:
+		return domain.Outcome{Kind: domain.WaitingForChildren, Reason: reasonOf(err)}, true
 	case endPermanent:
 		return failedOutcome(err), true
 	case endFailure, endTimeout:
@@ -153,7 +159,7 @@ func decideRun(retries domain.Retries, attempt int, end attemptEnd, dice float64
 		step.event = domain.EventCancelled
 	case endPermanent, endNoResult:
 		step.event = domain.EventFailed
-	case endFailure, endTimeout, endSnooze, endRateLimit:
+	case endFailure, endTimeout, endSnooze, endRateLimit, endChildren:
 		step.event = domain.EventFailed
 		if attempt <= retries.Count {
 			step.event, step.again = domain.EventRetrying, true

@@ -45,6 +45,7 @@ func TestDecideJobTellsWhatFollowsAnAttempt(t *testing.T) {
 		{"skip", first, domain.Skip("no mail"), nil, domain.Outcome{Kind: domain.Completed, Reason: "skipped: no mail"}},
 		{"snooze", last, domain.Snooze(time.Minute), nil, domain.Outcome{Kind: domain.Snoozed, After: time.Minute, Reason: "snoozed for 1m0s"}},
 		{"snooze for years", last, domain.Snooze(1 << 62), nil, domain.Outcome{Kind: domain.Snoozed, After: domain.MaxDelay, Reason: domain.Snooze(1 << 62).Error()}},
+		{"children", last, domain.WaitForChildren(), nil, domain.Outcome{Kind: domain.WaitingForChildren, Reason: "waits for its children"}},
 		{"rate limit", last, domain.RateLimit(time.Minute), nil, domain.Outcome{Kind: domain.RateLimited, After: time.Minute, Reason: "rate limited for 1m0s"}},
 		{"too large", first, fmt.Errorf("enqueue: %w", domain.ErrTooLarge), nil, domain.Outcome{Kind: domain.Failed, Reason: "enqueue: too large"}},
 		{"no result", first, runner.ResultError(errBoom), nil, domain.Outcome{Kind: domain.Completed, Reason: "boom"}},

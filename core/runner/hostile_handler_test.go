@@ -16,6 +16,8 @@ import (
 // noSnooze is the usual slip: a nil of a concrete type in an error.
 func noSnooze() *domain.SnoozeError { return nil }
 
+func noChildren() *domain.WaitForChildrenError { return nil }
+
 func noLimit() *domain.RateLimitError { return nil }
 
 // selfish cannot be told: its text is a panic with itself.
@@ -34,6 +36,7 @@ func (exiting) Error() string {
 func TestHandlersCannotHarmMoreThanTheirOwnJob(t *testing.T) {
 	for name, handler := range map[string]func() error{
 		"a typed nil snooze":           func() error { return noSnooze() },
+		"a typed nil of children":      func() error { return noChildren() },
 		"a typed nil rate limit":       func() error { return noLimit() },
 		"an error that panics itself":  func() error { return selfish{} },
 		"a panic that panics itself":   func() error { panic(selfish{}) },

@@ -43,7 +43,7 @@ func levelOf(event domain.Event) slog.Level {
 		domain.EventWorkerStopped: // the log tells of starts and stops in other lines
 		return slog.LevelDebug
 	case domain.EventQueued, domain.EventStarted, domain.EventFired, domain.EventCompleted, domain.EventReleased,
-		domain.EventSnoozed, domain.EventReturned, domain.EventJobPaused, domain.EventJobResumed:
+		domain.EventSnoozed, domain.EventReturned, domain.EventWaiting, domain.EventJobPaused, domain.EventJobResumed:
 		return slog.LevelInfo
 	case domain.EventStuck, domain.EventFailed, domain.EventLost, domain.EventQuarantined:
 		return slog.LevelError
@@ -101,6 +101,8 @@ func messageOf(event domain.Event) string {
 		return "job returned"
 	case domain.EventLimited:
 		return "queue rate limited"
+	case domain.EventWaiting:
+		return "job waits for its children"
 	case domain.EventQuarantined:
 		return "quarantined after too many crashes"
 	case domain.EventRequeued:

@@ -92,7 +92,7 @@ func (f *fleet) replicaOn(t *testing.T, name string, ledger ports.Ledger, jobs .
 		queues = []runner.Queue{{Name: "mail", Concurrency: 1, Routes: f.routes}}
 	}
 	r, err := runner.New(runner.Config{Replica: name, DeployID: "deploy", Timing: f.timing, HistoryCount: f.keeps}, runner.Ports{
-		OpenConsumer: f.queue.OpenConsumer,
+		OpenConsumer: f.openConsumer,
 
 		Ledger:     ledger,
 		Dispatcher: runner.NewDispatcher(ledger, f.queue, domain.DefaultNamespace, 15*time.Second),

@@ -85,17 +85,18 @@ func isJournal(x ast.Expr) bool {
 // and why that is right.
 func silent() map[string]string {
 	return map[string]string{
-		"obey Taken":            "whoever has the tick records it",
-		"obey Lost":             "as for taken: it was another's before",
-		"claimNow Taken":        "a run on start that another has is recorded by it",
-		"takeSlot Granted":      "the attempt that follows is recorded",
-		"takeSlot Lost":         "the replica took the run over from itself and goes on",
-		"renewed RenewalLost":   "the run's context ends, and its end is recorded",
-		"renewed RenewalCancel": "as for lost",
-		"dispatched endSuccess": "another end is recorded by the step that follows it",
-		"preempt Queued":        "the run that gives way records its end",
-		"renew RenewalLost":     "the dispatch is answered as lost, which the run records",
-		"renew RenewalCancel":   "the dispatch goes on: the run is nearly done",
+		"obey Taken":                  "whoever has the tick records it",
+		"obey Lost":                   "as for taken: it was another's before",
+		"claimNow Taken":              "a run on start that another has is recorded by it",
+		"takeSlot Granted":            "the attempt that follows is recorded",
+		"takeSlot Lost":               "the replica took the run over from itself and goes on",
+		"renewed RenewalLost":         "the run's context ends, and its end is recorded",
+		"renewed RenewalCancel":       "as for lost",
+		"failUnsupported Unsupported": "the failure that is written instead is recorded",
+		"dispatched endSuccess":       "another end is recorded by the step that follows it",
+		"preempt Queued":              "the run that gives way records its end",
+		"renew RenewalLost":           "the dispatch is answered as lost, which the run records",
+		"renew RenewalCancel":         "the dispatch goes on: the run is nearly done",
 	}
 }
 
@@ -109,7 +110,7 @@ func TestNoDecisionIsSilent(t *testing.T) {
 		"Granted", "Moved", "Taken", "Blocked", "Queued", "Paused", "Superseded", "Lost",
 		"DispatchBlocked", "DispatchLost", "Dispatched", "RenewalLost", "RenewalCancel",
 		"driveAgain", "recordLost", "recordUnknown", "quarantine",
-		"endSuccess", "endFailure", "endPermanent", "endSkip", "endNoResult", "endSnooze", "endRateLimit", "endTimeout", "endLost", "endShutdown", "endPreempted",
+		"endSuccess", "endFailure", "endPermanent", "endSkip", "endNoResult", "endSnooze", "endRateLimit", "endChildren", "endTimeout", "endLost", "endShutdown", "endPreempted",
 		"LeaseLost", "Unsupported", "Quarantined",
 	} {
 		watched[name] = false

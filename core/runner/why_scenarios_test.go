@@ -2,6 +2,7 @@ package runner_test
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -57,6 +58,7 @@ func scenarios() map[string]scenario {
 		"released":             whyReleased,
 		"queue_job_worked":     whyQueueJobWorked,
 		"queue_job_unhandled":  whyQueueJobUnhandled,
+		"queue_job_waited":     whyQueueJobWaited,
 		"queue_job_crashed":    whyQueueJobCrashed,
 		"queue_job_handedback": whyQueueJobHandedBack,
 	}
@@ -532,6 +534,39 @@ func whyQueueJobWorked(t *testing.T, f *fleet) []history.Question {
 	f.start(t, "ann", f.toMail(t, "send"))
 	f.waitUntil(59 * time.Second)
 	return f.asks(10*time.Second, 20*time.Second, 30*time.Second, 40*time.Second, 50*time.Second)
+}
+
+// parents is a queue that knows flows, as the one in memory does not: a job
+// waits three seconds for its children.
+type parents struct{ ports.Consumer }
+
+func (p parents) Settle(ctx context.Context, settlements []domain.Settlement, limit int) (domain.SettleReply, error) {
+	settlements = slices.Clone(settlements)
+	for i := range settlements {
+		if settlements[i].Outcome.Kind == domain.WaitingForChildren {
+			settlements[i].Outcome = domain.Outcome{Kind: domain.Snoozed, After: 3 * time.Second}
+		}
+	}
+	return p.Consumer.Settle(ctx, settlements, limit)
+}
+
+func (f *fleet) openConsumer(options ports.ConsumerOptions) (ports.Consumer, error) {
+	consumer, err := f.queue.OpenConsumer(options)
+	return parents{consumer}, err
+}
+
+func whyQueueJobWaited(t *testing.T, f *fleet) []history.Question {
+	called := false
+	f.worker(t, "cid", func(context.Context, *domain.Job) ([]byte, error) {
+		if !called {
+			called = true
+			return nil, domain.WaitForChildren()
+		}
+		return []byte(`"sum"`), nil
+	})
+	f.start(t, "ann", f.toMail(t, "send"))
+	f.waitUntil(15 * time.Second)
+	return f.asks(10 * time.Second)
 }
 
 func whyQueueJobUnhandled(t *testing.T, f *fleet) []history.Question {

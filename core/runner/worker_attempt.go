@@ -164,7 +164,9 @@ func eventOf(outcome domain.Outcome, end attemptEnd) domain.Event {
 		return domain.EventParked
 	case domain.RateLimited:
 		return domain.EventLimited
-	case domain.Failed, domain.WaitingForChildren:
+	case domain.WaitingForChildren:
+		return domain.EventWaiting
+	case domain.Failed:
 	}
 	return domain.EventFailed
 }

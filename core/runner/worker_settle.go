@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"slices"
 	"time"
@@ -112,8 +113,27 @@ func (w *worker) write(ctx context.Context, batch []*jobAttempt, room *settleRoo
 		settlements[i] = domain.Settlement{Lease: a.lease.Ref(), Outcome: a.outcome}
 	}
 	reply, err := w.settleUntilKnown(ctx, settlements, limit)
+	if err == nil {
+		w.failUnsupported(ctx, batch, reply.Statuses)
+	}
 	w.recordSettled(batch, room, reply, err)
 	return reply, err
+}
+
+// failUnsupported fails the jobs that would wait for children on a queue that
+// knows none: they would stay leased, and be called a crash in the end.
+func (w *worker) failUnsupported(ctx context.Context, batch []*jobAttempt, statuses []domain.SettleStatus) {
+	for i, a := range batch {
+		if statuses[i] != domain.Unsupported || a.outcome.Kind != domain.WaitingForChildren {
+			continue
+		}
+		reason := fmt.Sprintf("queue %s knows no children to wait for", w.queue.Name)
+		failed := domain.Outcome{Kind: domain.Failed, Reason: reason}
+		reply, err := w.settleUntilKnown(ctx, []domain.Settlement{{Lease: a.lease.Ref(), Outcome: failed}}, 0)
+		if err == nil {
+			a.outcome, a.event, statuses[i] = failed, domain.EventFailed, reply.Statuses[0]
+		}
+	}
 }
 
 // settleUntilKnown repeats a call that the store did not take until it does

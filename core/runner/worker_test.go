@@ -54,6 +54,10 @@ func TestErrorsSteerWhatFollows(t *testing.T) {
 		{"permanent", domain.Permanent(errBoom), domain.StateFailed, domain.EventFailed, 0, 1, "boom"},
 		{"skip", domain.Skip("no mail"), domain.StateCompleted, domain.EventSkipped, 0, 0, ""},
 		{"snooze", domain.Snooze(time.Hour), domain.StateDelayed, domain.EventSnoozed, time.Hour, 0, ""},
+		{
+			"children", domain.WaitForChildren(), domain.StateFailed, domain.EventFailed, 0, 1,
+			"queue mail knows no children to wait for",
+		},
 		{"rate limit", domain.RateLimit(time.Hour), domain.StateWait, domain.EventLimited, 0, 0, ""},
 	} {
 		synctest.Test(t, func(t *testing.T) {

@@ -189,3 +189,30 @@ func TestLegacyRepetitionsThatTaktKeepsGoingAreListedAndRemoved(t *testing.T) {
 		}
 	})
 }
+
+// What the types of 5.x take over from its parser of patterns plans no other
+// run by Takt than by Node.
+func TestTheParsersOptionsPlanNodesRun(t *testing.T) {
+	forSome(t, full, []string{node.V5First, node.V5Last}, func(_ *testing.T, l *lab) {
+		l.wantNodesRun("utc", node.Opts{"pattern": "30 2 * * *", "utc": true})
+		l.wantNodesRun("utc-tokyo", node.Opts{"pattern": "30 2 * * *", "utc": true, "tz": "Asia/Tokyo"})
+		l.wantNodesRun("present", node.Opts{"pattern": "0 9 * * *", "currentDate": "2020-02-03T04:05:06Z"})
+	})
+}
+
+// What was for repetitions changes nothing of a scheduler.
+func TestOptionsOfRepetitionsChangeNothingOfASchedule(t *testing.T) {
+	forVersions(t, full, func(_ *testing.T, l *lab) {
+		l.wantNodesRun("own", node.Opts{"pattern": "0 9 * * *", "key": "mine", "jobId": "own"})
+	})
+}
+
+// wantNodesRun checks that Takt plans the run of a schedule that Node plans.
+func (l *lab) wantNodesRun(name string, repeat node.Opts) {
+	l.t.Helper()
+	want := nextRun(newLab(l.t, l.Version), name, repeat, func(l *lab) { l.Worker("mail", node.Steps{}) })
+	got := nextRun(newLab(l.t, l.Version), name, repeat, func(l *lab) { l.work(work{handlers: handlers{"tick": echo}}) })
+	if got != want {
+		l.t.Errorf("%v: takt plans %s, node %s", repeat, got, want)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -197,4 +198,27 @@ func TestRun_keepsTheOrderOfRunsThatWaitOnTwoReplicas(t *testing.T) {
 			t.Errorf("ends = %v, want 40 completed or skipped, seven completed at least", ends)
 		}
 	})
+}
+
+// Overlap counts in the whole fleet, for runs on start of each replica, too.
+func TestOverlap_ofRunsOnStartCountsInTheFleet(t *testing.T) {
+	for policy, want := range map[domain.OverlapPolicy]int{domain.OverlapSkip: 1, domain.OverlapQueueOne: 2, domain.OverlapAllow: 3} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFleet(t)
+			var ran atomic.Int32
+			for _, name := range []string{"ann", "bob", "cid"} {
+				job := tickJob(t, "fill", time.Hour, func(context.Context, domain.RunKey, int) ([]byte, error) {
+					ran.Add(1)
+					time.Sleep(10 * time.Second)
+					return nil, nil
+				})
+				job.Policy.OnStart, job.Policy.Overlap = domain.StartEachReplica, policy
+				f.start(t, name, job)
+			}
+			f.waitUntil(time.Minute)
+			if got := int(ran.Load()); got != want {
+				t.Errorf("%s: %d of three replicas ran, want %d", policy, got, want)
+			}
+		})
+	}
 }

@@ -14,7 +14,18 @@ var (
 	Run      = run
 	FillPast = fillPast
 	Compute  = compute
+	Work     = work
 )
+
+// Lateness returns how late, in ms, those of the ticks are that a worker counts
+// if each begins so late.
+func Lateness(from, until time.Time, late time.Duration, ticks ...time.Time) []float64 {
+	l := &lateness{from: from, until: until}
+	for _, tick := range ticks {
+		l.note(tick, tick.Add(late))
+	}
+	return l.all()
+}
 
 // RowsOf returns the names of the rows that the arguments select, and how many
 // records are stored when the history is asked.

@@ -70,14 +70,19 @@ func (b *bench) measureFleet(ctx context.Context, at timing) (taken []figures.Fi
 		return nil, err
 	}
 	late := w.end()
+	return fleetFigures("replicas", late, b.seconds)
+}
+
+// fleetFigures are those of the ticks that three of them began.
+func fleetFigures(who string, late []float64, seconds int) ([]figures.Figure, error) {
 	if len(late) == 0 {
 		return nil, errors.New("no tick was begun")
 	}
-	share := 100 * float64(len(late)) / float64(benchJobs*b.seconds)
+	share := 100 * float64(len(late)) / float64(benchJobs*seconds)
 	return []figures.Figure{
-		figures.New("ticks of three replicas, begun", "% of those due", []float64{share}, figures.AtLeast(99)),
-		figures.New("ticks of three replicas, late (p50)", "ms", []float64{figures.Percentile(late, 50)}, nil),
-		figures.New("ticks of three replicas, late (p99)", "ms", []float64{figures.Percentile(late, 99)}, figures.AtMost(250)),
+		figures.New("ticks of three "+who+", begun", "% of those due", []float64{share}, figures.AtLeast(99)),
+		figures.New("ticks of three "+who+", late (p50)", "ms", []float64{figures.Percentile(late, 50)}, nil),
+		figures.New("ticks of three "+who+", late (p99)", "ms", []float64{figures.Percentile(late, 99)}, figures.AtMost(250)),
 	}, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"syscall"
 
 	"github.com/taktwork/takt/adapters/storage"
@@ -19,7 +20,15 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	code := 0
+	if args := os.Args[1:]; slices.Equal(args, []string{workerCommand}) {
+		if err := work(ctx, os.Stdin, os.Stdout); err != nil {
+			_, _ = fmt.Fprintln(os.Stderr, "benchsql worker:", err)
+			code = 1
+		}
+	} else {
+		code = run(ctx, args, os.Stdout, os.Stderr)
+	}
 	stop()
 	os.Exit(code)
 }
@@ -109,6 +118,8 @@ func (b *bench) rows() []figures.Row {
 		{Name: "sync-sqlite", Measure: b.syncOn(b.sqlite)},
 		{Name: "fleet-spread", Measure: b.fleet(spread)},
 		{Name: "fleet-at-once", Measure: b.fleet(atOnce)},
+		{Name: "workers-spread", Measure: b.workers(spread)},
+		{Name: "workers-at-once", Measure: b.workers(atOnce)},
 		{Name: "history-postgres", Measure: b.historyOn(b.postgres, 50_000)},
 		{Name: "history-sqlite", Measure: b.historyOn(b.sqlite, 80_000)},
 		{Name: "history-jobs", Measure: b.jobsWithHistory},

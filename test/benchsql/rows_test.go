@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -95,6 +97,21 @@ func (c *counting) Query(ctx context.Context, filter domain.RunFilter) ([]domain
 		c.first = len(records)
 	}
 	return records, err
+}
+
+func TestAWorkerRefusesAnOrderThatItCannotRead(t *testing.T) {
+	var output strings.Builder
+	if err := benchsql.Work(t.Context(), strings.NewReader(`{"From": "noon"}`), &output); err == nil || output.Len() > 0 {
+		t.Errorf("Work = %v, and wrote %q, want an error and nothing", err, output.String())
+	}
+}
+
+func TestAWorkerCountsTheTicksOfItsWindow(t *testing.T) {
+	from := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	ticks := []time.Time{from.Add(-time.Millisecond), from, from.Add(9 * time.Second), from.Add(10 * time.Second)}
+	if diff := cmp.Diff([]float64{20, 20}, benchsql.Lateness(from, from.Add(10*time.Second), 20*time.Millisecond, ticks...)); diff != "" {
+		t.Errorf("late (-want +got):\n%s", diff)
+	}
 }
 
 func TestComputingNeverComesToZero(t *testing.T) {

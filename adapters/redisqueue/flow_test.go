@@ -283,6 +283,10 @@ func TestAnAnnouncedChildThatCannotBeAddedIsNotWaitedFor(t *testing.T) {
 		t.Errorf("AddFlow = %+v, %v, want %v for the last job", last, err, redisqueue.ErrOtherParent)
 	}
 	r.wantKey("bull:q:middle:dependencies", false)
+	// The parent lacks a child, and waits until it gets one or is let go.
+	if err := r.rdb.ZScore(t.Context(), "bull:q:waiting-children", "middle").Err(); err != nil {
+		t.Errorf("the parent of the refused job does not wait: %v", err)
+	}
 }
 
 func TestALostReplyAddsNoFlowTwice(t *testing.T) {

@@ -141,3 +141,37 @@ func TestCheck59_AChildOfTaktIsAsOneOfNode(t *testing.T) {
 		}
 	})
 }
+
+// A job that is there becomes the child of the parent that it is added to
+// again, unless it is another's: as in BullMQ 6.7.
+func TestCheck63_AnAddedDuplicateIsLinkedAsByNode(t *testing.T) {
+	forSome(t, full, []string{node.V6}, func(t *testing.T, l *lab) {
+		byTakt := func(l *lab, id string) error {
+			_, err := l.queue("parts").Add(t.Context(), redisqueue.NewJob{
+				Name: "good", Options: domain.JobOptions{ID: domain.JobID(id)}, Parent: redisqueue.JobRef{Queue: "mail", ID: "root"},
+			})
+			return err
+		}
+		byNode := func(l *lab, id string) error {
+			_, err := l.Queue("parts").Try("add", "good", 1, node.Opts{"jobId": id, "parent": node.Opts{"id": "root", "queue": "bull:mail"}})
+			return err
+		}
+		other := newLab(t, l.Version)
+		for lab, add := range map[*lab]func(*lab, string) error{l: byTakt, other: byNode} {
+			lab.addFlow(nil, child("good", node.Opts{"jobId": "a"}))
+			parts := lab.Queue("parts")
+			parts.Add("good", 1, node.Opts{"jobId": "alone"})
+			lab.Flow().Call("add", node.Opts{"name": "all", "queueName": "mail", "opts": node.Opts{"jobId": "p"}, "children": []node.Opts{child("good", node.Opts{"jobId": "theirs"})}})
+			lab.Flow().Call("add", node.Opts{"name": "all", "queueName": "mail", "opts": node.Opts{"jobId": "q"}, "children": []node.Opts{child("good", node.Opts{"jobId": "orphan"})}})
+			must(t, lab.redis.Del(t.Context(), key("q")))
+			for _, id := range []string{"a", "alone", "theirs", "orphan"} {
+				if err := add(lab, id); (err != nil) != (id == "theirs") {
+					t.Errorf("adding %s again: %v, want an error for theirs alone", id, err)
+				}
+			}
+		}
+		if diff := keydump.Diff(other.all(), l.all()); diff != "" {
+			t.Errorf("takt leaves other keys than node (-node +takt):\n%s", diff)
+		}
+	})
+}

@@ -140,8 +140,17 @@ func SettingsFrom(c *config.Config) Settings {
 func connectionFrom(c *config.Config) redisqueue.Connection {
 	redis, _ := c.Redis()
 	return redisqueue.Connection{
-		Network: redis.Network, Addr: redis.Addr, Username: redis.Username, Password: redis.Password, DB: redis.DB, TLS: redis.TLS,
+		Network: redis.Network, Addr: redis.Addr, Nodes: redis.Nodes, Sentinel: sentinelFrom(redis.Sentinel),
+		Username: redis.Username, Password: redis.Password, DB: redis.DB, TLS: redis.TLS,
 	}
+}
+
+func sentinelFrom(s *config.RedisSentinel) *redisqueue.Sentinel {
+	if s == nil {
+		return nil
+	}
+	sentinel := redisqueue.Sentinel(*s)
+	return &sentinel
 }
 
 func ledgerFrom(c *config.Config) config.Ledger {

@@ -120,7 +120,8 @@ func taggedNames(of reflect.Type) []string {
 func TestTheTableHasEveryFieldOnce(t *testing.T) {
 	seen := map[string]int{"WORKER_QUEUE_ENABLED": 1, "REDIS_ENABLED": 1, "WORKER_DOTENV_OVERRIDE": 1} // decide others
 	for _, part := range []string{
-		"URL", "HOST", "PORT", "USER", "PASSWORD", "TLS", "REQUIRE_TLS", "CA_CERT", "CERT", "KEY", "SERVER_NAME",
+		"URL", "HOST", "PORT", "USER", "PASSWORD", "TLS", "REQUIRE_TLS", "CA_CERT", "CERT", "KEY", "SERVER_NAME", "DB",
+		"CLUSTER_NODES", "SENTINELS", "SENTINEL_NAME", "SENTINEL_USER", "SENTINEL_PASSWORD", "SENTINEL_TLS", "SENTINEL_CA_CERT",
 	} {
 		seen["REDIS_"+part]++ // make the connection
 	}

@@ -72,6 +72,19 @@ var mistakes = []struct {
 	{name: "contradictions", environ: []string{
 		"WORKER_QUEUE_BACKEND=redis", "WORKER_QUEUE_ENABLED=false", "REDIS_ENABLED=false",
 	}},
+	{name: "redis_cluster", environ: []string{
+		"REDIS_ENABLED=true", "REDIS_CLUSTER_NODES=redis-1.example, redis-2.example:7000", "REDIS_DB=3", "REDIS_SENTINEL_NAME=mymaster",
+	}},
+	{name: "redis_sentinels", environ: []string{
+		"REDIS_ENABLED=true", "REDIS_SENTINELS=sentinel.example", "REDIS_SENTINEL_USER=u", "REDIS_REQUIRE_TLS=true",
+		"REDIS_SENTINEL_CA_CERT=/run/ca.pem",
+	}},
+	{name: "redis_places", environ: []string{
+		"REDIS_ENABLED=true", "REDIS_URL=redis://redis.example", "REDIS_CLUSTER_NODES=redis.example", "REDIS_SENTINELS=sentinel.example",
+	}},
+	{name: "redis_hosts", environ: []string{
+		"REDIS_CLUSTER_NODES=redis://user:geheim@redis.example", "REDIS_SENTINELS=a:1,a:1", "REDIS_SENTINEL_NAME=my master",
+	}},
 	{name: "ledger_contradiction", environ: []string{"WORKER_LEDGER=redis", "REDIS_ENABLED=no"}},
 	{name: "database_undecided", environ: []string{"DB_URI=postgres://u:geheim@db.example/shop", "DB_PASS=geheim"}},
 	{name: "database_types", environ: []string{"DB_TYPE=mysql", "DB_PORT=0", "DB_SSL_MODE=prefer", "DB_POOL_SIZE=0", "DB_AUTO_MIGRATE=maybe"}},

@@ -4,18 +4,19 @@ import (
 	"crypto/tls"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/taktwork/takt/core/domain"
 )
 
-// Redis says where Redis is and as whom to connect. However it is printed, it
-// shows no password.
+// Redis says where Redis is and as whom to connect: one server, a cluster, or a
+// primary that sentinels know. However it is printed, it shows no password.
 type Redis struct {
-	// Network is "tcp" or "unix".
+	// Network is "tcp" or "unix"; empty with Nodes or Sentinel.
 	Network string
-	// Addr is host:port, or the path of a socket.
+	// Addr is host:port, or the path of a socket; empty with Nodes or Sentinel.
 	Addr string
 	// Username is the ACL user; empty means the default user.
 	Username string
@@ -25,6 +26,25 @@ type Redis struct {
 	DB int
 	// TLS is nil for a connection in plaintext. It checks certificates, and
 	// reads the client's certificate again when its files change.
+	TLS *tls.Config
+	// Nodes are some nodes of a cluster, each host:port.
+	Nodes []string
+	// Sentinel, if set, says who knows where the primary is.
+	Sentinel *RedisSentinel
+}
+
+// RedisSentinel says who knows where the primary of Redis is, and as whom to
+// ask. However it is printed, it shows no password.
+type RedisSentinel struct {
+	// Primary is the name that the sentinels know the primary by.
+	Primary string
+	// Addrs are the sentinels, each host:port.
+	Addrs []string
+	// Username is the ACL user of the sentinels; empty means the default user.
+	Username string
+	// Password is set if Username is.
+	Password domain.Secret
+	// TLS is nil for connections in plaintext.
 	TLS *tls.Config
 }
 
@@ -52,15 +72,26 @@ type redisParts struct {
 	Cert       string `env:"REDIS_CERT"`
 	Key        string `env:"REDIS_KEY"`
 	ServerName string `env:"REDIS_SERVER_NAME"`
+	DB         int    `env:"REDIS_DB"`
+
+	ClusterNodes     []string `env:"REDIS_CLUSTER_NODES"`
+	Sentinels        []string `env:"REDIS_SENTINELS"`
+	SentinelName     string   `env:"REDIS_SENTINEL_NAME"`
+	SentinelUser     string   `env:"REDIS_SENTINEL_USER"`
+	SentinelPassword string   `env:"REDIS_SENTINEL_PASSWORD"`
+	SentinelTLS      bool     `env:"REDIS_SENTINEL_TLS"`
+	SentinelCACert   string   `env:"REDIS_SENTINEL_CA_CERT"`
 }
 
 // redisGroup are the variables that say together where Redis is. They count
 // from one origin: that of the highest rank which sets any of them.
-func redisGroup() []string { return append([]string{nameRedisURL}, redisPartNames()...) }
+func redisGroup() []string {
+	return slices.Concat([]string{nameRedisURL, nameRedisNodes}, redisPartNames(), sentinelNames())
+}
 
 // redisPartNames are the parts that a URL has, too.
 func redisPartNames() []string {
-	return []string{nameRedisHost, nameRedisPort, nameRedisUser, nameRedisPassword, nameRedisTLS}
+	return []string{nameRedisHost, nameRedisPort, nameRedisUser, nameRedisPassword, nameRedisTLS, nameRedisDB}
 }
 
 // resolveRedis completes the connection, if anything uses it: only then are
@@ -71,13 +102,26 @@ func (l *loader) resolveRedis(target *decoded) {
 		return
 	}
 	parts := target.Redis
-	l.warnOfOtherOrigins(redisGroup(), nameRedisURL, nameRedisHost)
-	l.warnOfBlanks(nameRedisUser, nameRedisPassword)
+	l.warnOfOtherOrigins(redisGroup(), nameRedisURL, nameRedisNodes, nameSentinels, nameRedisHost)
+	l.warnOfBlanks(nameRedisUser, nameRedisPassword, nameSentinelUser, nameSentinelPassword)
+	if l.refuseManyPlaces() {
+		return
+	}
+	switch {
+	case l.values[nameRedisNodes].set:
+		target.Config.redis = l.redisCluster(parts, queue.Prefix)
+		return
+	case l.values[nameSentinels].set:
+		target.Config.redis = l.redisSentinel(parts)
+		return
+	}
 	address, ok := l.redisAddress(parts)
 	if !ok || l.values[nameRedisTLS].bad {
 		return // What follows would be guesses.
 	}
-	l.checkPlaintext(address, parts)
+	if !address.tls && address.network == networkTCP {
+		l.checkPlaintext(parts, l.redisPlaintext(address.password), address.host)
+	}
 	resolved := Redis{
 		Network: address.network, Addr: address.addr(), Username: address.user,
 		Password: domain.NewSecret(address.password), DB: address.db,
@@ -109,24 +153,30 @@ func (l *loader) redisAddress(parts redisParts) (redisAddress, bool) {
 }
 
 func (l *loader) addressOfParts(parts redisParts) (redisAddress, bool) {
-	if l.anyBad(nameRedisHost, nameRedisPort, nameRedisUser, nameRedisPassword) {
+	if l.anyBad(nameRedisHost, nameRedisPort, nameRedisUser, nameRedisPassword, nameRedisDB) {
 		return redisAddress{}, false
 	}
-	if parts.User != "" && parts.Password == "" {
-		problem := l.mistakeHere(nameRedisUser, "a user without "+nameRedisPassword)
-		problem.Expected, problem.Example = "both, or a password alone for the default user", nameRedisPassword+"=s@cret"
-		l.report(problem)
-	}
+	l.checkUser(nameRedisUser, nameRedisPassword)
 	return redisAddress{
-		network: networkTCP, host: parts.Host, port: parts.Port,
+		network: networkTCP, host: parts.Host, port: parts.Port, db: parts.DB,
 		user: parts.User, password: parts.Password, tls: parts.TLS,
 	}, true
+}
+
+// checkUser reports a user without a password.
+func (l *loader) checkUser(user, password string) {
+	if l.values[user].text == "" || l.values[password].text != "" {
+		return
+	}
+	problem := l.mistakeHere(user, "a user without "+password)
+	problem.Expected, problem.Example = "both, or a password alone for the default user", password+"=s@cret"
+	l.report(problem)
 }
 
 // checkBesideURL warns once of the parts of the same origin that the URL makes
 // useless. One about TLS is too grave to be passed over.
 func (l *loader) checkBesideURL(address redisAddress, parts redisParts) {
-	l.warnOfIgnored(nameRedisURL, nameRedisHost, nameRedisPort, nameRedisUser, nameRedisPassword)
+	l.warnOfIgnored(nameRedisURL, nameRedisHost, nameRedisPort, nameRedisUser, nameRedisPassword, nameRedisDB)
 	if found := l.values[nameRedisTLS]; found.set && !found.bad && parts.TLS != address.tls {
 		problem := l.mistakeHere(nameRedisTLS, "contradicts the scheme of "+nameRedisURL)
 		problem.Expected = "a rediss:// address for TLS and a redis:// one without, or no " + nameRedisTLS
@@ -143,7 +193,7 @@ func (l *loader) settleParts(address redisAddress, origin Origin) {
 	}
 	for name, text := range map[string]string{
 		nameRedisHost: address.host, nameRedisPort: port, nameRedisUser: address.user,
-		nameRedisPassword: address.password, nameRedisTLS: strconv.FormatBool(address.tls),
+		nameRedisPassword: address.password, nameRedisTLS: strconv.FormatBool(address.tls), nameRedisDB: strconv.Itoa(address.db),
 	} {
 		if found := l.values[name]; !found.bad {
 			found.text, found.origin = text, origin
@@ -152,29 +202,46 @@ func (l *loader) settleParts(address redisAddress, origin Origin) {
 	}
 }
 
-// checkPlaintext judges a connection that anybody on the way can read.
-func (l *loader) checkPlaintext(address redisAddress, parts redisParts) {
-	if address.tls || address.network != networkTCP || isLoopback(address.host) {
+// plaintext is a connection that anybody on the way can read.
+type plaintext struct {
+	// what is connected to where, and what would encrypt it.
+	what, cure, example string
+	// password is the variable with the password that crosses the network,
+	// empty if there is none.
+	password string
+}
+
+func (l *loader) redisPlaintext(password string) plaintext {
+	p := plaintext{what: "the connection to Redis on another host", cure: "a rediss:// address or REDIS_TLS=true", example: nameRedisTLS + "=true"}
+	switch {
+	case password == "":
+	case l.values[nameRedisURL].set:
+		p.password = nameRedisURL
+	default:
+		p.password = nameRedisPassword
+	}
+	return p
+}
+
+// checkPlaintext judges a connection to the hosts.
+func (l *loader) checkPlaintext(parts redisParts, p plaintext, hosts ...string) {
+	if !slices.ContainsFunc(hosts, func(host string) bool { return !isLoopback(host) }) {
 		return
 	}
-	const what = "the connection to Redis on another host has no TLS"
+	what := p.what + " has no TLS"
 	if parts.RequireTLS {
 		problem := l.mistakeHere(nameRedisRequireTLS, what)
-		problem.Expected, problem.Example = "a rediss:// address or REDIS_TLS=true", nameRedisTLS+"=true"
+		problem.Expected, problem.Example = p.cure, p.example
 		l.report(problem)
 		return
 	}
-	if address.password == "" {
+	if p.password == "" {
 		return
 	}
-	name := nameRedisPassword
-	if l.values[nameRedisURL].set {
-		name = nameRedisURL
-	}
 	l.warnings = append(l.warnings, Problem{
-		Variable: name, Origin: l.values[name].origin, Got: mask,
+		Variable: p.password, Origin: l.values[p.password].origin, Got: mask,
 		What:     what + ": the password crosses the network in plaintext",
-		Expected: "a rediss:// address or REDIS_TLS=true; " + nameRedisRequireTLS + "=true insists on it",
+		Expected: p.cure + "; " + nameRedisRequireTLS + "=true insists on it",
 	})
 }
 

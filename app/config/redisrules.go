@@ -2,7 +2,9 @@ package config
 
 import (
 	"errors"
+	"net"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -31,6 +33,41 @@ func host(address, portName string) rule {
 				return "", errors.New("a port beside the host; " + portName + " takes it")
 			}
 			return "", errHost
+		},
+	}
+}
+
+var (
+	errTwice     = errors.New("one host and port twice")
+	errSchemes   = errors.New("an address in place of a host; user and password have variables of their own")
+	errNoPrimary = errors.New("not the name of a primary")
+)
+
+// hostAndPort returns host:port, without repeating a value that may hold a
+// password.
+func hostAndPort(text string, port int) (string, error) {
+	if strings.Contains(text, "://") || strings.Contains(text, "@") {
+		return "", errSchemes
+	}
+	host, number, err := splitHostPort(text, port)
+	if err != nil {
+		return "", err
+	}
+	return net.JoinHostPort(host, strconv.Itoa(number)), nil
+}
+
+// primaryPattern is what sentinels take for a name.
+var primaryPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
+
+// primaryName accepts names by which sentinels know a primary.
+func primaryName() rule {
+	return rule{
+		expected: "letters, digits and ._-, 128 at most",
+		canonical: func(value string) (string, error) {
+			if !primaryPattern.MatchString(value) {
+				return "", errNoPrimary
+			}
+			return value, nil
 		},
 	}
 }

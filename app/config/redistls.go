@@ -20,16 +20,16 @@ func (l *loader) redisTLS(parts redisParts, host string) *tls.Config {
 		config.ServerName = parts.ServerName
 	}
 	if parts.CACert != "" && !l.values[nameRedisCACert].bad {
-		config.RootCAs = l.authorities(parts.CACert)
+		config.RootCAs = l.authoritiesOf(nameRedisCACert, parts.CACert)
 	}
 	l.clientCertificate(config, parts)
 	return config
 }
 
-// authorities reads those that are trusted in place of the system's.
-func (l *loader) authorities(path string) *x509.CertPool {
+// authoritiesOf reads those that are trusted in place of the system's.
+func (l *loader) authoritiesOf(name, path string) *x509.CertPool {
 	certificates, err := readCertificates(l.absolute(path))
-	if !l.areGood(nameRedisCACert, certificates, err) {
+	if !l.areGood(name, certificates, err) {
 		return nil
 	}
 	pool := x509.NewCertPool()

@@ -31,7 +31,8 @@ type redisAddress struct {
 // Every mistake has a text of our own that repeats nothing of the address:
 // what looks like a host or a setting may be the end of a password.
 var (
-	errURLScheme      = errors.New("not an address that begins with redis://, rediss:// or unix://")
+	errURLScheme = errors.New("not an address that begins with redis://, rediss:// or unix://; " +
+		"sentinels belong into REDIS_SENTINELS, nodes of a cluster into REDIS_CLUSTER_NODES")
 	errURLBlank       = errors.New("a blank or control character in an address; write a blank as %20")
 	errURLFragment    = errors.New("a # in an address; write it as %23 if it belongs to the password")
 	errURLManyAt      = errors.New("more than one @ in an address; write it as %40 in user and password")

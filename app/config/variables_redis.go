@@ -1,6 +1,9 @@
 package config
 
-import "regexp"
+import (
+	"regexp"
+	"slices"
+)
 
 // The names of the group of Redis that the code itself asks for.
 const (
@@ -15,6 +18,17 @@ const (
 	nameRedisCert       = "REDIS_CERT"
 	nameRedisKey        = "REDIS_KEY"
 	nameRedisServerName = "REDIS_SERVER_NAME"
+	nameRedisDB         = "REDIS_DB"
+	nameRedisNodes      = "REDIS_CLUSTER_NODES"
+
+	nameSentinels        = "REDIS_SENTINELS"
+	nameSentinelName     = "REDIS_SENTINEL_NAME"
+	nameSentinelUser     = "REDIS_SENTINEL_USER"
+	nameSentinelPassword = "REDIS_SENTINEL_PASSWORD" //nolint:gosec // the name of a variable
+	nameSentinelTLS      = "REDIS_SENTINEL_TLS"
+	nameSentinelCACert   = "REDIS_SENTINEL_CA_CERT"
+
+	nameQueuePrefix = "WORKER_QUEUE_PREFIX"
 )
 
 var prefixPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
@@ -28,7 +42,7 @@ func redisVariables() []Variable {
 		},
 		{ //nolint:gosec // the password is an example's
 			Name: nameRedisURL, Group: group, Secret: true, Example: "rediss://worker:s%40cret@redis.example:6379/0", rule: redisURL(),
-			Description: "Where Redis is; wins over REDIS_HOST, REDIS_PORT, REDIS_USER and REDIS_PASSWORD.",
+			Description: "Where Redis is; wins over REDIS_HOST, REDIS_PORT, REDIS_USER, REDIS_PASSWORD and REDIS_DB.",
 		},
 		{
 			Name: nameRedisHost, Group: group, Default: "127.0.0.1", Example: "redis.example", rule: host(nameRedisURL, nameRedisPort),
@@ -46,14 +60,51 @@ func redisVariables() []Variable {
 			Name: nameRedisPassword, Group: group, Secret: true, Example: "s@cret", rule: credential(),
 			Description: "Password of Redis.",
 		},
-	}, append(redisTLSVariables(group), bullmqVariables(group)...)...)
+		{
+			Name: nameRedisDB, Group: group, Default: "0", Example: "3", rule: count(0, 1<<31-1),
+			Description: "Number of the database; a cluster has 0 alone.",
+		},
+	}, slices.Concat(redisTLSVariables(group), redisPlaceVariables(group), bullmqVariables(group))...)
+}
+
+func redisPlaceVariables(group string) []Variable {
+	return []Variable{
+		{
+			Name: nameRedisNodes, Group: group, Secret: true, Example: "redis-1.example:6379,redis-2.example:6379", rule: hosts(defaultRedisPort),
+			Description: "Nodes of a Redis Cluster, of which one that answers is enough. WORKER_QUEUE_PREFIX must be in braces.",
+		},
+		{
+			Name: nameSentinels, Group: group, Secret: true, Example: "sentinel-1.example:26379,sentinel-2.example:26379", rule: hosts(defaultSentinelPort),
+			Description: "Sentinels that know where the primary is, of which one that answers is enough.",
+		},
+		{
+			Name: nameSentinelName, Group: group, Example: "mymaster", rule: primaryName(),
+			Description: "Name that the sentinels know the primary by.",
+		},
+		{
+			Name: nameSentinelUser, Group: group, Example: "worker", rule: credential(),
+			Description: "ACL user of the sentinels; unset is the default user.",
+		},
+		{
+			Name: nameSentinelPassword, Group: group, Secret: true, Example: "s@cret", rule: credential(),
+			Description: "Password of the sentinels, which is not that of Redis.",
+		},
+		{
+			Name: nameSentinelTLS, Group: group, Default: "false", Example: "true", rule: boolean(),
+			Description: "TLS to the sentinels, with REDIS_CERT and REDIS_KEY if they are set.",
+		},
+		{
+			Name: nameSentinelCACert, Group: group, Example: "/run/secrets/sentinel-ca.pem", rule: pemFile("certificates"),
+			Description: "Authorities that may vouch for the sentinels; unset is REDIS_CA_CERT.",
+		},
+	}
 }
 
 func redisTLSVariables(group string) []Variable {
 	return []Variable{
 		{
 			Name: nameRedisTLS, Group: group, Default: "false", Example: "true", rule: boolean(),
-			Description: "TLS to the host of REDIS_HOST; an address says it by rediss://.",
+			Description: "TLS to the host of REDIS_HOST, to the nodes or to the primary; an address says it by rediss://.",
 		},
 		{
 			Name: nameRedisRequireTLS, Group: group, Default: "false", Example: "true", rule: boolean(),
@@ -81,7 +132,7 @@ func redisTLSVariables(group string) []Variable {
 func bullmqVariables(group string) []Variable {
 	return []Variable{
 		{
-			Name: "WORKER_QUEUE_PREFIX", Group: group, Default: "bull", Example: "{bull}", rule: queuePrefix(),
+			Name: nameQueuePrefix, Group: group, Default: "bull", Example: "{bull}", rule: queuePrefix(),
 			Description: "BullMQ's prefix of keys, the same in all programs that share queues.",
 		},
 		{

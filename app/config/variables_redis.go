@@ -24,7 +24,7 @@ const (
 	nameSentinels        = "REDIS_SENTINELS"
 	nameSentinelName     = "REDIS_SENTINEL_NAME"
 	nameSentinelUser     = "REDIS_SENTINEL_USER"
-	nameSentinelPassword = "REDIS_SENTINEL_PASSWORD" //nolint:gosec // the name of a variable
+	nameSentinelPassword = "REDIS_SENTINEL_PASSWORD"
 	nameSentinelTLS      = "REDIS_SENTINEL_TLS"
 	nameSentinelCACert   = "REDIS_SENTINEL_CA_CERT"
 

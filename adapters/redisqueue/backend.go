@@ -104,9 +104,11 @@ func (c Config) withDefaults() (Config, error) {
 
 // Backend holds queues in one Redis database. It is safe for concurrent use.
 type Backend struct {
-	config   Config
-	keys     keys
-	client   redis.UniversalClient
+	config Config
+	keys   keys
+	client redis.UniversalClient
+	// follower leads the client's connections, nil to one server.
+	follower *follower
 	failures *failures
 	sessions *sessions
 	readers  eventConns
@@ -137,7 +139,7 @@ func New(config Config) (*Backend, error) {
 		return nil, domain.Invalidf("%s", unbraced(config.Prefix))
 	}
 	b := &Backend{
-		config: config, keys: newKeys(config.Prefix, config.Namespace), client: NewClient(config.Connection, config.Prefix),
+		config: config, keys: newKeys(config.Prefix, config.Namespace),
 		failures:      newFailures(config.Log, config.Now),
 		limits:        maps.Clone(config.Limits),
 		keepCompleted: scriptRetention(config.KeepCompleted), keepFailed: scriptRetention(config.KeepFailed),
@@ -145,7 +147,11 @@ func New(config Config) (*Backend, error) {
 	if b.limits == nil {
 		b.limits = map[domain.QueueName]RateLimit{}
 	}
+	b.client, b.follower = config.Connection.newClient(config.Prefix)
 	b.sessions = &sessions{backend: b, id: newID()}
+	if b.follower != nil {
+		b.follower.anew = b.verifyAll
+	}
 	return b, nil
 }
 

@@ -41,10 +41,18 @@ func (b *Backend) call(ctx context.Context, s *script, keys []string, args []any
 	return reply, err
 }
 
-// lastCall is call for what is left to do while the backend closes.
-func (b *Backend) lastCall(ctx context.Context, s *script, keys []string, args []any) (reply any, err error) {
-	err = b.repeatUnless(ctx, func() bool { return false }, s.name, func() error {
-		reply, err = b.run(ctx, s, keys, args)
+// request is one call of a script; of is the session that numbers it.
+type request struct {
+	of     *session
+	script *script
+	keys   []string
+	args   []any
+}
+
+// lastCallOf is callOf for what is left to do while the backend closes.
+func (b *Backend) lastCallOf(ctx context.Context, r request) (reply any, err error) {
+	err = b.repeatUnless(ctx, func() bool { return false }, r.script.name, func() error {
+		reply, err = b.runOf(ctx, r)
 		return err
 	})
 	return reply, err
@@ -122,6 +130,17 @@ type session struct {
 	id     string
 	key    string
 	number uint64
+
+	mu sync.Mutex
+	// answered is the number of the latest call that was answered, latest are
+	// that and some before it. Both are kept if what is answered can be lost.
+	answered uint64
+	latest   []done
+	// forgotten is the number of the latest of those that are not kept any more.
+	forgotten uint64
+	// verified is the number of the server on which it was last made sure that
+	// nothing is lost.
+	verified uint64
 }
 
 // next returns the number of the next call, as text.
@@ -137,7 +156,7 @@ type sessions struct {
 	id string
 
 	mu   sync.Mutex
-	made int
+	all  []*session
 	idle []*session
 }
 
@@ -150,9 +169,10 @@ func (s *sessions) take() *session {
 		s.idle = s.idle[:last]
 		return taken
 	}
-	s.made++
-	id := s.id + "-" + strconv.Itoa(s.made)
-	return &session{id: id, key: s.backend.keys.session(id)}
+	id := s.id + "-" + strconv.Itoa(len(s.all)+1)
+	made := &session{id: id, key: s.backend.keys.session(id)}
+	s.all = append(s.all, made)
+	return made
 }
 
 func (s *sessions) put(back *session) {
@@ -187,8 +207,37 @@ func (s *sessions) forget() {
 // numbered runs a script of a session: keys[0] and args[0] are the session's
 // record and the number of the call.
 func (b *Backend) numbered(ctx context.Context, s *script, keys []string, args []any) (any, error) {
-	taken := b.sessions.take()
-	defer b.sessions.put(taken)
-	keys[0], args[0] = taken.key, taken.next()
-	return b.call(ctx, s, keys, args)
+	return b.numberedAs(ctx, request{script: s, keys: keys, args: args}, func(any) []deed {
+		return []deed{{kind: lostCall, names: []string{s.name}}}
+	})
+}
+
+// numberedAs is numbered for a call whose reply says what it did.
+func (b *Backend) numberedAs(ctx context.Context, r request, deedsOf func(reply any) []deed) (any, error) {
+	r.of = b.sessions.take()
+	defer b.sessions.put(r.of)
+	r.keys[0], r.args[0] = r.of.key, r.of.next()
+	reply, err := b.callOf(ctx, r)
+	if err == nil && b.follower != nil {
+		b.answered(r.of, r.script.name, deedsOf(reply)...)
+	}
+	return reply, err
+}
+
+// callOf is call for the latest number of a session.
+func (b *Backend) callOf(ctx context.Context, r request) (reply any, err error) {
+	err = b.repeat(ctx, r.script.name, func() error {
+		reply, err = b.runOf(ctx, r)
+		return err
+	})
+	return reply, err
+}
+
+// runOf runs the script once, after a look at what has become of the session's
+// calls before it.
+func (b *Backend) runOf(ctx context.Context, r request) (any, error) {
+	if err := b.verify(ctx, r.of); err != nil {
+		return nil, err
+	}
+	return b.run(ctx, r.script, r.keys, r.args)
 }

@@ -80,6 +80,11 @@ func (c Connection) Validate() error {
 // follows tells whether the server is another one at different times.
 func (c Connection) follows() bool { return len(c.Nodes) > 0 || c.Sentinel != nil }
 
+// withoutPlaces says as whom to connect to a server that was found.
+func (c Connection) withoutPlaces() Connection {
+	return Connection{Username: c.Username, Password: c.Password, DB: c.DB, TLS: c.TLS}
+}
+
 // validatePlaces reports what is wrong with how the server is found.
 func (c Connection) validatePlaces(problem func(string)) {
 	if c.Network != "" || c.Addr != "" {

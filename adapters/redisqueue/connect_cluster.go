@@ -57,9 +57,8 @@ type clusterFinder struct {
 }
 
 func newClusterFinder(c Connection, prefix string) *clusterFinder {
-	as := Connection{Username: c.Username, Password: c.Password, TLS: c.TLS}
 	return &clusterFinder{
-		guides: guides{what: "node", as: as, addrs: c.Nodes},
+		guides: guides{what: "node", as: c.withoutPlaces(), addrs: c.Nodes},
 		slot:   slotOf(strings.Trim(prefix, "{}")), seeds: c.Nodes,
 	}
 }

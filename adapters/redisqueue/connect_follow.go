@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -28,6 +29,9 @@ type follower struct {
 	finder
 	connect func(ctx context.Context, network, addr string) (net.Conn, error)
 
+	// beginning is held while anew is under way.
+	beginning sync.Mutex
+
 	mu sync.Mutex
 	// addr is where the server is, as far as is known.
 	addr string
@@ -35,9 +39,15 @@ type follower struct {
 	hint string
 	// doubted is set while it is unsure that the server is the one.
 	doubted bool
-	// dials counts the connections that were made.
-	dials uint64
-	conns map[*followedConn]struct{}
+	conns   map[*followedConn]struct{}
+	// anew is called before the first connection to a server that may not have
+	// what the one before had, and makes it fail. epoch counts such servers,
+	// epochAddr is where the latest of them is.
+	anew      func(ctx context.Context, addr string) error
+	epoch     uint64
+	epochAddr string
+	// used is when the latest command was sent.
+	used time.Time
 }
 
 func newFollower(f finder, connect func(ctx context.Context, network, addr string) (net.Conn, error)) *follower {
@@ -56,6 +66,10 @@ func (f *follower) dial(ctx context.Context, network, _ string) (net.Conn, error
 		f.suspect("")
 		return nil, errors.Join(unfound, err)
 	}
+	if err := f.begin(ctx, addr); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
 	followed := &followedConn{Conn: conn, follower: f, addr: addr}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -63,14 +77,43 @@ func (f *follower) dial(ctx context.Context, network, _ string) (net.Conn, error
 		_ = conn.Close()
 		return nil, errElsewhere
 	}
-	f.dials++
 	f.conns[followed] = struct{}{}
 	return followed, nil
+}
+
+// begin comes before the first connection to a server that may not have what
+// the one before had.
+func (f *follower) begin(ctx context.Context, addr string) error {
+	f.beginning.Lock()
+	defer f.beginning.Unlock()
+	f.mu.Lock()
+	known := f.epochAddr == addr && (len(f.conns) > 0 || time.Since(f.used) > rememberFor)
+	f.mu.Unlock()
+	if known {
+		return nil
+	}
+	if f.anew != nil {
+		if err := f.anew(ctx, addr); err != nil {
+			f.suspect("")
+			return err
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.epoch, f.epochAddr = f.epoch+1, addr
+	return nil
 }
 
 // errElsewhere ends an attempt to connect that took longer than the server was
 // the one.
 var errElsewhere = errors.New("the queues are on another server meanwhile")
+
+// epochNow is the number of the server that the connections lead to.
+func (f *follower) epochNow() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.epoch
+}
 
 // look finds the server, and turns to it. With an error the address is that of
 // the one before, if there was one.
@@ -123,6 +166,9 @@ func (f *follower) suspect(hint string) {
 func (f *follower) ensure(ctx context.Context) {
 	f.mu.Lock()
 	doubted := f.doubted && len(f.conns) > 0
+	if len(f.conns) > 0 {
+		f.used = time.Now()
+	}
 	f.mu.Unlock()
 	if doubted {
 		_, _ = f.look(ctx)

@@ -67,6 +67,8 @@ type server struct {
 	version, policy string
 	// clustered tells that it is a node of a cluster.
 	clustered bool
+	// guarded tells that it takes no writes without a replica.
+	guarded bool
 }
 
 // ask returns an error of a server that does not do its work yet.
@@ -93,7 +95,7 @@ func (b *Backend) ask(ctx context.Context) (server, error) {
 	}
 	return server{
 		version: fields["redis_version"], policy: fields["maxmemory_policy"],
-		clustered: fields["cluster_enabled"] == "1",
+		clustered: fields["cluster_enabled"] == "1", guarded: fields["min_slaves_good_slaves"] != "",
 	}, nil
 }
 
@@ -110,6 +112,9 @@ func (b *Backend) judge(ctx context.Context, s server) error {
 	}
 	if err := b.judgeCluster(ctx, s); err != nil {
 		return fmt.Errorf("connect to %s: %w", b.config.Connection, err)
+	}
+	if s.version != "" && b.follower != nil && !s.guarded {
+		b.config.Log.WarnContext(ctx, "a failover of redis may lose jobs", "min_replicas_to_write", 0, "want", 1)
 	}
 	if s.policy != "" && s.policy != noEviction {
 		b.config.Log.WarnContext(ctx, "redis may drop jobs when its memory is full", "maxmemory_policy", s.policy, "want", noEviction)

@@ -96,11 +96,25 @@ func (d *dispatcher) dispatchSome(ctx context.Context, part dispatchBatch) ([]do
 		args[i] = &texts[i]
 	}
 	names := []string{"", keys.queue(part.jobs[0].Queue) + "meta", d.ledger.key}
-	reply, err := d.backend.numbered(ctx, scriptNamed("dispatch"), names, args)
+	reply, err := d.backend.numberedAs(ctx, request{script: scriptNamed("dispatch"), keys: names, args: args}, func(reply any) []deed {
+		results, _ := readDispatched(reply, len(part.jobs))
+		return dispatchedOf(part.jobs, results)
+	})
 	if err != nil {
 		return nil, err
 	}
 	return readDispatched(reply, len(part.jobs))
+}
+
+// dispatchedOf returns the jobs that were added.
+func dispatchedOf(jobs []domain.NewJob, results []domain.DispatchResult) []deed {
+	deeds := make([]deed, 0, len(results))
+	for i := range results {
+		if results[i].Status == domain.Dispatched {
+			deeds = append(deeds, deed{kind: lostJob, queue: jobs[i].Queue, names: []string{string(results[i].ID)}})
+		}
+	}
+	return deeds
 }
 
 func readDispatched(reply any, count int) ([]domain.DispatchResult, error) {

@@ -36,11 +36,31 @@ func (b *Backend) enqueueSome(ctx context.Context, jobs []domain.NewJob) ([]doma
 	for i := range texts {
 		args[i] = &texts[i]
 	}
-	reply, err := b.numbered(ctx, scriptNamed("enqueue"), []string{"", b.keys.queue(jobs[0].Queue) + "meta"}, args)
+	names := []string{"", b.keys.queue(jobs[0].Queue) + "meta"}
+	reply, err := b.numberedAs(ctx, request{script: scriptNamed("enqueue"), keys: names, args: args}, func(reply any) []deed {
+		results, _ := readEnqueued(reply, len(jobs))
+		return acceptedOf(jobs, results)
+	})
 	if err != nil {
 		return nil, err
 	}
 	return readEnqueued(reply, len(jobs))
+}
+
+// acceptedOf returns the jobs that were added.
+func acceptedOf(jobs []domain.NewJob, results []domain.EnqueueResult) []deed {
+	var deeds []deed
+	for i := range results {
+		if results[i].Status != domain.Accepted {
+			continue
+		}
+		if last := len(deeds) - 1; last < 0 || deeds[last].queue != jobs[i].Queue {
+			deeds = append(deeds, deed{kind: lostJob, queue: jobs[i].Queue})
+		}
+		last := &deeds[len(deeds)-1]
+		last.names = append(last.names, string(results[i].ID))
+	}
+	return deeds
 }
 
 // alike returns how many of the first jobs differ in nothing but their data,

@@ -107,5 +107,15 @@ func (l *Ledger) numbered(ctx context.Context, name string, args ...any) (any, e
 	return reply, nil
 }
 
+// numberedAs is numbered for a call whose reply says what it did.
+func (l *Ledger) numberedAs(ctx context.Context, name, packed string, deedsOf func(reply any) []deed) (any, error) {
+	r := request{script: scriptNamed(name), keys: []string{"", l.key}, args: []any{"", packed}}
+	reply, err := l.backend.numberedAs(ctx, r, deedsOf)
+	if err != nil {
+		return nil, ended(ctx, err)
+	}
+	return reply, nil
+}
+
 // micros returns a lease as scripts take it.
 func micros(lease time.Duration) int64 { return max(lease.Microseconds(), 1) }

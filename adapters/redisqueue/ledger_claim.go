@@ -23,7 +23,10 @@ func (l *Ledger) Claim(ctx context.Context, intents []domain.Intent) ([]domain.V
 	}
 	verdicts := make([]domain.Verdict, 0, len(intents))
 	for part := range slices.Chunk(intents, ledgerBatch) {
-		reply, err := l.numbered(ctx, "ledger_claim", packIntents(part))
+		reply, err := l.numberedAs(ctx, "ledger_claim", packIntents(part), func(reply any) []deed {
+			some, _ := appendVerdicts(nil, reply, part)
+			return claimedOf(part, some)
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -32,6 +35,17 @@ func (l *Ledger) Claim(ctx context.Context, intents []domain.Intent) ([]domain.V
 		}
 	}
 	return verdicts, nil
+}
+
+// claimedOf returns the runs whose claims were granted.
+func claimedOf(intents []domain.Intent, verdicts []domain.Verdict) []deed {
+	claims := deed{kind: lostClaim}
+	for i := range verdicts {
+		if verdicts[i].Kind == domain.Granted {
+			claims.names = append(claims.names, intents[i].Run.String())
+		}
+	}
+	return []deed{claims}
 }
 
 // packIntents writes intents as ledger_claim.lua takes them.

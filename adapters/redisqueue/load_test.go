@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -28,6 +30,24 @@ type load struct {
 
 	stopProducing, stopWorking context.CancelFunc
 	producing, working         sync.WaitGroup
+}
+
+// unnamed returns those of the jobs that the log does not name.
+func unnamed(log *diary, ids []domain.JobID) []domain.JobID {
+	text := log.String()
+	return slices.DeleteFunc(ids, func(id domain.JobID) bool {
+		return regexp.MustCompile(`job_ids="?([^" ]*,)?` + string(id) + `[," ]`).MatchString(text)
+	})
+}
+
+// wantNamed checks that the log names the jobs that a failover lost. That some
+// are done twice may come of leases that ran out meanwhile.
+func (l *load) wantNamed(log *diary, lost, twice []domain.JobID) {
+	l.t.Helper()
+	l.t.Logf("of %d jobs %d are lost and %d done twice", len(l.accepted), len(lost), len(twice))
+	if lost = unnamed(log, lost); len(lost) > 0 {
+		l.t.Errorf("the log does not name the lost jobs %v: %s", lost, log)
+	}
 }
 
 // startLoad has a producer add a job every few milliseconds until the load is

@@ -50,6 +50,11 @@ type mover struct {
 	back       []domain.Settlement
 }
 
+// request is the call with so many of the arguments.
+func (m *mover) request(args int) request {
+	return request{of: m.session, script: scriptNamed("move"), keys: m.keys[:], args: m.args[:args]}
+}
+
 // owes tells whether the mover must be resolved before its next call.
 func (m *mover) owes() bool { return m.unresolved || len(m.back) > 0 }
 
@@ -106,7 +111,7 @@ func (c *consumer) move(ctx context.Context, settlements []domain.Settlement, li
 	}
 	places := c.fill(m, settlements, min(limit, maxMoved))
 	asked := c.backend.config.Now()
-	reply, err := c.backend.call(ctx, scriptNamed("move"), m.keys[:], m.args[:len(m.texts)])
+	reply, err := c.backend.callOf(ctx, m.request(len(m.texts)))
 	if err != nil {
 		m.unresolved = ctx.Err() != nil && !errors.Is(err, ports.ErrClosed)
 		return moved{}, err
@@ -116,8 +121,26 @@ func (c *consumer) move(ctx context.Context, settlements []domain.Settlement, li
 		return moved{}, err
 	}
 	c.noteDry(m.limit, out.wait, asked)
+	c.noteMoved(m, settlements, places, out)
 	out.leases = c.trust(ctx, out.leases, asked)
 	return c.conclude(settlements, places, out)
+}
+
+// noteMoved takes note of what the latest call did.
+func (c *consumer) noteMoved(m *mover, settlements []domain.Settlement, places []int, out moved) {
+	if c.backend.follower == nil {
+		return
+	}
+	outcomes, leases := deed{kind: lostOutcome, queue: c.queue}, deed{kind: lostLease, queue: c.queue}
+	for n, place := range places {
+		if len(out.codes) == 0 || out.codes[n] == codeSettled {
+			outcomes.names = append(outcomes.names, string(settlements[place].Lease.ID))
+		}
+	}
+	for i := range out.leases {
+		leases.names = append(leases.names, string(out.leases[i].Job.ID))
+	}
+	c.backend.answered(m.session, "move", outcomes, leases)
 }
 
 // fill writes the arguments of a call, and returns which of the settlements

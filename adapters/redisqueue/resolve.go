@@ -36,7 +36,7 @@ func (c *consumer) notReturned(ctx context.Context, err error) {
 func (c *consumer) resolveStep(ctx context.Context, m *mover) error {
 	if m.unresolved {
 		m.texts[argLimit], m.texts[argSettlements], m.texts[argPlain] = "0", "0", "0"
-		reply, err := c.backend.lastCall(ctx, scriptNamed("move"), m.keys[:], m.args[:moveArgs])
+		reply, err := c.backend.lastCallOf(ctx, m.request(moveArgs))
 		if err == nil {
 			m.unresolved, m.back = false, c.unclaimed(reply, domain.LeaseToken(m.texts[argToken]))
 		}
@@ -45,7 +45,7 @@ func (c *consumer) resolveStep(ctx context.Context, m *mover) error {
 	some := m.back[:min(len(m.back), maxMoved)]
 	c.fill(m, some, 0)
 	defer func() { m.texts = m.texts[:moveArgs] }()
-	_, err := c.backend.lastCall(ctx, scriptNamed("move"), m.keys[:], m.args[:len(m.texts)])
+	_, err := c.backend.lastCallOf(ctx, m.request(len(m.texts)))
 	if err == nil {
 		m.back = m.back[len(some):]
 	}

@@ -1,0 +1,197 @@
+package redisqueue
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/taktwork/takt/core/domain"
+)
+
+// Redis answers before its replicas have what it answered for. When one of
+// them takes the primary's place, the latest of it is gone, and nobody says so.
+// But a replica has a beginning of what the primary had: the record of a session
+// (lua/include/session.lua) tells which of the session's calls are in it. Calls
+// with a larger number were answered, and are lost.
+
+// loss is a kind of what can be lost.
+type loss int
+
+const (
+	// lostCall is a call whose effects are not told apart.
+	lostCall loss = iota
+	// lostJob is a job that was accepted: it will never be worked.
+	lostJob
+	// lostOutcome is the outcome of a job: it will be worked again.
+	lostOutcome
+	// lostLease is the lease of a job: others may work it as well.
+	lostLease
+	// lostClaim is the claim of a run: others may start it as well.
+	lostClaim
+)
+
+// deed is what a call did, to some things of a kind.
+type deed struct {
+	kind  loss
+	queue domain.QueueName
+	names []string
+}
+
+// done is a call that was answered.
+type done struct {
+	number uint64
+	at     time.Time
+	call   string
+	deeds  []deed
+}
+
+const (
+	// rememberFor is how long an answered call may turn out to be lost: a
+	// primary that is cut off answers until the others have agreed, and its
+	// answers up to then are lost.
+	rememberFor = time.Minute
+	// rememberMost bounds the calls that a session remembers.
+	rememberMost = 1024
+)
+
+// answered takes note of a call with its deeds, if what is answered can be lost.
+func (b *Backend) answered(s *session, call string, deeds ...deed) {
+	if b.follower == nil {
+		return
+	}
+	now := b.config.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answered = s.number
+	s.latest = append(s.latest, done{number: s.number, at: now, call: call, deeds: deeds})
+	old := max(len(s.latest)-rememberMost, 0)
+	for old < len(s.latest) && now.Sub(s.latest[old].at) > rememberFor {
+		old++
+	}
+	if old > 0 {
+		s.forgotten = s.latest[old-1].number
+		s.latest = slices.Delete(s.latest, 0, old)
+	}
+}
+
+// verifyAll looks on a server, before anything else is sent to it, for calls of
+// all sessions that it does not know although they were answered: a session's
+// next call would hide them.
+func (b *Backend) verifyAll(ctx context.Context, addr string) error {
+	b.sessions.mu.Lock()
+	all := slices.Clone(b.sessions.all)
+	b.sessions.mu.Unlock()
+	all = slices.DeleteFunc(all, func(s *session) bool { return !s.hasAnswers() })
+	for some := range slices.Chunk(all, maxVerified) {
+		server := guides{what: "server", as: b.config.Connection.withoutPlaces(), addrs: []string{addr}}
+		_, err := server.ask(ctx, func(ctx context.Context, client *redis.Client, _ string) (string, error) {
+			return "", b.verifySome(ctx, client, some)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxVerified is how many sessions are looked up at a time.
+const maxVerified = 100
+
+func (b *Backend) verifySome(ctx context.Context, client *redis.Client, sessions []*session) error {
+	names := make([]string, len(sessions))
+	for i, s := range sessions {
+		names[i] = s.key
+	}
+	records, err := client.MGet(ctx, names...).Result()
+	if err != nil {
+		return err
+	}
+	for i, s := range sessions {
+		record, _ := records[i].(string)
+		b.compare(ctx, s, record)
+	}
+	return nil
+}
+
+// verify does for one session, before its next call, what verifyAll does: the
+// server before may have answered while the sessions were verified.
+func (b *Backend) verify(ctx context.Context, s *session) error {
+	if b.follower == nil {
+		return nil
+	}
+	epoch := b.follower.epochNow()
+	if s.verified == epoch {
+		return nil
+	}
+	if s.hasAnswers() {
+		record, err := b.client.Get(ctx, s.key).Result()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return err
+		}
+		b.compare(ctx, s, record)
+	}
+	s.verified = epoch
+	return nil
+}
+
+func (s *session) hasAnswers() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.answered > 0
+}
+
+// compare logs the answered calls of the session that are not in its record,
+// once.
+func (b *Backend) compare(ctx context.Context, s *session, record string) {
+	number, _, _ := strings.Cut(record, "\n")
+	known, _ := strconv.ParseUint(number, 10, 64) // what is no number knows nothing
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if known < s.answered {
+		b.tellLost(ctx, s, known)
+		s.answered, s.latest, s.forgotten = known, nil, 0
+	}
+}
+
+// maxLostNames bounds the names in one record of the log.
+const maxLostNames = 100
+
+// tellLost logs what the session's calls after the known one did.
+func (b *Backend) tellLost(ctx context.Context, s *session, known uint64) {
+	if s.forgotten > known {
+		b.config.Log.ErrorContext(ctx, "a failover lost calls that are not remembered", "count", s.forgotten-known)
+	}
+	for i := range s.latest {
+		call := &s.latest[i]
+		if call.number <= known {
+			continue
+		}
+		for _, d := range call.deeds {
+			for names := range slices.Chunk(d.names, maxLostNames) {
+				b.tellDeed(ctx, call, d, names)
+			}
+		}
+	}
+}
+
+func (b *Backend) tellDeed(ctx context.Context, call *done, d deed, names []string) {
+	log, ago := b.config.Log, b.config.Now().Sub(call.at).Milliseconds()
+	list := strings.Join(names, ",")
+	switch d.kind {
+	case lostJob:
+		log.ErrorContext(ctx, "a failover lost accepted jobs", "queue", d.queue, "job_ids", list, "count", len(names), "ago_ms", ago)
+	case lostOutcome:
+		log.WarnContext(ctx, "a failover lost outcomes: the jobs are worked again", "queue", d.queue, "job_ids", list, "count", len(names), "ago_ms", ago)
+	case lostLease:
+		log.WarnContext(ctx, "a failover lost leases: the jobs may be worked twice", "queue", d.queue, "job_ids", list, "count", len(names), "ago_ms", ago)
+	case lostClaim:
+		log.WarnContext(ctx, "a failover lost claims: the runs may start twice", "run_ids", list, "count", len(names), "ago_ms", ago)
+	case lostCall:
+		log.WarnContext(ctx, "a failover lost a call", "call", call.call, "ago_ms", ago)
+	}
+}

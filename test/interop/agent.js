@@ -69,8 +69,16 @@ function report(name, object, quiet) {
   object.on('error', () => {});
 }
 
+// connectCluster returns a connection to a cluster that objects can share, by the client that BullMQ brings.
+function connectCluster(nodes) {
+  const { Cluster } = require(require.resolve('ioredis', { paths: [path.dirname(require.resolve(`bullmq-${version}/package.json`))] }));
+  const cluster = new Cluster(nodes, { redisOptions: { maxRetriesPerRequest: null } });
+  cluster.close = async () => cluster.disconnect();
+  return cluster;
+}
+
 async function create({ name, class: kind, args, quiet }) {
-  const object = new bullmq[kind](...args);
+  const object = kind === 'Cluster' ? connectCluster(...args) : new bullmq[kind](...args);
   objects.set(name, object);
   report(name, object, quiet);
   if (typeof object.waitUntilReady === 'function') await object.waitUntilReady();

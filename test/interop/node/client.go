@@ -24,13 +24,40 @@ type Client struct {
 
 	t     testing.TB
 	agent *Agent
-	conn  Opts
+	conn  any
 	// prefix is BullMQ's; empty leaves Node's default, bull.
 	prefix string
 }
 
 // Connect returns a client of the agent that connects to host:port.
 func Connect(tb testing.TB, agent *Agent, addr string) *Client {
+	tb.Helper()
+	conn := placeOf(tb, addr)
+	conn["maxRetriesPerRequest"] = nil
+	return &Client{Version: agent.Version, t: tb, agent: agent, conn: conn}
+}
+
+// ConnectCluster returns a client of the agent whose objects share one
+// connection to the cluster with the nodes, each host:port.
+func ConnectCluster(tb testing.TB, agent *Agent, nodes ...string) *Client {
+	tb.Helper()
+	places := make([]Opts, len(nodes))
+	for i, addr := range nodes {
+		places[i] = placeOf(tb, addr)
+	}
+	c := &Client{Version: agent.Version, t: tb, agent: agent}
+	cluster := &Object{Name: fmt.Sprintf("Cluster%d", objectCount.Add(1)), client: c}
+	cluster.EventLog = agent.link.Log(cluster.Name)
+	tb.Cleanup(cluster.discard)
+	request := Request{Op: "new", Class: "Cluster", Name: cluster.Name, Args: []any{places}, Quiet: true}
+	if _, err := c.call(request); err != nil {
+		tb.Fatalf("connect to the cluster: %v", err)
+	}
+	c.conn = Ref(cluster.Name)
+	return c
+}
+
+func placeOf(tb testing.TB, addr string) Opts {
 	tb.Helper()
 	host, portText, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -40,21 +67,16 @@ func Connect(tb testing.TB, agent *Agent, addr string) *Client {
 	if err != nil {
 		tb.Fatalf("address of Redis: %v", err)
 	}
-	return &Client{
-		Version: agent.Version, t: tb, agent: agent,
-		conn: Opts{"host": host, "port": port, "maxRetriesPerRequest": nil},
-	}
+	return Opts{"host": host, "port": port}
 }
 
 // Database returns a client of another database of the same server.
 func (c *Client) Database(db int) *Client {
 	other := *c
-	other.conn = Opts{"db": db}
-	for name, value := range c.conn {
-		if name != "db" {
-			other.conn[name] = value
-		}
-	}
+	conn, _ := c.conn.(Opts)
+	conn = maps.Clone(conn)
+	conn["db"] = db
+	other.conn = conn
 	return &other
 }
 

@@ -103,6 +103,11 @@ torture: ## run the simulation in virtual time with SEEDS different seeds
 .PHONY: torture-redis
 torture-redis: redis ## kill workers and Redis, lose replies, break Redis in every way: the tests of it at full length
 	TAKT_TORTURE=all go test -count=1 -timeout=60m -parallel=2 -skip OnPostgres ./test/torture/...
+	TAKT_TORTURE=all go test -count=1 -timeout=60m -parallel=2 -v -run 'Failover|ClusterDies|SlotMoves' ./adapters/redisqueue
+
+.PHONY: valkey
+valkey: valkey-server node ## run the tests of queues and ledgers in Redis, and the checks against BullMQ, on Valkey
+	TAKT_REDIS_SERVER=valkey-server TAKT_INTEROP=all go test -count=1 -timeout=60m ./adapters/redisqueue ./test/interop/...
 
 .PHONY: torture-ticks
 torture-ticks: redis postgres ## kill and freeze replicas on one Postgres for 1,000 seconds, and look for an order in 1,000 histories of each ledger
@@ -150,6 +155,10 @@ cgo:
 .PHONY: redis
 redis:
 	@.ci/need-redis
+
+.PHONY: valkey-server
+valkey-server:
+	@.ci/need-valkey
 
 # Tests start a Postgres server of their own.
 .PHONY: postgres

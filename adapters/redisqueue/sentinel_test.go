@@ -21,9 +21,9 @@ func openSentinels(t testing.TB, sentinels *redistest.Sentinels, change func(*re
 
 func TestWorkGoesOnAfterAFailoverOfSentinels(t *testing.T) {
 	t.Parallel()
-	for about, end := range map[string]func(*redistest.Server){
-		"a primary that dies":  (*redistest.Server).Kill,
-		"a primary that hangs": (*redistest.Server).Pause,
+	for about, c := range map[string]struct{ end, begin func(*redistest.Server) }{
+		"a primary that dies":  {(*redistest.Server).Kill, (*redistest.Server).Restart},
+		"a primary that hangs": {(*redistest.Server).Pause, (*redistest.Server).Continue},
 	} {
 		t.Run(about, func(t *testing.T) {
 			t.Parallel()
@@ -35,15 +35,19 @@ func TestWorkGoesOnAfterAFailoverOfSentinels(t *testing.T) {
 			load := startLoad(t, 10*time.Second, open)
 			load.reach(50)
 			old := sentinels.Servers[0]
-			end(old)
-			ended := time.Now()
-			serving := sentinels.AwaitPrimary(old)
-			t.Logf("the new primary serves %s after the old one ended", serving.Sub(ended))
-			load.after()
-			wantResumed(t, time.Since(serving))
+			for range rounds() {
+				c.end(old)
+				ended := time.Now()
+				next, serving := sentinels.AwaitPrimary(old)
+				t.Logf("the new primary serves %s after the old one ended", serving.Sub(ended).Round(time.Millisecond))
+				load.after()
+				wantResumed(t, time.Since(serving))
+				c.begin(old)
+				old.AwaitReplica()
+				old = next
+			}
 			lost, twice := load.drain(open())
 			load.wantNamed(log, lost, twice)
-			old.Continue()
 		})
 	}
 }

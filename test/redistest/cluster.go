@@ -199,17 +199,24 @@ func (c *Cluster) FlushAll() {
 }
 
 // AwaitOwner waits until another node than the old one has the slot of the key
-// and serves it, and returns when that was seen.
-func (c *Cluster) AwaitOwner(key string, old *Server) time.Time {
+// and serves it, and returns that node and when that was seen.
+func (c *Cluster) AwaitOwner(key string, old *Server) (*Server, time.Time) {
 	c.t.Helper()
+	return awaitOther(c.t, c.Nodes(), old, key)
+}
+
+// awaitOther waits until one of the servers takes writes that is not the old
+// one.
+func awaitOther(tb testing.TB, servers []*Server, old *Server, key string) (*Server, time.Time) {
+	tb.Helper()
 	for until := time.Now().Add(startPatience); ; Pass(10 * time.Millisecond) {
-		for _, node := range c.Nodes() {
-			if node != old && node.do("SET", key, "served", "PX", 1).Err() == nil {
-				return time.Now()
+		for _, server := range servers {
+			if server != old && server.do("SET", key, "served", "PX", 1).Err() == nil {
+				return server, time.Now()
 			}
 		}
 		if time.Now().After(until) {
-			c.t.Fatalf("no node takes the place of %s: %s", old.Addr, c.Nodes()[0].Log())
+			tb.Fatalf("nobody takes the place of %s: %s", old.Addr, servers[len(servers)-1].Log())
 		}
 	}
 }

@@ -80,17 +80,8 @@ func startSentinel(tb testing.TB, name string, port, quorum int) *Server {
 }
 
 // AwaitPrimary waits until another server than the old one takes writes, and
-// returns when that was seen.
-func (s *Sentinels) AwaitPrimary(old *Server) time.Time {
+// returns it and when that was seen.
+func (s *Sentinels) AwaitPrimary(old *Server) (*Server, time.Time) {
 	s.t.Helper()
-	for until := time.Now().Add(startPatience); ; Pass(10 * time.Millisecond) {
-		for _, server := range s.Servers {
-			if server != old && server.do("SET", "served", "1", "PX", 1).Err() == nil {
-				return time.Now()
-			}
-		}
-		if time.Now().After(until) {
-			s.t.Fatalf("no server takes the place of %s: %s", old.Addr, s.Sentinels[0].Log())
-		}
-	}
+	return awaitOther(s.t, s.Servers, old, "served")
 }

@@ -60,48 +60,47 @@ func (b *Backend) AddFlow(ctx context.Context, flow FlowNode) (AddedNode, error)
 	return added[0], err
 }
 
-// AddFlows adds several flows; it is [Backend.AddFlow] for all of them.
+// AddFlows adds several flows; it is [Backend.AddFlow] for all of them. As by
+// BullMQ's producer, jobs come in the order of their levels: all roots first.
 func (b *Backend) AddFlows(ctx context.Context, flows ...FlowNode) ([]AddedNode, error) {
-	plan := flowPlan{backend: b}
+	plan, answers := flowPlan{backend: b}, make([]AddedNode, len(flows))
 	for i := range flows {
-		if err := plan.add(&flows[i], -1); err != nil {
+		plan.nodes = append(plan.nodes, plannedNode{FlowNode: &flows[i], answer: &answers[i], above: -1})
+	}
+	for place := 0; place < len(plan.nodes); place++ {
+		if err := plan.add(place); err != nil {
 			return nil, fmt.Errorf("add flow: %w", err)
 		}
 	}
 	all, err := b.addPlanned(ctx, plan.jobs)
+	for i := range all {
+		plan.nodes[i].answer.Added = all[i]
+	}
 	if err != nil {
-		err = fmt.Errorf("add flow: %w", err)
+		return answers, fmt.Errorf("add flow: %w", err)
 	}
-	answers := make([]AddedNode, len(flows))
-	for i := range flows {
-		answers[i], all = answer(&flows[i], all)
-	}
-	return answers, err
+	return answers, nil
 }
 
-// answer puts the answers to the jobs of a flow into its shape, and returns
-// those behind them.
-func answer(node *FlowNode, all []Added) (AddedNode, []Added) {
-	n := AddedNode{Queue: node.Queue, Added: all[0]}
-	all = all[1:]
-	if len(node.Children) > 0 {
-		n.Children = make([]AddedNode, len(node.Children))
-	}
-	for i := range node.Children {
-		n.Children[i], all = answer(&node.Children[i], all)
-	}
-	return n, all
+// plannedNode is a job of a flow, and where its answer goes.
+type plannedNode struct {
+	*FlowNode
+
+	answer *AddedNode
+	// above is the place of its parent, -1 if there is none.
+	above int
 }
 
-// flowPlan lays out flows as a list of jobs, each before those below it.
+// flowPlan lays out flows as a list of jobs, level by level.
 type flowPlan struct {
 	backend *Backend
+	nodes   []plannedNode
 	jobs    []plannedJob
 }
 
-// add appends the job and those below it; above is the place of its parent, -1
-// if there is none.
-func (f *flowPlan) add(node *FlowNode, above int) error {
+// add plans the job of the node at the place, and lines up its children.
+func (f *flowPlan) add(place int) error {
+	node := f.nodes[place]
 	p := plannedJob{
 		job:   domain.NewJob{Queue: node.Queue, Name: node.Name, Data: node.Data, Options: node.Options},
 		waits: len(node.Children) > 0,
@@ -109,7 +108,7 @@ func (f *flowPlan) add(node *FlowNode, above int) error {
 	if err := f.backend.checkExtra(&p.job, &node.Extras); err != nil {
 		return err
 	}
-	parent, err := f.parentOf(node, above)
+	parent, err := f.parentOf(node.FlowNode, node.above)
 	if err != nil {
 		return err
 	}
@@ -119,16 +118,17 @@ func (f *flowPlan) add(node *FlowNode, above int) error {
 	if err := p.complete(f.backend, &node.Extras); err != nil {
 		return err
 	}
-	p.above = above
+	p.above = node.above
 	if p.job.Options.ID == "" {
 		p.job.Options.ID, p.made = newJobID(), true
 	}
-	place := len(f.jobs)
 	f.jobs = append(f.jobs, p)
+	node.answer.Queue = node.Queue
+	if p.waits {
+		node.answer.Children = make([]AddedNode, len(node.Children))
+	}
 	for i := range node.Children {
-		if err := f.add(&node.Children[i], place); err != nil {
-			return err
-		}
+		f.nodes = append(f.nodes, plannedNode{FlowNode: &node.Children[i], answer: &node.answer.Children[i], above: place})
 	}
 	return nil
 }

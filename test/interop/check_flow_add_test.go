@@ -50,8 +50,6 @@ func TestCheck59_AFlowOfTaktIsAsOneOfNode(t *testing.T) {
 	forVersions(t, fast, func(t *testing.T, l *lab) {
 		other := newLab(t, l.Version)
 		l.addTree(whole(domain.JobOptions{Delay: 500e6, Priority: 3, Attempts: 2},
-			piece("a", named("a"), redisqueue.Extras{OnFailure: redisqueue.FailParent}),
-			piece("b", domain.JobOptions{ID: "b", Delay: 3600e9}, redisqueue.Extras{OnFailure: redisqueue.IgnoreFailure}),
 			redisqueue.FlowNode{
 				Queue: "mail", Name: "c", Data: []byte(`"c"`), Options: domain.JobOptions{ID: "c"}, Extras: redisqueue.Extras{OnFailure: redisqueue.ContinueParent},
 				Children: []redisqueue.FlowNode{
@@ -59,6 +57,8 @@ func TestCheck59_AFlowOfTaktIsAsOneOfNode(t *testing.T) {
 					piece("e", domain.JobOptions{ID: "e", LIFO: true}, redisqueue.Extras{KeepLogs: 2}),
 				},
 			},
+			piece("a", named("a"), redisqueue.Extras{OnFailure: redisqueue.FailParent}),
+			piece("b", domain.JobOptions{ID: "b", Delay: 3600e9}, redisqueue.Extras{OnFailure: redisqueue.IgnoreFailure}),
 		))
 		middle := child("c", node.Opts{"jobId": "c", "continueParentOnFailure": true})
 		middle["queueName"] = "mail"
@@ -66,9 +66,9 @@ func TestCheck59_AFlowOfTaktIsAsOneOfNode(t *testing.T) {
 			child("d", node.Opts{"jobId": "d", "priority": 5, "removeDependencyOnFailure": true}),
 			child("e", node.Opts{"jobId": "e", "lifo": true, "keepLogs": 2}),
 		}
-		other.addFlow(node.Opts{"delay": 500, "priority": 3, "attempts": 2},
+		other.addFlow(node.Opts{"delay": 500, "priority": 3, "attempts": 2}, middle,
 			child("a", node.Opts{"jobId": "a", "failParentOnFailure": true}),
-			child("b", node.Opts{"jobId": "b", "delay": 3600000, "ignoreDependencyOnFailure": true}), middle)
+			child("b", node.Opts{"jobId": "b", "delay": 3600000, "ignoreDependencyOnFailure": true}))
 		if diff := keydump.Diff(other.all(), l.all()); diff != "" {
 			t.Errorf("takt's flow differs from node's (-node +takt):\n%s", diff)
 		}
@@ -190,6 +190,27 @@ func TestCheck59_AChildOfAnotherParentIsRefused(t *testing.T) {
 		other.Flow().Call("add", node.Opts{"name": "all", "queueName": "mail", "data": "root", "opts": node.Opts{"jobId": "root"}, "children": []node.Opts{child("good", node.Opts{"jobId": "a"})}})
 		if diff := keydump.Diff(other.all(), l.all()); diff != "" {
 			t.Errorf("takt's flow differs from node's (-node +takt):\n%s", diff)
+		}
+	})
+}
+
+// Several flows in one call, parents and children with their policies.
+func TestCheck59_FlowsOfTaktAreAsThoseOfNodesAddBulk(t *testing.T) {
+	forVersions(t, fast, func(t *testing.T, l *lab) {
+		other := newLab(t, l.Version)
+		first, second := whole(domain.JobOptions{}, piece("good", named("a"), redisqueue.Extras{OnFailure: redisqueue.ForgetChild})), piece("good", named("b"), redisqueue.Extras{})
+		added, err := l.producer().AddFlows(t.Context(), first, second)
+		if err != nil || len(added) != 2 || added[1].ID != "b" {
+			t.Fatalf("AddFlows = %+v, %v, want both flows", added, err)
+		}
+		other.Flow().Call("addBulk", []node.Opts{
+			{"name": "all", "queueName": "mail", "data": "root", "opts": node.Opts{"jobId": "root"}, "children": []node.Opts{
+				child("good", node.Opts{"jobId": "a", "removeDependencyOnFailure": true}),
+			}},
+			child("good", node.Opts{"jobId": "b"}),
+		})
+		if diff := keydump.Diff(other.all(), l.all()); diff != "" {
+			t.Errorf("takt's flows differ from node's (-node +takt):\n%s", diff)
 		}
 	})
 }

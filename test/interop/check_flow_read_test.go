@@ -230,3 +230,23 @@ func TestCheck61_AJobWithAFailedChildDoesNotWait(t *testing.T) {
 		}
 	})
 }
+
+// Of many children both read about as many as they are asked for.
+func TestCheck59_BothReadSomeOfManyChildren(t *testing.T) {
+	const children, most = 700, 50
+	forVersions(t, full, func(t *testing.T, l *lab) {
+		root := whole(domain.JobOptions{})
+		for range children {
+			root.Children = append(root.Children, piece("good", domain.JobOptions{}, redisqueue.Extras{}))
+		}
+		l.addTree(root)
+		byNode := node.Decode[shape](t, l.Flow().Call("getFlow", node.Opts{"queueName": "mail", "id": "root", "maxChildren": most}))
+		got, err := l.producer().Flow(t.Context(), redisqueue.JobRef{Queue: "mail", ID: "root"}, redisqueue.FlowLimits{MaxChildren: most})
+		if n := len(byNode.Children); n < most || n > 2*most {
+			t.Errorf("node reads %d children, want about %d", n, most)
+		}
+		if n := len(got.Children); err != nil || n != most || got.Counts.Unprocessed != children {
+			t.Errorf("Flow = %d of %d children, %v, want %d of %d", n, got.Counts.Unprocessed, err, most, children)
+		}
+	})
+}

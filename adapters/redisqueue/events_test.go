@@ -482,3 +482,20 @@ func TestPublishEvent_TrimsToWhatTheQueueKeeps(t *testing.T) {
 		t.Errorf("%d events are left, want about ten", n)
 	}
 }
+
+// FuzzEvent looks for entries that harm their reader.
+func FuzzEvent(f *testing.F) {
+	f.Add("completed", "jobId", "1", "returnvalue", "{}")
+	f.Add("delayed", "jobId", "1", "delay", "1795422887233")
+	f.Add("cleaned", "count", "7", "", "")
+	f.Add("", "event", "failed", "data", "null")
+	f.Fuzz(func(t *testing.T, name, field, value, other, more string) {
+		event := redisqueue.DecodeEvent("1-1", map[string]any{"event": name, field: value, other: more})
+		if event.Detail == nil || event.ID.Time().IsZero() {
+			t.Errorf("event = %+v, want a detail and a time", event)
+		}
+		if done, is := event.Detail.(redisqueue.EventCompleted); is && done.Result != nil && !json.Valid(done.Result) {
+			t.Errorf("result = %q, want JSON or nothing", done.Result)
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package redisqueue_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -156,6 +157,28 @@ func TestWaitUntilFinished_IsAboutWhatComes(t *testing.T) {
 		t.Fatal(err)
 	}
 	late := q.waitFor(t.Context(), "1")
+	q.finishNext(c, sent)
+	await(t, "the end", late).wantSent(t)
+}
+
+// TestWaitUntilFinished_IgnoresNewsThatComeLate has a failure told only after
+// the job was retried, to one who waits since then.
+func TestWaitUntilFinished_IgnoresNewsThatComeLate(t *testing.T) {
+	t.Parallel()
+	q, p := behind(t)
+	p.Set(proxy.Every(1, proxy.Verdict{Delay: time.Second}, func(request []byte) bool { return bytes.Contains(request, []byte("xread")) }))
+	near := open(t, q.server, nil)
+	q.rawQueue.backend = near
+	c := q.consumer()
+	q.add(domain.JobOptions{ID: "first"})
+	other := q.waitFor(t.Context(), "first") // so that events are read already
+	q.awaitListening()
+	q.finishNext(c, broken)
+	if _, err := near.Apply(t.Context(), "q", domain.Operation{Kind: domain.OpRetry, IDs: []domain.JobID{"first"}}); err != nil {
+		t.Fatal(err)
+	}
+	late := q.waitFor(t.Context(), "first")
+	await(t, "the failure", other).wantFailed(t, "first")
 	q.finishNext(c, sent)
 	await(t, "the end", late).wantSent(t)
 }

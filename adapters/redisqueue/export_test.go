@@ -111,3 +111,6 @@ func StackTraces(before string, limit int, outcome domain.Outcome) string {
 
 // LatestStack returns the last stack trace of a list.
 func LatestStack(stacks, reason string) string { return latestStack(stacks, strings.Clone(reason)) }
+
+// DecodeEvent reads an entry of a stream of events.
+var DecodeEvent = decodeEvent

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -88,6 +89,29 @@ func TestAWorkerOfTheRightsFileDoesAllThatLedgersDo(t *testing.T) {
 			},
 		})
 	})
+}
+
+func TestAWorkerOfTheRightsFileReadsAndPublishesEvents(t *testing.T) {
+	t.Parallel()
+	server, connection := startGuarded(t, "bull")
+	wantNoRefusals(t, server)
+	backend := open(t, server, func(c *redisqueue.Config) { c.Connection = connection })
+	queue, err := backend.Queue("q")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := queue.PublishEvent(t.Context(), "mine", nil); err != nil {
+		t.Fatalf("PublishEvent = %v, want no error", err)
+	}
+	for event, err := range queue.Events(t.Context(), redisqueue.EventsFromStart) {
+		if err != nil || event.Name != "mine" {
+			t.Errorf("event %+v, %v, want the one that was published", event, err)
+		}
+		break
+	}
+	if _, err := queue.WaitUntilFinished(t.Context(), "1"); !errors.Is(err, ports.ErrNotFound) {
+		t.Errorf("WaitUntilFinished = %v, want %v", err, ports.ErrNotFound)
+	}
 }
 
 func TestAWorkerOfTheRightsFileDoesNothingElse(t *testing.T) {

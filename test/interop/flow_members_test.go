@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/taktwork/takt/adapters/redisqueue"
+	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/test/interop/keydump"
 	"github.com/taktwork/takt/test/interop/node"
 )
 
@@ -99,6 +101,44 @@ func TestOptionsOfTheQueuesOfAFlowReachTakt(t *testing.T) {
 			node.Opts{"queuesOptions": node.Opts{"mail": node.Opts{"defaultJobOptions": node.Opts{"attempts": 6}}}})
 		if got := l.desk().next().Job.Options.Attempts; got != 6 {
 			t.Errorf("attempts = %d, want those of the queue in the flow", got)
+		}
+	})
+}
+
+// Several flows in one call, by Node and by Takt, lie in Redis alike.
+func TestFlowsInBulkAreTheSameByBoth(t *testing.T) {
+	forVersions(t, full, func(t *testing.T, l *lab) {
+		other := newLab(t, l.Version)
+		two := func(id string) redisqueue.FlowNode {
+			root := whole(domain.JobOptions{}, piece("good", domain.JobOptions{}, redisqueue.Extras{}))
+			root.Options.ID = domain.JobID(id)
+			return root
+		}
+		if _, err := l.producer().AddFlows(t.Context(), two("one"), two("two")); err != nil {
+			t.Fatal(err)
+		}
+		var trees []node.Opts
+		for _, id := range []string{"one", "two"} {
+			trees = append(trees, node.Opts{
+				"name": "all", "queueName": "mail", "data": "root", "opts": node.Opts{"jobId": id}, "children": []node.Opts{child("good", nil)},
+			})
+		}
+		other.Flow().Call("addBulk", trees)
+		if diff := keydump.Diff(other.all(), l.all()); diff != "" {
+			t.Errorf("takt's flows differ from node's (-node +takt):\n%s", diff)
+		}
+		other.work(work{handlers: handlers{"all": echo}})
+		other.workParts(nil)
+		other.awaitCount("completed", 2)
+	})
+}
+
+func TestTaktShowsAsManyChildrenAsItIsAskedFor(t *testing.T) {
+	forVersions(t, full, func(t *testing.T, l *lab) {
+		l.addFlow(nil, child("good", nil), child("good", nil), child("good", nil))
+		got, err := l.producer().Flow(t.Context(), redisqueue.JobRef{Queue: "mail", ID: "root"}, redisqueue.FlowLimits{MaxChildren: 1})
+		if err != nil || len(got.Children) != 1 {
+			t.Errorf("Flow with one child at most = %d children, %v", len(got.Children), err)
 		}
 	})
 }

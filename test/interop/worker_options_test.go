@@ -238,7 +238,7 @@ func TestTheLockLastsAsLongAsTheWorkerSays(t *testing.T) {
 
 func (l *lab) wantLock(id string, want time.Duration) {
 	l.t.Helper()
-	if ttl := must(l.t, l.redis.PTTL(l.t.Context(), key(id+":lock"))); ttl > want || ttl < want-5*time.Second {
+	if ttl := must(l.t, l.redis.PTTL(l.t.Context(), key(id+":lock"))); ttl > want || ttl < want-25*time.Second {
 		l.t.Errorf("the lock of job %s lasts %s, want %s", id, ttl, want)
 	}
 }
@@ -256,8 +256,8 @@ func TestTheLockIsRenewedWhenTheWorkerSays(t *testing.T) {
 		byTakt := newLab(t, l.Version)
 		release := make(chan struct{})
 		id := byTakt.Queue("mail").Add("send", 2).ID
-		byTakt.work(work{handlers: handlers{"send": holds(release)}, timing: runner.Timing{JobLease: 3 * time.Second}})
-		byTakt.wantRenewed(id, 3*time.Second)
+		byTakt.work(work{handlers: handlers{"send": holds(release)}, timing: runner.Timing{JobLease: 9 * time.Second}})
+		byTakt.wantRenewed(id, 9*time.Second)
 		close(release)
 		byTakt.awaitIn("completed", id)
 	})
@@ -267,9 +267,10 @@ func TestTheLockIsRenewedWhenTheWorkerSays(t *testing.T) {
 func (l *lab) wantRenewed(id string, want time.Duration) {
 	l.t.Helper()
 	await(l.t, "the lock", func() bool { return l.has(id + ":lock") })
-	must(l.t, l.redis.PExpire(l.t.Context(), key(id+":lock"), 2*time.Second))
+	const short = 6 * time.Second
+	must(l.t, l.redis.PExpire(l.t.Context(), key(id+":lock"), short))
 	await(l.t, "the lock to be renewed", func() bool {
-		return must(l.t, l.redis.PTTL(l.t.Context(), key(id+":lock"))) > max(want-time.Second, 2*time.Second)
+		return must(l.t, l.redis.PTTL(l.t.Context(), key(id+":lock"))) > max(want-2*time.Second, short)
 	})
 }
 

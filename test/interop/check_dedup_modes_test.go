@@ -270,6 +270,56 @@ func TestCheck64_KeysAreFoundAndFreedByBothSides(t *testing.T) {
 	})
 }
 
+func TestCheck64_NodesListenersAndJobsTellOfTaktsDeduplication(t *testing.T) {
+	forVersions(t, fast, func(t *testing.T, l *lab) {
+		queue, events := l.Queue("mail"), l.Events("mail")
+		owner := dedupTakt(l, "k", 0)
+		dedupTakt(l, "k", 0)
+		type told struct {
+			JobID  string `json:"jobId"`
+			Key    string `json:"deduplicationId"`
+			Other  string `json:"deduplicatedJobId"`
+			OldKey string `json:"debounceId"`
+		}
+		other := must(t, l.redis.Get(t.Context(), key("id")))
+		got := node.Decode[told](t, events.Await(t, 1, "deduplicated")[0].Args[0])
+		if want := (told{JobID: owner, Key: "k", Other: other}); got != want {
+			t.Errorf("deduplicated = %+v, want %+v", got, want)
+		}
+		if l.v6() != (len(events.All("debounced")) == 0) {
+			t.Errorf("debounced was told: %v, want it in 5.x alone", events.All("debounced"))
+		}
+		if job := queue.MustJob(owner); job.DeduplicationID != "k" {
+			t.Errorf("deduplicationId = %q, want k", job.DeduplicationID)
+		}
+	})
+}
+
+// BullMQ 6 has no debounce any more.
+func TestCheck64_TheDebounceOfNodesIsADeduplication(t *testing.T) {
+	forSome(t, fast, []string{node.V5First, node.V5Last}, func(t *testing.T, l *lab) {
+		queue := l.Queue("mail")
+		owner := queue.Add("send", 1, node.Opts{"debounce": node.Opts{"id": "k", "ttl": 60_000}}).ID
+		if id := dedupTakt(l, "k", time.Minute); id != owner {
+			t.Errorf("takt's job is %s, want it dropped for node's %s", id, owner)
+		}
+		if got := node.Decode[string](t, queue.Call("getDebounceJobId", "k")); got != owner {
+			t.Errorf("getDebounceJobId = %s, want %s", got, owner)
+		}
+		lease := l.desk().next()
+		if d := lease.Job.Options.Deduplication; d != (domain.Deduplication{Key: "k", TTL: time.Minute}) {
+			t.Errorf("deduplication of the leased job = %+v, want the key and a minute", d)
+		}
+		if n := node.Decode[int](t, queue.Call("removeDebounceKey", "k")); n != 1 {
+			t.Errorf("removeDebounceKey = %d, want 1", n)
+		}
+		owner = dedupTakt(l, "k", time.Minute)
+		if id := queue.Add("send", 2, node.Opts{"debounce": node.Opts{"id": "k"}}).ID; id != owner {
+			t.Errorf("node's job is %s, want it dropped for takt's %s", id, owner)
+		}
+	})
+}
+
 // queueOf returns what BullMQ has of the queue mail.
 func queueOf(t *testing.T, backend *redisqueue.Backend) *redisqueue.Queue {
 	t.Helper()

@@ -65,7 +65,7 @@ func (o *ourSide) limit(ctx context.Context, queue domain.QueueName, s *step) er
 }
 
 // number returns an argument, which was made up or read from a file.
-func (s *step) number(i int) int64 {
+func (s step) number(i int) int64 {
 	switch n := s.Args[i].(type) {
 	case int:
 		return int64(n)

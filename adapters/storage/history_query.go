@@ -21,9 +21,12 @@ func (s *RunStore) Query(ctx context.Context, filter domain.RunFilter) ([]domain
 	if filter.Limit <= 0 {
 		filter.Limit = domain.DefaultRunLimit
 	}
-	few, err := s.fewUnderWay(ctx, &filter)
+	found, few, err := s.amongUnderWay(ctx, &filter)
 	if err != nil {
 		return nil, fmt.Errorf("query history: %w", err)
+	}
+	if len(found) > 0 {
+		return found, nil
 	}
 	var kinds []int64
 	if selectsKinds(&filter) && !few {
@@ -37,8 +40,7 @@ func (s *RunStore) Query(ctx context.Context, filter domain.RunFilter) ([]domain
 	if err := s.rarestFirst(ctx, &filter); err != nil {
 		return nil, fmt.Errorf("query history: %w", err)
 	}
-	found, err := s.find(ctx, &filter, kinds)
-	if err != nil {
+	if found, err = s.find(ctx, &filter, kinds); err != nil {
 		return nil, fmt.Errorf("query history: %w", err)
 	}
 	return found, nil
@@ -54,20 +56,6 @@ func (s *RunStore) kinds(ctx context.Context, filter *domain.RunFilter) (kinds [
 		return err
 	}
 	return kinds, s.runner.read(ctx, lookup)
-}
-
-// fewUnderWay reports whether the filter selects among what is under way, and
-// that is little: then all of it is looked at.
-func (s *RunStore) fewUnderWay(ctx context.Context, filter *domain.RunFilter) (bool, error) {
-	q := s.query(filter)
-	if !q.amongUnderWay() {
-		return false, nil
-	}
-	count := 0
-	lookup := q.countUnderWay(s.newest)
-	lookup.row = func(scan scanner) error { return scan(&count) }
-	err := s.runner.read(ctx, lookup)
-	return count < s.newest, err
 }
 
 // enoughRecords is how many records make a field a frequent one.

@@ -66,8 +66,12 @@ func (q *historyQuery) isSelected(table string) string {
 // records only.
 func (q *historyQuery) searchNewest(window int) statement {
 	where := strings.Join(nonEmpty("h.space = "+q.space(), q.whereTime()), " AND ")
-	newest := fmt.Sprintf("SELECT h.id, h.at_us, h.kind FROM history AS h%s WHERE %s ORDER BY %s LIMIT %d",
-		q.via("history_at"), where, newestFirst, window)
+	table, index := "history", "history_at"
+	if q.amongUnderWay() {
+		table, index = "history_under_way", "history_under_way_at"
+	}
+	newest := fmt.Sprintf("SELECT h.id, h.at_us, h.kind FROM %s AS h%s WHERE %s ORDER BY %s LIMIT %d",
+		table, q.via(index), where, newestFirst, window)
 	return q.found(fmt.Sprintf("SELECT n.id FROM (%s) AS n WHERE %s ORDER BY n.at_us DESC, n.id DESC LIMIT %d",
 		newest, q.isSelected("n"), q.filter.Limit), newestFirst)
 }

@@ -1,6 +1,8 @@
 package storage
 
 import (
+	"context"
+
 	"github.com/taktwork/takt/core/domain"
 )
 
@@ -33,4 +35,25 @@ func (b *historyBatch) divide(records []domain.Record) {
 			b.ended.add(digest, b.at[i])
 		}
 	}
+}
+
+// amongUnderWay looks among what is under way, if the filter selects of that. If
+// it is little, few is true: then all of it can be looked at. Of more the newest
+// are, which mostly is enough; found is empty if it is not.
+func (s *RunStore) amongUnderWay(ctx context.Context, filter *domain.RunFilter) (found []domain.Record, few bool, err error) {
+	q := s.query(filter)
+	if !q.amongUnderWay() {
+		return nil, false, nil
+	}
+	count := 0
+	lookup := q.countUnderWay(s.newest)
+	lookup.row = func(scan scanner) error { return scan(&count) }
+	if err := s.runner.read(ctx, lookup); err != nil || count < s.newest || len(filter.Fields) > 0 {
+		return nil, count < s.newest, err
+	}
+	found, err = s.records(ctx, s.query(filter).searchNewest(s.newest))
+	if len(found) < filter.Limit {
+		found = nil
+	}
+	return found, false, err
 }

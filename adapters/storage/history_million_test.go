@@ -141,7 +141,6 @@ func pastFilters(n int) []namedFilter {
 		{"under way, of runs", domain.RunFilter{UnderWay: true, Origins: domain.Origins()}},
 		{"under way, of a job", domain.RunFilter{UnderWay: true, Job: "job-7"}},
 		{"under way, of a queue", domain.RunFilter{UnderWay: true, Queue: "queue-1"}},
-		{"under way, a field", domain.RunFilter{UnderWay: true, Fields: field("tenant", "t4")}},
 		{"under way, a run", domain.RunFilter{UnderWay: true, Run: domain.TickKey("job-7", tick)}},
 		{"under way, a job id", domain.RunFilter{UnderWay: true, JobID: "1"}},
 		{"follow", domain.RunFilter{AfterID: int64(n - 100), Job: "job-7"}},

@@ -168,7 +168,7 @@ func TestWaitUntilFinished_IgnoresNewsThatComeLate(t *testing.T) {
 	q, p := behind(t)
 	p.Set(proxy.Every(1, proxy.Verdict{Delay: time.Second}, func(request []byte) bool { return bytes.Contains(request, []byte("xread")) }))
 	near := open(t, q.server, nil)
-	q.rawQueue.backend = near
+	q.backend = near
 	c := q.consumer()
 	q.add(domain.JobOptions{ID: "first"})
 	other := q.waitFor(t.Context(), "first") // so that events are read already

@@ -67,8 +67,8 @@ func (b *Backend) AddFlows(ctx context.Context, flows ...FlowNode) ([]AddedNode,
 	for i := range flows {
 		plan.nodes = append(plan.nodes, plannedNode{FlowNode: &flows[i], answer: &answers[i], above: -1})
 	}
-	for place := 0; place < len(plan.nodes); place++ {
-		if err := plan.add(place); err != nil {
+	for len(plan.jobs) < len(plan.nodes) {
+		if err := plan.add(); err != nil {
 			return nil, fmt.Errorf("add flow: %w", err)
 		}
 	}
@@ -98,8 +98,9 @@ type flowPlan struct {
 	jobs    []plannedJob
 }
 
-// add plans the job of the node at the place, and lines up its children.
-func (f *flowPlan) add(place int) error {
+// add plans the job of the next node, and lines up its children.
+func (f *flowPlan) add() error {
+	place := len(f.jobs)
 	node := f.nodes[place]
 	p := plannedJob{
 		job:   domain.NewJob{Queue: node.Queue, Name: node.Name, Data: node.Data, Options: node.Options},

@@ -155,7 +155,7 @@ func (l *Line) in(version string) string {
 }
 
 func writeChecks(out *strings.Builder, checks []Check) {
-	out.WriteString("\n## Checks of the protocol\n\n| Check | Tests |")
+	out.WriteString("\n## Checks of the protocol\n\nBy number; – if the tests of a check run without the clients of these versions.\n\n| Check | Tests |")
 	for _, version := range node.Versions() {
 		fmt.Fprintf(out, " %s |", version)
 	}

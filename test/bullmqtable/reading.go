@@ -38,7 +38,7 @@ func (r *reading) function(f *ast.FuncDecl) {
 		case *ast.CallExpr:
 			r.call(n)
 		case *ast.SelectorExpr:
-			r.named = append(r.named, versionNamed(n.Sel.Name)...)
+			r.named = append(r.named, versionsNamed(n.Sel.Name)...)
 		}
 		return true
 	})
@@ -103,7 +103,7 @@ func (r *reading) versions(expression ast.Expr) []string {
 		}
 		return all
 	case *ast.SelectorExpr:
-		return versionNamed(e.Sel.Name)
+		return versionsNamed(e.Sel.Name)
 	case *ast.CallExpr:
 		return r.returned(e)
 	case *ast.Ident:
@@ -117,8 +117,8 @@ func (r *reading) versions(expression ast.Expr) []string {
 // returned evaluates a call of node.Versions, or of a function of the package
 // that returns versions at its end.
 func (r *reading) returned(call *ast.CallExpr) []string {
-	if selector, ok := call.Fun.(*ast.SelectorExpr); ok && selector.Sel.Name == "Versions" {
-		return node.Versions()
+	if selector, ok := call.Fun.(*ast.SelectorExpr); ok {
+		return versionsNamed(selector.Sel.Name)
 	}
 	f := r.functions[calledName(call)]
 	if f == nil || len(f.Body.List) == 0 {
@@ -131,10 +131,17 @@ func (r *reading) returned(call *ast.CallExpr) []string {
 	return r.versions(last.Results[0])
 }
 
-func versionNamed(constant string) []string {
-	named := map[string]string{"V5First": node.V5First, "V5Last": node.V5Last, "V6": node.V6}
-	if version := named[constant]; version != "" {
-		return []string{version}
+// versionsNamed returns the versions that a name of package node stands for.
+func versionsNamed(name string) []string {
+	switch name {
+	case "V5First":
+		return []string{node.V5First}
+	case "V5Last":
+		return []string{node.V5Last}
+	case "V6":
+		return []string{node.V6}
+	case "Versions":
+		return node.Versions()
 	}
 	return nil
 }

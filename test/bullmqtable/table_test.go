@@ -90,6 +90,7 @@ func TestSome(t *testing.T) { forSome(t, full, []string{node.V5Last, node.V6}, f
 func TestOfAList(t *testing.T) { forSome(t, full, fives(), func(*testing.T, *lab) {}) }
 func TestThroughAnother(t *testing.T) { helper(t) }
 func TestMatrix(t *testing.T) { for _, cell := range cells() { newLab(t, cell.version) } }
+func TestEach(t *testing.T) { for _, version := range node.Versions() { newLab(t, version) } }
 func TestAlone(t *testing.T) { labWithoutNode(t) }
 func helper(t *testing.T) { forSome(t, fast, []string{node.V5First}, nil) }
 func fives() []string { return []string{node.V5First, node.V5Last} }
@@ -107,7 +108,7 @@ func TestVersionsAreReadFromTheSourceOfATest(t *testing.T) {
 	tests := bullmqtable.NewTests(repositoryOf(interop))
 	for name, want := range map[string]string{
 		"TestAll": "5.70.1 5.81.5 6.7.0", "TestSome": "5.81.5 6.7.0", "TestOfAList": "5.70.1 5.81.5",
-		"TestThroughAnother": "5.70.1", "TestMatrix": "5.70.1 6.7.0", "TestAlone": "",
+		"TestThroughAnother": "5.70.1", "TestMatrix": "5.70.1 6.7.0", "TestEach": "5.70.1 5.81.5 6.7.0", "TestAlone": "",
 	} {
 		versions, err := tests.Versions(bullmqtable.TestName{Dir: "test/interop", Name: name})
 		if got := strings.Join(versions, " "); err != nil || got != want {

@@ -23,11 +23,13 @@ func (b *Backend) Apply(ctx context.Context, queue domain.QueueName, op domain.O
 	if err := checkOperation(&op); err != nil {
 		return nil, fmt.Errorf("apply: %w", err)
 	}
-	w := newWalk(b, queue, &op)
+	q := &Queue{backend: b, name: queue, base: b.keys.queue(queue)}
+	var ids []domain.JobID
+	w := q.walk(&op, func(changed []domain.JobID) { ids = append(ids, changed...) })
 	if err := w.carryOut(ctx); err != nil {
 		return nil, fmt.Errorf("%s queue %s: %w", op.Kind, queue, ended(ctx, err))
 	}
-	return w.ids, nil
+	return ids, nil
 }
 
 func checkOperation(op *domain.Operation) error {
@@ -68,7 +70,7 @@ func (w *walk) carryOut(ctx context.Context) error {
 		}
 		return w.purge(ctx, places, "")
 	case domain.OpClean:
-		return w.clean(ctx)
+		return w.clean(ctx, placesOf(w.op.State))
 	}
 	return nil
 }

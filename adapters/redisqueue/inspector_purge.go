@@ -11,16 +11,16 @@ import (
 // "parked" ones or to "delayed" ones that are not.
 type place struct{ name, which string }
 
-// clean removes jobs of a state by age, and says how many there were.
-func (w *walk) clean(ctx context.Context) error {
+// clean removes jobs of the places by age, and says how many there were.
+func (w *walk) clean(ctx context.Context, places []place) error {
 	age := ""
 	if w.op.OlderThan > 0 {
 		age = strconv.FormatInt(w.op.OlderThan.Milliseconds(), 10)
 	}
-	if err := w.purge(ctx, placesOf(w.op.State), age); err != nil || w.op.DryRun {
+	if err := w.purge(ctx, places, age); err != nil || w.op.DryRun {
 		return err
 	}
-	_, err := w.call(ctx, "operate_cleaned", strconv.Itoa(len(w.ids)))
+	_, err := w.call(ctx, "operate_cleaned", strconv.Itoa(w.done))
 	return err
 }
 

@@ -20,15 +20,19 @@ const (
 
 // walk carries out one operation, slice by slice.
 type walk struct {
-	backend *Backend
-	queue   domain.QueueName
-	op      *domain.Operation
-	ids     []domain.JobID
-	limit   int
+	queue *Queue
+	op    *domain.Operation
+	limit int
+	// each is told the ids of the jobs that a slice has changed, done counts
+	// them.
+	each func([]domain.JobID)
+	done int
+	// latest is the largest score of the jobs that are revived, empty for any.
+	latest string
 }
 
-func newWalk(b *Backend, queue domain.QueueName, op *domain.Operation) *walk {
-	w := &walk{backend: b, queue: queue, op: op, limit: op.Limit}
+func (q *Queue) walk(op *domain.Operation, each func([]domain.JobID)) *walk {
+	w := &walk{queue: q, op: op, limit: op.Limit, each: each}
 	if w.limit == 0 {
 		w.limit = math.MaxInt32
 	}
@@ -36,33 +40,24 @@ func newWalk(b *Backend, queue domain.QueueName, op *domain.Operation) *walk {
 }
 
 // left returns how many jobs more may be changed.
-func (w *walk) left() int { return w.limit - len(w.ids) }
+func (w *walk) left() int { return w.limit - w.done }
 
-// call runs a script whose first arguments are those of lua/include/operate.lua.
+// call runs a script for the operation.
 func (w *walk) call(ctx context.Context, name string, more ...string) (unpacker, error) {
-	base := w.backend.keys.queue(w.queue)
-	s := scriptNamed(name)
-	keys := []string{base + "meta", base + "meta", w.backend.keys.parked(w.queue)}[:s.keys]
-	args := make([]any, 0, 3+len(more))
-	args = append(args, "", base, string(w.backend.config.Profile))
-	for _, arg := range more {
-		args = append(args, arg)
-	}
-	run := w.backend.numbered
-	if w.op.DryRun {
-		run = w.backend.call
-	}
-	reply, err := run(ctx, s, keys, args)
-	packed, _ := reply.(string)
-	return unpacker{rest: packed}, err
+	return w.queue.operate(ctx, name, w.op.DryRun, more...)
 }
 
 // add takes note of jobs that were changed.
 func (w *walk) add(ids []string) {
+	changed := make([]domain.JobID, 0, len(ids))
 	for _, id := range ids {
 		if !strings.HasPrefix(id, legacyMarker) {
-			w.ids = append(w.ids, domain.JobID(id))
+			changed = append(changed, domain.JobID(id))
 		}
+	}
+	w.done += len(changed)
+	if w.each != nil && len(changed) > 0 {
+		w.each(changed)
 	}
 }
 
@@ -119,7 +114,7 @@ func (w *walk) revive(ctx context.Context, source domain.State) error {
 	if len(w.op.IDs) == 0 {
 		return w.slices(ctx, func(skip int) (unpacker, error) {
 			n := min(reviveSlice, w.left())
-			return w.call(ctx, "operate_revive", string(source), "all", strconv.Itoa(skip), strconv.Itoa(n))
+			return w.call(ctx, "operate_revive", string(source), "all", strconv.Itoa(skip), strconv.Itoa(n), w.latest)
 		})
 	}
 	for ids := distinct(w.op.IDs); len(ids) > 0 && w.left() > 0; {

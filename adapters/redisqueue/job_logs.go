@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/redis/go-redis/v9"
 
@@ -76,4 +77,43 @@ func (q *Queue) logLines(ctx context.Context, id domain.JobID, s stretch) (Log, 
 		slices.Reverse(log.Lines)
 	}
 	return log, nil
+}
+
+// AddLog adds a line to the job's log, of which the newest keep lines stay;
+// zero keeps all. It returns how many there are then. The error is
+// [ports.ErrNotFound], or [domain.ErrInvalid] for a negative number.
+func (q *Queue) AddLog(ctx context.Context, id domain.JobID, line string, keep int) (int, error) {
+	if keep == 0 {
+		return q.changeLog(ctx, id, "", "add", domain.CleanText(line, domain.MaxStack))
+	}
+	if keep < 0 {
+		return 0, domain.Invalidf("add log: %d lines to keep is negative", keep)
+	}
+	return q.changeLog(ctx, id, strconv.Itoa(keep), "add", domain.CleanText(line, domain.MaxStack))
+}
+
+// ClearLog drops the lines of the job's log but the newest keep. The error is
+// [ports.ErrNotFound], or [domain.ErrInvalid] for a negative number.
+func (q *Queue) ClearLog(ctx context.Context, id domain.JobID, keep int) error {
+	if keep < 0 {
+		return domain.Invalidf("clear log: %d lines to keep is negative", keep)
+	}
+	_, err := q.changeLog(ctx, id, strconv.Itoa(keep), "clear")
+	return err
+}
+
+// changeLog changes the job's log, and returns how many lines it has then.
+func (q *Queue) changeLog(ctx context.Context, id domain.JobID, keep string, change ...string) (int, error) {
+	u, err := q.operate(ctx, "operate_log", false, append([]string{string(id), keep}, change...)...)
+	code, lines := u.number(), u.number()
+	if err == nil {
+		err = u.err
+	}
+	if err == nil {
+		err = codeError(code)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("log of job %s of queue %s: %w", domain.Quote(string(id)), q.name, err)
+	}
+	return lines, nil
 }

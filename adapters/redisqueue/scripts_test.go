@@ -55,7 +55,7 @@ func TestEveryScriptIsThereAndInUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	call := regexp.MustCompile(`(?:scriptNamed\(|\bcall\(ctx, |\bnumbered(?:As)?\(ctx, )"([a-z_]+)"`)
+	call := regexp.MustCompile(`(?:scriptNamed\(|\b(?:call|numbered|numberedAs|operate|operateOn)\(ctx, )"([a-z_]+)"`)
 	var used []string
 	for _, file := range files {
 		if strings.HasSuffix(file, "_test.go") {

@@ -24,7 +24,7 @@ end
 local now = clock_ms()
 local place, which = ARGV[4], ARGV[5]
 local key = q.base .. place
-local in_list = place == 'wait' or place == 'paused'
+local in_list = place == 'wait' or place == 'paused' or place == 'active'
 local finished = place == 'completed' or place == 'failed'
 local cut = tonumber(ARGV[6]) and now - tonumber(ARGV[6])
 local skip, most = tonumber(ARGV[7]), tonumber(ARGV[9])
@@ -47,6 +47,9 @@ end
 
 local function is_wanted(id, fields)
   if not finished and is_scheduled(q.base, id) then
+    return false
+  end
+  if place == 'active' and call('EXISTS', q.base .. id .. ':lock') == 1 then
     return false
   end
   if which ~= '' and (call('HEXISTS', KEYS[3], id) == 1) ~= (which == 'parked') then
@@ -73,26 +76,6 @@ local function chosen(ids, scores)
   return positions, found, looked, 0
 end
 
--- remove deletes the jobs; hard, as operations by hand do.
-local function remove(ids, found)
-  local list = {}
-  for i, id in ipairs(ids) do
-    local fields = found[i]
-    if fields[2] then
-      -- What is wrong with a parent must not keep its child.
-      pcall(unlink_child, q, q.base .. id, fields[2], now, true)
-    end
-    drop_dedup(q, id, fields[3])
-    if owns_keys(q, id, fields.foreign) then
-      job_keys(list, q.base .. id)
-    end
-  end
-  delete_keys(list)
-  if place == 'delayed' and #ids > 0 then
-    call('HDEL', KEYS[3], unpack(ids))
-  end
-end
-
 local total = in_list and call('LLEN', key) or call('ZCARD', key)
 local slice, scores
 if in_list then
@@ -113,5 +96,8 @@ if in_list then
 else
   take_ranked(key, ids)
 end
-remove(ids, found)
+remove_jobs(q, ids, found, now)
+if place == 'delayed' and #ids > 0 then
+  call('HDEL', KEYS[3], unpack(ids))
+end
 return operated(total, skip + looked - #ids, young, ids)

@@ -1,17 +1,18 @@
--- Makes failed jobs ready for another attempt, or delayed ones due: those with
+-- Makes finished jobs ready for another attempt, or delayed ones due: those with
 -- the ids, or a slice of all.
 --
 -- KEYS  1 the session's record
 --       2 Q:meta
 --       3 the names of parked jobs by id
 -- ARGV  1 to 3 as in include/operate.lua
---       4 "failed" or "delayed"
+--       4 "failed", "completed" or "delayed"
 --       5 "ids", and the ids from 6 on; or "all", and
 --       6 how many jobs at the beginning to pass over
 --       7 how many to look at
+--       8 the largest score, empty for any
 -- Reply  MessagePack values. For ids: a list of those that became ready. For a
 --        slice: how many jobs there are, how many to pass over in the next
---        call, 0, and the list.
+--        call, 1 if those behind have larger scores, and the list.
 -- @include revive
 
 local q, before = operated_queue()
@@ -21,7 +22,7 @@ end
 
 local source = ARGV[4]
 local set = q.base .. source
-local revive = source == 'failed' and retry_job or promote_job
+local revive = source == 'delayed' and promote_job or retry_job
 
 -- chosen returns those of the ids that can become ready, with their fields.
 local function chosen(ids)
@@ -41,7 +42,7 @@ end
 local function revive_all(ids, fields)
   check_queue(q)
   for i, id in ipairs(ids) do
-    revive(q, id, fields[i])
+    revive(q, id, fields[i], source)
   end
   if #ids > 0 then
     take_ranked(set, ids)
@@ -64,11 +65,15 @@ if ARGV[5] == 'ids' then
   return operated(ids)
 end
 
-local skip, total = tonumber(ARGV[6]), call('ZCARD', set)
-local slice = set_slice(set, skip, tonumber(ARGV[7]))
+local skip, total, latest = tonumber(ARGV[6]), call('ZCARD', set), tonumber(ARGV[8])
+local slice, scores = set_slice(set, skip, tonumber(ARGV[7]))
+local last = 0
+while latest and slice[1] and scores[#slice] > latest do
+  slice[#slice], last = nil, 1
+end
 local ids, fields = chosen(slice)
 if DRY then
-  return operated(total, skip + #slice, 0, ids)
+  return operated(total, skip + #slice, last, ids)
 end
 revive_all(ids, fields)
-return operated(total, skip + #slice - #ids, 0, ids)
+return operated(total, skip + #slice - #ids, last, ids)

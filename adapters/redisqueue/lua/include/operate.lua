@@ -11,6 +11,9 @@
 
 local DRY = ARGV[1] == ''
 
+-- Codes of what became of one job.
+local DONE, NO_JOB, OTHER_STATE, LOCKED, SCHEDULED, AGAIN = 0, 1, 2, 3, 4, 5
+
 -- operated_queue returns the queue, and the reply to the call if there is one
 -- already.
 local function operated_queue()
@@ -40,6 +43,11 @@ local function look_at(q, id, ...)
     return { foreign = true }
   end
   return fields
+end
+
+-- is_job tells whether there is such a job.
+local function is_job(q, id)
+  return call('EXISTS', q.base .. id) == 1 and owns_keys(q, id, look_at(q, id).foreign)
 end
 
 -- drop_dedup lets go of the deduplication key that a removed job holds.

@@ -148,11 +148,12 @@ local function remove_one(job, now)
 end
 
 -- remove_tree removes a job and those below it. The second value is what it
--- cost; the third tells that it was too much for one call.
+-- cost; the third tells that it was too much for one call, the fourth that a
+-- worker has one of them.
 local function remove_tree(q, id, now)
   local tree = tree_of(q, id)
   if tree.locked then
-    return false, #tree, false
+    return false, #tree, false, true
   end
   local removed, cost, total = false, 0, #tree
   for i, job in ipairs(tree) do

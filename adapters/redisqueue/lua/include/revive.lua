@@ -11,13 +11,19 @@ local function is_lifo(opts)
   return ok and type(decoded) == 'table' and decoded.lifo == true
 end
 
--- relink makes a parent wait for the child again that had failed it.
-local function relink(q, child, parent_key)
+-- relink makes a parent wait for the child again that it had done with.
+local function relink(q, child, parent_key, source)
   local pq = parent_of(q, parent_key)
   if not pq or call('TYPE', parent_key).ok ~= 'hash' then
     return
   end
-  if call('ZREM', parent_key .. ':unsuccessful', child) + call('HDEL', parent_key .. ':failed', child) > 0 then
+  local known
+  if source == 'completed' then
+    known = call('HDEL', parent_key .. ':processed', child)
+  else
+    known = call('ZREM', parent_key .. ':unsuccessful', child) + call('HDEL', parent_key .. ':failed', child)
+  end
+  if known > 0 then
     call('SADD', parent_key .. ':dependencies', child)
   end
 end
@@ -36,16 +42,16 @@ local function revival_fields(q, id)
   return look_at(q, id, 'name', 'opts', 'priority', 'parentKey')
 end
 
--- retry_job makes a failed job ready.
-local function retry_job(q, id, fields)
+-- retry_job makes a job ready that has failed, or is completed: the source.
+local function retry_job(q, id, fields, source)
   local key = q.base .. id
-  call('HDEL', key, 'finishedOn', 'processedOn', 'failedReason')
+  call('HDEL', key, 'finishedOn', 'processedOn', source == 'completed' and 'returnvalue' or 'failedReason')
   line_up(q, id, tonumber(fields[4]) or 0, is_lifo(fields[3]) and 'RPUSH' or 'LPUSH')
   if fields[5] then
     -- What is wrong with the parent's keys must not stop its child.
-    pcall(relink, q, key, fields[5])
+    pcall(relink, q, key, fields[5], source)
   end
-  waiting_event(q, id, 'failed')
+  waiting_event(q, id, source)
 end
 
 -- promote_job makes a delayed job ready.

@@ -39,7 +39,9 @@ local function take_listed(key, skip, taken)
     call('LSET', key, -skip - position, TAKEN)
   end
   if #taken > 0 then
-    call('LREM', key, -#taken, TAKEN)
+    -- From the nearer end.
+    local from_head = 2 * skip > call('LLEN', key)
+    call('LREM', key, from_head and #taken or -#taken, TAKEN)
   end
 end
 
@@ -48,4 +50,23 @@ local function take_ranked(key, ids)
   for from = 1, #ids, 5000 do
     call('ZREM', key, unpack(ids, from, math.min(from + 4999, #ids)))
   end
+end
+
+-- remove_jobs deletes jobs that were taken out of where they were; hard, as
+-- operations by hand do. found has for each what look_at reads of parentKey and
+-- deid.
+local function remove_jobs(q, ids, found, now)
+  local list = {}
+  for i, id in ipairs(ids) do
+    local fields = found[i]
+    if fields[2] then
+      -- What is wrong with a parent must not keep its child.
+      pcall(unlink_child, q, q.base .. id, fields[2], now, true)
+    end
+    drop_dedup(q, id, fields[3])
+    if owns_keys(q, id, fields.foreign) then
+      job_keys(list, q.base .. id)
+    end
+  end
+  delete_keys(list)
 end

@@ -1,0 +1,42 @@
+-- Makes one finished job ready for another attempt, or a delayed one due
+-- (protocol 2.12, 2.13).
+--
+-- KEYS  1 the session's record
+--       2 Q:meta
+--       3 the names of parked jobs by id
+-- ARGV  1 to 3 as in include/operate.lua
+--       4 id
+--       5 "failed", "completed" or "delayed"
+--       6 "1" to forget the attempts made
+--       7 "1" to forget how often it was begun
+-- Reply  a MessagePack number: a code of include/operate.lua
+-- @include revive
+
+local q, before = operated_queue()
+if before then
+  return before
+end
+
+local id, source = ARGV[4], ARGV[5]
+local fields = revival_fields(q, id)
+if not revivable(fields) or is_reserved(id) then
+  return operated(NO_JOB)
+end
+check_queue(q)
+if call('ZREM', q.base .. source, id) == 0 then
+  return operated(OTHER_STATE)
+end
+if ARGV[6] == '1' then
+  call('HDEL', q.base .. id, 'atm', 'attemptsMade')
+end
+if ARGV[7] == '1' then
+  call('HDEL', q.base .. id, 'ats')
+end
+if source == 'delayed' then
+  promote_job(q, id, fields)
+  call('HDEL', KEYS[3], id)
+else
+  retry_job(q, id, fields, source)
+end
+base_marker(q)
+return operated(DONE)

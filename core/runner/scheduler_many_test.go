@@ -44,6 +44,13 @@ func (l *countingLedger) Finish(ctx context.Context, results []domain.RunResult)
 	return l.Ledger.Finish(ctx, results)
 }
 
+// asked returns what it was asked for.
+func (l *countingLedger) asked() (intents, claims, claimsAtEnd int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.intents, l.claims, l.claimsAtEnd
+}
+
 // manyJobs returns jobs that are due at one instant.
 func manyJobs(t *testing.T, n int) []runner.ScheduledJob {
 	t.Helper()
@@ -67,8 +74,8 @@ func TestManyTicks_areAskedForOnce(t *testing.T) {
 		}
 		f.waitUntil((10*ticks + 5) * time.Second)
 		// At first they do not all know one another.
-		if most := jobs * (ticks + 1); ledger.intents < jobs*ticks || ledger.intents > most {
-			t.Errorf("%d ticks were asked for, want each of the %d once", ledger.intents, jobs*ticks)
+		if intents, _, _ := ledger.asked(); intents < jobs*ticks || intents > jobs*(ticks+1) {
+			t.Errorf("%d ticks were asked for, want each of the %d once", intents, jobs*ticks)
 		}
 	})
 }
@@ -81,8 +88,8 @@ func TestManyTicks_areClaimedBeforeTheEndsAreWritten(t *testing.T) {
 		r := f.replicaOn(t, "ann", ledger, manyJobs(t, jobs)...)
 		r.mustStart(t)
 		f.waitUntil(15 * time.Second)
-		if ledger.intents != jobs || ledger.claimsAtEnd != ledger.claims {
-			t.Errorf("%d ticks were claimed with %d calls, the first end was written after %d", ledger.intents, ledger.claims, ledger.claimsAtEnd)
+		if intents, claims, atEnd := ledger.asked(); intents != jobs || atEnd != claims {
+			t.Errorf("%d ticks were claimed with %d calls, the first end was written after %d", intents, claims, atEnd)
 		}
 	})
 }
@@ -95,8 +102,8 @@ func TestManyTicks_endWhileClaimsTakeLong(t *testing.T) {
 		r := f.replicaOn(t, "ann", ledger, manyJobs(t, 1800)...)
 		r.mustStart(t)
 		f.waitUntil(15 * time.Second)
-		if ledger.claimsAtEnd == 0 || ledger.claimsAtEnd == ledger.claims {
-			t.Errorf("the first end was written after %d of %d calls, want it before the last", ledger.claimsAtEnd, ledger.claims)
+		if _, claims, atEnd := ledger.asked(); atEnd == 0 || atEnd == claims {
+			t.Errorf("the first end was written after %d of %d calls, want it before the last", atEnd, claims)
 		}
 	})
 }

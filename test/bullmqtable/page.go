@@ -46,36 +46,45 @@ const legend = `
   acts on what Node produced or works, or Node reads what it did. Tests stand in ` + "`test/interop`" + ` unless a package is named.
 * **Versions**: ` + "`yes`" + ` if a test of each way runs against that version (` + "`make interop`" + `), ` + "`half`" + ` if one way does not,
   ` + "`no`" + ` if neither does, – if the version has no such thing. It is read from the source of the tests.
-* A row is proved if nothing of it is missing and each version that has it says ` + "`yes`" + `.
+* A row is proved if nothing of it is missing and each version that has it says ` + "`yes`" + `. Where a cell says – and why, that
+  way does not exist: what belongs to a Node program alone has no counterpart.
 `
 
-func writeCounts(out *strings.Builder, lines []Line) {
-	out.WriteString("| Class | Rows | Proved | |\n|---|---:|---:|---:|\n")
-	var sections []string
-	rows, proved := map[string]int{}, map[string]int{}
-	for _, line := range lines {
-		if !slices.Contains(sections, line.Section) {
-			sections = append(sections, line.Section)
-		}
-		rows[line.Section]++
-		if line.Proved() {
-			proved[line.Section]++
+// count is how many rows there are, and how they are proved.
+type count struct{ rows, proved, bothWays int }
+
+func (c *count) add(line *Line) {
+	c.rows++
+	if line.Proved() {
+		c.proved++
+		if line.BothWays() {
+			c.bothWays++
 		}
 	}
-	all, allProved := 0, 0
-	for _, section := range sections {
-		all, allProved = all+rows[section], allProved+proved[section]
-		writeCount(out, fmt.Sprintf("[%s](#%s)", section, strings.ToLower(section)), rows[section], proved[section])
-	}
-	writeCount(out, "**All**", all, allProved)
 }
 
-func writeCount(out *strings.Builder, name string, rows, proved int) {
-	share := 0.0
-	if rows > 0 {
-		share = 100 * float64(proved) / float64(rows)
+func writeCounts(out *strings.Builder, lines []Line) {
+	out.WriteString("| Class | Rows | Proved | | of these both ways |\n|---|---:|---:|---:|---:|\n")
+	var sections []string
+	counts, all := map[string]*count{}, &count{}
+	for i := range lines {
+		section := lines[i].Section
+		if counts[section] == nil {
+			sections = append(sections, section)
+			counts[section] = &count{}
+		}
+		counts[section].add(&lines[i])
+		all.add(&lines[i])
 	}
-	fmt.Fprintf(out, "| %s | %d | %d | %.1f %% |\n", name, rows, proved, share)
+	for _, section := range sections {
+		writeCount(out, fmt.Sprintf("[%s](#%s)", section, strings.ToLower(section)), counts[section])
+	}
+	writeCount(out, "**All**", all)
+}
+
+func writeCount(out *strings.Builder, name string, c *count) {
+	share := 100 * float64(c.proved) / float64(max(c.rows, 1))
+	fmt.Fprintf(out, "| %s | %d | %d | %.1f %% | %d |\n", name, c.rows, c.proved, share, c.bothWays)
 }
 
 // writeMissing lists the rows that are not proved, so that nobody has to look

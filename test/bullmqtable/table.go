@@ -35,6 +35,11 @@ func (l *Line) Proved() bool {
 	return tested
 }
 
+// BothWays tells whether there are tests of each way.
+func (l *Line) BothWays() bool {
+	return !slices.ContainsFunc(l.Cells[:], func(c Cell) bool { return len(c.Tests) == 0 })
+}
+
 // Table joins rows with their proofs. The problems are rows without a proof,
 // proofs without a row, and proofs that name no test.
 func Table(rows []Row, proofs Proofs, tests *Tests) (lines []Line, problems []string) {

@@ -2,6 +2,7 @@ package redisqueue
 
 import (
 	"encoding/json"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -27,8 +28,9 @@ type Scheduler struct {
 	// Zone is the time zone of the pattern, an IANA name or utc. Empty is the
 	// zone of whatever process plans a run, and it may be another each time.
 	Zone string
-	// Limit ends the scheduler after so many jobs; zero means no end.
-	Limit int
+	// Limit ends the scheduler after so many jobs; zero means no end. Count is
+	// how many of them count as made before the first one.
+	Limit, Count int
 	// StartDate is when it begins, EndDate when it ends. The zero time means
 	// at once, and never. An interval may make one job after its end.
 	StartDate, EndDate time.Time
@@ -104,8 +106,10 @@ func (s *Scheduler) validate(now time.Time) error {
 		return err
 	}
 	switch {
-	case s.Limit < 0:
-		return s.refuse("limit %d is negative", s.Limit)
+	case s.Limit < 0 || s.Count < 0 || s.Count > math.MaxInt32:
+		return s.refuse("limit %d, count %d: neither may be negative, nor the count over %d", s.Limit, s.Count, math.MaxInt32)
+	case s.Limit > 0 && s.Count >= s.Limit:
+		return s.refuse("count %d leaves nothing of the limit %d", s.Count, s.Limit)
 	case !s.EndDate.IsZero() && !s.EndDate.After(now):
 		return s.refuse("EndDate %s is past", s.EndDate.Format(time.RFC3339))
 	case !s.EndDate.IsZero() && s.EndDate.Before(s.StartDate):
@@ -194,7 +198,7 @@ func (s *Scheduler) fields(options string) []string {
 
 // repeatJSON writes the object repeat of the first job's options.
 func (s *Scheduler) repeatJSON() string {
-	repeat := map[string]any{"count": 1}
+	repeat := map[string]any{"count": s.Count + 1}
 	add := func(name string, value any, some bool) {
 		if some {
 			repeat[name] = value

@@ -94,6 +94,8 @@ func TestUpsertScheduler_refusesWhatCannotBeScheduled(t *testing.T) {
 		"Zone is for patterns":                    {ID: "s", Every: time.Hour, Zone: "UTC"},
 		"Immediately is for patterns":             {ID: "s", Every: time.Hour, Immediately: true},
 		"Immediately and StartDate":               {ID: "s", Pattern: "* * * * *", Immediately: true, StartDate: now},
+		"count 3 leaves nothing":                  {ID: "s", Every: time.Hour, Limit: 3, Count: 3},
+		"limit 0, count -1":                       {ID: "s", Every: time.Hour, Count: -1},
 		"limit -1":                                {ID: "s", Every: time.Hour, Limit: -1},
 		"is past":                                 {ID: "s", Every: time.Hour, EndDate: now.Add(-time.Second)},
 		"is before StartDate":                     {ID: "s", Every: time.Hour, StartDate: now.Add(2 * time.Hour), EndDate: now.Add(time.Hour)},
@@ -120,6 +122,20 @@ func TestUpsertScheduler_refusesWhatCannotBeScheduled(t *testing.T) {
 	}
 	if keys := r.rdb.Keys(t.Context(), "*").Val(); len(keys) != 0 {
 		t.Errorf("keys %v are there, want nothing written", keys)
+	}
+}
+
+// The offset stays with a run that is replaced, whatever the new interval is.
+func TestUpsertScheduler_keepsTheOffsetOfARunThatIsReplaced(t *testing.T) {
+	r := newRawQueue(t, nil)
+	r.upsert(redisqueue.Scheduler{ID: "s", Every: time.Hour, Offset: 20 * time.Minute})
+	for _, every := range []time.Duration{time.Hour, 2 * time.Hour} {
+		if state := r.upsert(redisqueue.Scheduler{ID: "s", Every: every}); state.Offset != 20*time.Minute {
+			t.Errorf("offset with the interval %s = %s, want the 20m that it had", every, state.Offset)
+		}
+	}
+	if state := r.upsert(redisqueue.Scheduler{ID: "s", Every: time.Hour, Offset: time.Minute}); state.Offset != time.Minute {
+		t.Errorf("offset = %s, want the minute that was asked for", state.Offset)
 	}
 }
 

@@ -84,11 +84,12 @@ async function create({ name, class: kind, args, quiet }) {
   if (typeof object.waitUntilReady === 'function') await object.waitUntilReady();
 }
 
-// callOn calls the method at the end of a dotted path, as a method of what precedes it.
-function callOn(object, path, args) {
+// callOn calls the method at the end of a dotted path, as a method of what precedes it, which may be a promise.
+async function callOn(object, path, args) {
   const names = path.split('.');
   const method = names.pop();
-  const owner = names.reduce((owner, name) => owner[name], object);
+  let owner = object;
+  for (const name of names) owner = await owner[name];
   if (typeof owner[method] !== 'function') throw new Error(`agent: ${path} is no method in BullMQ ${version}`);
   return owner[method](...args);
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/test/interop/keydump"
 	"github.com/taktwork/takt/test/interop/node"
+	"github.com/taktwork/takt/test/redistest"
 )
 
 // scheduling makes, changes and removes schedulers by Node or by Takt.
@@ -42,6 +43,7 @@ func nodeRepeat(s redisqueue.Scheduler) node.Opts {
 	set("pattern", s.Pattern, s.Pattern != "")
 	set("tz", s.Zone, s.Zone != "")
 	set("limit", s.Limit, s.Limit != 0)
+	set("count", s.Count, s.Count != 0)
 	set("offset", s.Offset.Milliseconds(), s.Offset != 0)
 	set("startDate", s.StartDate.UnixMilli(), !s.StartDate.IsZero())
 	set("endDate", s.EndDate.UnixMilli(), !s.EndDate.IsZero())
@@ -111,6 +113,8 @@ type act func(l *lab, by scheduling) string
 
 func upserts(s redisqueue.Scheduler) act {
 	return func(_ *lab, by scheduling) string {
+		// Runs of one ms have one id.
+		redistest.Pass(3 * time.Millisecond)
 		if s.Template.Name == "" {
 			s.Template.Name = s.ID
 		}
@@ -186,6 +190,7 @@ func TestCheck69_TaktChangesSchedulersAsNodeDoes(t *testing.T) {
 		"active, to a pattern":      {upserts(once), leases, upserts(nightly)},
 		"at the front of the line":  {upserts(redisqueue.Scheduler{ID: "a", Every: hour}), upserts(redisqueue.Scheduler{ID: "s", Every: hour, Template: redisqueue.Template{Options: domain.JobOptions{LIFO: true}}})},
 		"pattern at once":           {upserts(redisqueue.Scheduler{ID: "s", Pattern: "0 3 * * *", Immediately: true})},
+		"some count as made":        {upserts(redisqueue.Scheduler{ID: "s", Every: hour, Limit: 5, Count: 3}), leases},
 		"one slot busy":             {blocks(begin, 1), upserts(later)},
 		"all slots busy":            {blocks(begin, 40), upserts(later)},
 		"run of a pattern is there": {blocks(begin, 24), upserts(redisqueue.Scheduler{ID: "s", Pattern: "0 0 * * * *", StartDate: begin})},

@@ -25,6 +25,9 @@ type Repeat struct {
 	StartDate, EndDate int64
 	// Offset is where in each interval the runs of Every lie.
 	Offset int64
+	// NthWeekday is which of a pattern's weekdays in the month it is, as # says
+	// it in a pattern; zero means any. BullMQ 5 knows it as nthDayOfWeek.
+	NthWeekday int64
 	// Count is the number of the job, from one on.
 	Count int64
 }
@@ -63,6 +66,7 @@ func (r *Repeat) UnmarshalJSON(text []byte) error {
 	read.Limit, read.Limited = numberOf(given["limit"])
 	read.Offset, _ = numberOf(given["offset"])
 	read.Count, _ = numberOf(given["count"])
+	read.NthWeekday, _ = numberOf(given["nthDayOfWeek"])
 	if err != nil {
 		return err
 	}
@@ -130,6 +134,9 @@ func NextRun(repeat Repeat, prevMillis, now int64) (next int64, ok bool, err err
 	p, err := Parse(repeat.Pattern, repeat.TZ)
 	if err != nil {
 		return 0, false, err
+	}
+	if p.days.nth == 0 && repeat.NthWeekday >= 1 && repeat.NthWeekday <= 5 {
+		p.days.nth = int(repeat.NthWeekday)
 	}
 	match, found := p.Next(time.UnixMilli(max(prevMillis, now, repeat.StartDate)))
 	if !found || repeat.EndDate != 0 && match.UnixMilli() > repeat.EndDate {

@@ -29,8 +29,9 @@ func TestRepeatIsReadFromTheOptionsOfAJob(t *testing.T) {
 		`{"every":1e300,"offset":-1e300,"limit":{},"count":[1]}`:                                        {Every: 8_640_000_000_000_000, Offset: -8_640_000_000_000_000},
 		`{"pattern":null,"tz":null,"startDate":null,"endDate":null,"limit":null,"every":null,"key":{}}`: {},
 		`{"Pattern":"* * * * *","EVERY":5}`:                                                             {},
-		`{}`:                                                                                            {},
-		`null`:                                                                                          {},
+		`{"pattern":"0 3 * * 1","nthDayOfWeek":2}`:                                                      {Pattern: "0 3 * * 1", NthWeekday: 2},
+		`{}`:   {},
+		`null`: {},
 	} {
 		var got pattern.Repeat
 		if err := json.Unmarshal([]byte(text), &got); err != nil {

@@ -136,7 +136,9 @@ type session struct {
 	// that and some before it. Both are kept if what is answered can be lost.
 	answered uint64
 	latest   []done
-	// forgotten is the number of the latest of those that are not kept any more.
+	// names is how many names latest has, forgotten the number of the latest
+	// call that is not kept any more.
+	names     int
 	forgotten uint64
 	// verified is the number of the server on which it was last made sure that
 	// nothing is lost.
@@ -219,7 +221,7 @@ func (b *Backend) numberedAs(ctx context.Context, r request, deedsOf func(reply 
 	r.keys[0], r.args[0] = r.of.key, r.of.next()
 	reply, err := b.callOf(ctx, r)
 	if err == nil && b.follower != nil {
-		b.answered(r.of, r.script.name, deedsOf(reply)...)
+		b.answered(r.of, deedsOf(reply)...)
 	}
 	return reply, err
 }

@@ -46,7 +46,6 @@ type deed struct {
 type done struct {
 	number uint64
 	at     time.Time
-	call   string
 	deeds  []deed
 }
 
@@ -55,12 +54,13 @@ const (
 	// primary that is cut off answers until the others have agreed, and its
 	// answers up to then are lost.
 	rememberFor = time.Minute
-	// rememberMost bounds the calls that a session remembers.
-	rememberMost = 1024
+	// rememberCalls and rememberNames bound what a session remembers of them.
+	rememberCalls = 16_384
+	rememberNames = 65_536
 )
 
 // answered takes note of a call with its deeds, if what is answered can be lost.
-func (b *Backend) answered(s *session, call string, deeds ...deed) {
+func (b *Backend) answered(s *session, deeds ...deed) {
 	if b.follower == nil {
 		return
 	}
@@ -68,15 +68,23 @@ func (b *Backend) answered(s *session, call string, deeds ...deed) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.answered = s.number
-	s.latest = append(s.latest, done{number: s.number, at: now, call: call, deeds: deeds})
-	old := max(len(s.latest)-rememberMost, 0)
-	for old < len(s.latest) && now.Sub(s.latest[old].at) > rememberFor {
-		old++
+	s.latest = append(s.latest, done{number: s.number, at: now, deeds: deeds})
+	s.names += namesOf(deeds)
+	for len(s.latest) > rememberCalls || s.names > rememberNames || now.Sub(s.latest[0].at) > rememberFor {
+		s.forgotten = s.latest[0].number
+		s.names -= namesOf(s.latest[0].deeds)
+		// What is before the slice is left behind when it grows the next time.
+		s.latest[0] = done{}
+		s.latest = s.latest[1:]
 	}
-	if old > 0 {
-		s.forgotten = s.latest[old-1].number
-		s.latest = slices.Delete(s.latest, 0, old)
+}
+
+func namesOf(deeds []deed) int {
+	n := 0
+	for i := range deeds {
+		n += len(deeds[i].names)
 	}
+	return n
 }
 
 // verifyAll looks on a server, before anything else is sent to it, for calls of
@@ -154,44 +162,61 @@ func (b *Backend) compare(ctx context.Context, s *session, record string) {
 	defer s.mu.Unlock()
 	if known < s.answered {
 		b.tellLost(ctx, s, known)
-		s.answered, s.latest, s.forgotten = known, nil, 0
+		s.answered, s.latest, s.names, s.forgotten = known, nil, 0, 0
 	}
 }
 
 // maxLostNames bounds the names in one record of the log.
-const maxLostNames = 100
+const maxLostNames = 500
 
 // tellLost logs what the session's calls after the known one did.
 func (b *Backend) tellLost(ctx context.Context, s *session, known uint64) {
 	if s.forgotten > known {
 		b.config.Log.ErrorContext(ctx, "a failover lost calls that are not remembered", "count", s.forgotten-known)
 	}
+	var lost []deed
+	oldest := b.config.Now()
 	for i := range s.latest {
-		call := &s.latest[i]
-		if call.number <= known {
-			continue
-		}
-		for _, d := range call.deeds {
-			for names := range slices.Chunk(d.names, maxLostNames) {
-				b.tellDeed(ctx, call, d, names)
+		if call := &s.latest[i]; call.number > known {
+			lost = gather(lost, call.deeds)
+			if call.at.Before(oldest) {
+				oldest = call.at
 			}
+		}
+	}
+	for _, d := range lost {
+		for names := range slices.Chunk(d.names, maxLostNames) {
+			b.tellDeed(ctx, d, names, b.config.Now().Sub(oldest).Milliseconds())
 		}
 	}
 }
 
-func (b *Backend) tellDeed(ctx context.Context, call *done, d deed, names []string) {
-	log, ago := b.config.Log, b.config.Now().Sub(call.at).Milliseconds()
-	list := strings.Join(names, ",")
+// gather adds the deeds to those of their kind and queue.
+func gather(all, some []deed) []deed {
+	for _, d := range some {
+		i := slices.IndexFunc(all, func(other deed) bool { return other.kind == d.kind && other.queue == d.queue })
+		if i < 0 {
+			all = append(all, deed{kind: d.kind, queue: d.queue})
+			i = len(all) - 1
+		}
+		all[i].names = append(all[i].names, d.names...)
+	}
+	return all
+}
+
+// tellDeed logs some of what was lost; ago is for how long, in ms.
+func (b *Backend) tellDeed(ctx context.Context, d deed, names []string, ago int64) {
+	log, list, count := b.config.Log, strings.Join(names, ","), len(names)
 	switch d.kind {
 	case lostJob:
-		log.ErrorContext(ctx, "a failover lost accepted jobs", "queue", d.queue, "job_ids", list, "count", len(names), "ago_ms", ago)
+		log.ErrorContext(ctx, "a failover lost accepted jobs", "queue", d.queue, "job_ids", list, "count", count, "ago_ms", ago)
 	case lostOutcome:
-		log.WarnContext(ctx, "a failover lost outcomes: the jobs are worked again", "queue", d.queue, "job_ids", list, "count", len(names), "ago_ms", ago)
+		log.WarnContext(ctx, "a failover lost outcomes: the jobs are worked again", "queue", d.queue, "job_ids", list, "count", count, "ago_ms", ago)
 	case lostLease:
-		log.WarnContext(ctx, "a failover lost leases: the jobs may be worked twice", "queue", d.queue, "job_ids", list, "count", len(names), "ago_ms", ago)
+		log.WarnContext(ctx, "a failover lost leases: the jobs may be worked twice", "queue", d.queue, "job_ids", list, "count", count, "ago_ms", ago)
 	case lostClaim:
-		log.WarnContext(ctx, "a failover lost claims: the runs may start twice", "run_ids", list, "count", len(names), "ago_ms", ago)
+		log.WarnContext(ctx, "a failover lost claims: the runs may start twice", "run_ids", list, "count", count, "ago_ms", ago)
 	case lostCall:
-		log.WarnContext(ctx, "a failover lost a call", "call", call.call, "ago_ms", ago)
+		log.WarnContext(ctx, "a failover lost calls", "calls", list, "count", count, "ago_ms", ago)
 	}
 }

@@ -140,7 +140,7 @@ func (c *consumer) noteMoved(m *mover, settlements []domain.Settlement, places [
 	for i := range out.leases {
 		leases.names = append(leases.names, string(out.leases[i].Job.ID))
 	}
-	c.backend.answered(m.session, "move", outcomes, leases)
+	c.backend.answered(m.session, outcomes, leases)
 }
 
 // fill writes the arguments of a call, and returns which of the settlements

@@ -63,6 +63,24 @@ func (s *Sentinels) Addrs() []string {
 	return addrs
 }
 
+// Primary returns the server that the sentinels have for the primary.
+func (s *Sentinels) Primary() *Server {
+	s.t.Helper()
+	for _, sentinel := range s.Sentinels {
+		place, err := sentinel.do("SENTINEL", "GET-MASTER-ADDR-BY-NAME", s.Name).StringSlice()
+		if err != nil || len(place) != 2 {
+			continue
+		}
+		for _, server := range s.Servers {
+			if strconv.Itoa(server.Port) == place[1] {
+				return server
+			}
+		}
+	}
+	s.t.Fatal("no sentinel knows a primary")
+	return nil
+}
+
 func startSentinel(tb testing.TB, name string, port, quorum int) *Server {
 	tb.Helper()
 	s := newServer(tb, freePort(tb))

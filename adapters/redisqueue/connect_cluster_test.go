@@ -58,6 +58,50 @@ func TestLedgerConformsInACluster(t *testing.T) {
 	})
 }
 
+func TestWhatOnlyBullMQHasWorksInACluster(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 3)
+	backend := openCluster(t, cluster, nil)
+	queue, err := backend.Queue("parts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	flow, err := backend.AddFlow(t.Context(), redisqueue.FlowNode{
+		Queue: "wholes", Name: "whole", Children: []redisqueue.FlowNode{{Queue: "parts", Name: "part"}, {Queue: "parts", Name: "part"}},
+	})
+	if err != nil || len(flow.Children) != 2 {
+		t.Fatalf("AddFlow = %+v, %v, want both children", flow, err)
+	}
+	if counts, err := queue.Counts(t.Context()); err != nil || counts.Ahead() != 2 {
+		t.Errorf("Counts = %+v, %v, want two jobs ahead", counts, err)
+	}
+	if _, err := queue.UpsertScheduler(t.Context(), redisqueue.Scheduler{ID: "hourly", Every: time.Hour}); err != nil {
+		t.Errorf("UpsertScheduler = %v, want no error", err)
+	}
+	if n, err := queue.CountSchedulers(t.Context()); err != nil || n != 1 {
+		t.Errorf("CountSchedulers = %d, %v, want one", n, err)
+	}
+	if id, err := queue.LastEvent(t.Context()); err != nil || id == "" {
+		t.Errorf("LastEvent = %q, %v, want that of the jobs", id, err)
+	}
+	consumer, err := backend.OpenConsumer(ports.ConsumerOptions{Queue: "parts", Worker: "w", Lease: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := consumer.Reserve(t.Context(), 2); err != nil {
+		t.Errorf("Reserve = %v, want the parts", err)
+	}
+	for until := time.Now().Add(patience); ; <-time.After(5 * time.Millisecond) {
+		workers, err := queue.Workers(t.Context())
+		if err == nil && len(workers) == 1 {
+			break
+		}
+		if time.Now().After(until) {
+			t.Fatalf("Workers = %v, %v, want the one that took the parts", workers, err)
+		}
+	}
+}
+
 func TestAClusterNeedsAPrefixInBraces(t *testing.T) {
 	cluster := redistest.StartCluster(t, 2)
 	const advice = "WORKER_QUEUE_PREFIX={shop}"

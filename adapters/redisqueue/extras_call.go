@@ -81,11 +81,26 @@ func (b *Backend) addSlice(ctx context.Context, jobs []plannedJob, from, to int)
 	for i := range texts {
 		args[i] = &texts[i]
 	}
-	reply, err := b.numbered(ctx, scriptNamed("flow_add"), []string{"", slice[0].base + "meta"}, args)
+	r := request{script: scriptNamed("flow_add"), keys: []string{"", slice[0].base + "meta"}, args: args}
+	reply, err := b.numberedAs(ctx, r, func(reply any) []deed {
+		added, _ := readAdded(reply, slice)
+		return addedOf(slice, added)
+	})
 	if err != nil {
 		return nil, err
 	}
 	return readAdded(reply, slice)
+}
+
+// addedOf returns the jobs that were added.
+func addedOf(jobs []plannedJob, added []Added) []deed {
+	var deeds []deed
+	for i := range added {
+		if added[i].Status == domain.Accepted {
+			deeds = gather(deeds, []deed{{kind: lostJob, queue: jobs[i].job.Queue, names: []string{string(added[i].ID)}}})
+		}
+	}
+	return deeds
 }
 
 // yetToCome returns, for each parent before the place that has children behind

@@ -82,6 +82,13 @@ func TestWhatAFailoverLosesIsNamed(t *testing.T) {
 	if err != nil || reply.Statuses[0] != domain.Settled || len(reply.Leases) != 1 {
 		t.Fatalf("Settle = %+v, %v, want it settled, and the next job", reply, err)
 	}
+	flow, err := backend.AddFlow(t.Context(), redisqueue.FlowNode{
+		Queue: "wholes", Name: "whole", Children: []redisqueue.FlowNode{{Queue: "parts", Name: "part"}},
+	})
+	if err != nil {
+		t.Fatalf("AddFlow = %v, want no error", err)
+	}
+	lost = append(lost, flow.ID, flow.Children[0].ID)
 	l.failOver()
 
 	addJobs(t, backend, "after", 1)
@@ -106,7 +113,7 @@ func TestWhatAFailoverLosesIsNamed(t *testing.T) {
 	if line := lineWith(text, "lost accepted jobs"); strings.Contains(line, "kept") || strings.Contains(line, "after") {
 		t.Errorf("%s; want none that is there", line)
 	}
-	for _, id := range append(kept, lost[0], lost[len(lost)-1]) {
+	for _, id := range append(kept, lost[0], lost[200]) {
 		views, err := backend.Jobs(t.Context(), "mail", domain.JobFilter{ID: id})
 		if want := strings.HasPrefix(string(id), "kept"); err != nil || (len(views) == 1) != want {
 			t.Errorf("Jobs of %s = %v, %v; want it there: %v", id, views, err, want)

@@ -39,18 +39,13 @@ func awaitState(t *testing.T, queue *node.Queue, id, state string) {
 }
 
 func TestCheck75_NodeAndTaktShareACluster(t *testing.T) {
-	t.Parallel()
-	for _, version := range node.Versions() {
-		t.Run(version, func(t *testing.T) {
-			t.Parallel()
-			leaveOut(t, version != fastVersion)
-			l := newClusterLab(t, version)
-			t.Run("01", l.nodeAddsAndTaktCompletes)
-			t.Run("02", l.taktAddsAndNodeSeesItAsSent)
-			t.Run("57", l.taktWorksAFlowOfNodes)
-			t.Run("getWorkers", l.nodeSeesTaktsWorkers)
-		})
-	}
+	forVersions(t, fast, func(t *testing.T, single *lab) {
+		l := newClusterLab(t, single.Version)
+		t.Run("01", l.nodeAddsAndTaktCompletes)
+		t.Run("02", l.taktAddsAndNodeSeesItAsSent)
+		t.Run("57", l.taktWorksAFlowOfNodes)
+		t.Run("getWorkers", l.nodeSeesTaktsWorkers)
+	})
 }
 
 func (l *clusterLab) nodeAddsAndTaktCompletes(t *testing.T) {

@@ -64,6 +64,21 @@ func TestThePageIsWhatDeclarationsProofsAndTestsMakeOfIt(t *testing.T) {
 		t.Error("checks.txt: ", problem)
 	}
 	golden(t, bullmqtable.Page(lines, numbered))
+	wantMostProved(t, lines)
+}
+
+// wantMostProved checks that 19 of 20 rows are proved.
+func wantMostProved(t *testing.T, lines []bullmqtable.Line) {
+	t.Helper()
+	proved := 0
+	for i := range lines {
+		if lines[i].Proved() {
+			proved++
+		}
+	}
+	if proved*20 < len(lines)*19 {
+		t.Errorf("%d of %d rows are proved, want 95 %%", proved, len(lines))
+	}
 }
 
 // golden compares the page with what it should be, or writes it under -update.

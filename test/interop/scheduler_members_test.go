@@ -196,6 +196,7 @@ func TestTheParsersOptionsPlanNodesRun(t *testing.T) {
 	forSome(t, full, []string{node.V5First, node.V5Last}, func(_ *testing.T, l *lab) {
 		l.wantNodesRun("utc", node.Opts{"pattern": "30 2 * * *", "utc": true})
 		l.wantNodesRun("utc-tokyo", node.Opts{"pattern": "30 2 * * *", "utc": true, "tz": "Asia/Tokyo"})
+		l.wantNodesRun("nth-day", node.Opts{"pattern": "0 9 * * 1", "nthDayOfWeek": 2})
 		l.wantNodesRun("present", node.Opts{"pattern": "0 9 * * *", "currentDate": "2020-02-03T04:05:06Z"})
 	})
 }

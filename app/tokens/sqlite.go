@@ -37,6 +37,8 @@ const (
 	// sqliteDay comes after all texts of that day, with a blank or a T before
 	// the hour.
 	sqliteDay = "2006-01-02U"
+	// farthestEast is how far the texts of a zone may be ahead of UTC.
+	farthestEast = 14 * time.Hour
 )
 
 func (sqliteTimes) stamp(t time.Time) string   { return t.UTC().Format(sqliteTime) }
@@ -50,5 +52,5 @@ func (s sqliteTimes) before(column string, t time.Time) schema.QueryAppender {
 }
 
 func (sqliteTimes) expiring(now time.Time) schema.QueryAppender {
-	return bun.SafeQuery(`"expiresAt" < ?`, now.UTC().Format(sqliteDay))
+	return bun.SafeQuery(`"expiresAt" < ?`, now.UTC().Add(farthestEast).Format(sqliteDay))
 }

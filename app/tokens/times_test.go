@@ -17,7 +17,8 @@ func TestSQLiteTimesOfAllWritersCount(t *testing.T) {
 	p := newPlatform(t, storage.SQLite)
 	p.createTable(t)
 	now := time.Now().UTC()
-	zone := time.FixedZone("", 2*60*60)
+	// The farthest east, where for most of the day it is tomorrow.
+	zone := time.FixedZone("", 14*60*60)
 	want := map[string]string{}
 	for name, form := range map[string]func(time.Time) any{
 		"milliseconds": func(t time.Time) any { return t.Format("2006-01-02 15:04:05.000") },

@@ -19,11 +19,11 @@ func TestHealthTellsTheTruthOverAFailover(t *testing.T) {
 	primary, replica := sentinels.Servers[0], sentinels.Servers[1]
 	replica.Pause()
 	primary.Kill()
-	h.until(t, 69, "health", "redis has not answered for")
+	h.waitForHealth(t, 69, "redis has not answered for")
 	h.ask(t, slowBin, "health", "live").want(t, 0)
 	replica.Continue()
 	sentinels.AwaitPrimary(primary)
-	h.until(t, 0, "health", "ok: running")
+	h.waitForHealth(t, 0, "ok: running")
 	h.ask(t, slowBin, "enqueue", "slow", "slow.quick").want(t, 0)
 	r.signal(t, syscall.SIGTERM)
 	r.exit(t, 0)

@@ -156,10 +156,10 @@ func TestHealthTellsTheTruthWhileRedisIsAway(t *testing.T) {
 			r.ready(t)
 			h.ask(t, slowBin, "health").want(t, 0, "ok: running")
 			away.leave(server)
-			h.until(t, 69, "health", "redis has not answered for")
+			h.waitForHealth(t, 69, "redis has not answered for")
 			h.ask(t, slowBin, "health", "live").want(t, 0)
 			away.back(server)
-			h.until(t, 0, "health", "ok: running")
+			h.waitForHealth(t, 0, "ok: running")
 			h.ask(t, slowBin, "enqueue", "slow", "slow.quick", "--id", "after-"+about).want(t, 0, "accepted")
 			r.waitFor(t, `"job_id":"after-`+about+`"`)
 			r.signal(t, syscall.SIGTERM)
@@ -168,16 +168,17 @@ func TestHealthTellsTheTruthWhileRedisIsAway(t *testing.T) {
 	}
 }
 
-// until asks until the command exits with the code and says the text.
-func (h *host) until(t *testing.T, code int, command, text string) {
+// waitForHealth asks for the health until the command exits with the code and
+// says the text.
+func (h *host) waitForHealth(t *testing.T, code int, text string) {
 	t.Helper()
 	var got answer
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
-		if got = h.ask(t, slowBin, command); got.code == code && strings.Contains(got.stdout+got.stderr, text) {
+		if got = h.ask(t, slowBin, "health"); got.code == code && strings.Contains(got.stdout+got.stderr, text) {
 			return
 		}
 	}
-	t.Fatalf("%s never exits with %d and %q; at last with %d: %s%s", command, code, text, got.code, got.stdout, got.stderr)
+	t.Fatalf("health never exits with %d and %q; at last with %d: %s%s", code, text, got.code, got.stdout, got.stderr)
 }
 
 func TestTLSToRedisAsTheVariablesSay(t *testing.T) {

@@ -219,7 +219,10 @@ func TestCheck25_ADelayedJobKeepsItsPriority(t *testing.T) {
 		for name, promote := range promoters {
 			id := l.put("send", `{}`, domain.JobOptions{Delay: 50 * time.Millisecond, Priority: 4})
 			await(t, "the job to be due", func() bool { return time.Now().UnixMilli() > l.field(id, "timestamp")+50 })
-			promote()
+			await(t, "the job to be promoted by "+name, func() bool {
+				promote()
+				return queue.State(id) != "delayed"
+			})
 			if state := queue.State(id); state != "prioritized" {
 				t.Errorf("promoted by %s: state = %s, want prioritized", name, state)
 			}

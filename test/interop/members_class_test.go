@@ -36,6 +36,9 @@ func TestEveryClassOfNodeNamesTheKeysThatTaktUses(t *testing.T) {
 				wanted = append(wanted, kind)
 			}
 		}
+		if len(wanted) < 5 {
+			t.Fatalf("takt used the keys %v, want those of a queue that was worked", wanted)
+		}
 		for class, object := range l.everyClass() {
 			if name, qualified := text(t, object.Get("name")), text(t, object.Get("qualifiedName")); name != "mail" || qualified != "bull:mail" {
 				t.Errorf("%s: name = %s, qualifiedName = %s, want mail and bull:mail", class, name, qualified)

@@ -111,12 +111,12 @@ func (s *RunStore) Query(ctx context.Context, filter domain.RunFilter) ([]domain
 	if filter.AfterID != 0 {
 		return s.appended(&filter), nil
 	}
-	return s.newest(&filter, filter.Limit), nil
+	return copied(s.selected(&filter, filter.Limit)), nil
 }
 
-// newest returns the newest records that the filter selects, limit at most.
-func (s *RunStore) newest(filter *domain.RunFilter, limit int) []domain.Record {
-	var found []domain.Record
+// selected returns the newest records that the filter selects, limit at most.
+func (s *RunStore) selected(filter *domain.RunFilter, limit int) []*domain.Record {
+	var found []*domain.Record
 	isLatest := latestOf(filter)
 	for i := s.count - 1; i >= 0 && len(found) < limit; i-- {
 		record := s.at(i)
@@ -124,9 +124,7 @@ func (s *RunStore) newest(filter *domain.RunFilter, limit int) []domain.Record {
 			break
 		}
 		if isLatest(record) && filter.Selects(record) {
-			found = append(found, *record)
-			last := &found[len(found)-1]
-			last.Fields = slices.Clone(last.Fields)
+			found = append(found, record)
 		}
 	}
 	return found
@@ -152,9 +150,19 @@ func latestOf(filter *domain.RunFilter) func(*domain.Record) bool {
 // appended returns the records that the filter selects in the order in which
 // they came.
 func (s *RunStore) appended(filter *domain.RunFilter) []domain.Record {
-	found := s.newest(filter, s.count)
-	slices.SortFunc(found, func(a, b domain.Record) int { return cmp.Compare(a.ID, b.ID) })
-	return found[:min(filter.Limit, len(found))]
+	selected := s.selected(filter, s.count)
+	slices.SortFunc(selected, func(a, b *domain.Record) int { return cmp.Compare(a.ID, b.ID) })
+	return copied(selected[:min(filter.Limit, len(selected))])
+}
+
+// copied returns records that the store does not change.
+func copied(records []*domain.Record) []domain.Record {
+	all := make([]domain.Record, len(records))
+	for i, record := range records {
+		all[i] = *record
+		all[i].Fields = slices.Clone(record.Fields)
+	}
+	return all
 }
 
 // Prune implements [ports.RunStore]. Pruned records do not count as dropped.

@@ -55,10 +55,10 @@ func TestTheHistoryHoldsMoreThanAWorkerRemembers(t *testing.T) {
 }
 
 func TestAHistoryThatForgotIsNotTrusted(t *testing.T) {
-	small := takttest.Config{Settings: app.Settings{HistorySize: 32}}
-	const forgot = "more than 32 records were made, and earlier ones are forgotten: raise Settings.HistorySize"
-	// Each tick is claimed, started and completed; two more records are of the
-	// worker's start and of the job's registration.
+	small := takttest.Config{Settings: app.Settings{HistorySize: 33}}
+	const forgot = "more than 33 records were made, and earlier ones are forgotten: raise Settings.HistorySize"
+	// Each tick is claimed, started and completed; three more records are of the
+	// worker's start, of the job's registration, and of that of all jobs.
 	got, _ := fake(t, func(t testing.TB) {
 		w := takttest.StartWith(t, small, chatty())
 		w.Advance(10*time.Second - time.Millisecond)

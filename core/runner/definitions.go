@@ -54,6 +54,22 @@ type definitionsKept struct {
 	// number the ID that the newest record had then; zero if it recorded none.
 	at     time.Time
 	number int64
+	// looked is when they were last looked for, and latest the ID of the newest
+	// record then.
+	looked time.Time
+	latest int64
+}
+
+// looksAgain reports whether so much is recorded since the history was last
+// looked through, or so much time has passed, that the definitions may be near
+// their pruning. Looking costs more the longer the history is.
+func (s *scheduler) looksAgain(kept *definitionsKept, latest int64) bool {
+	records := int64(max(definitionsShare*len(s.names), s.cfg.HistoryCount/definitionsShare))
+	pause := definitionsAgain
+	if age := s.cfg.HistoryAge; age > 0 {
+		pause = min(pause, age/definitionsShare)
+	}
+	return kept.looked.IsZero() || latest-kept.latest >= records || s.ports.Now().Sub(kept.looked) >= pause
 }
 
 // keepDefinitions records the definitions of all jobs unless the history knows
@@ -81,6 +97,9 @@ func (s *scheduler) keepDefinitions(ctx context.Context, kept *definitionsKept) 
 	case first:
 		kept.at = s.ports.Now()
 		s.recordSuperseded()
+	}
+	if s.looksAgain(kept, newest) {
+		kept.looked, kept.latest = s.ports.Now(), newest
 	}
 	return true
 }
@@ -135,31 +154,40 @@ func (s *scheduler) knowsDefinitions(ctx context.Context, kept *definitionsKept)
 	if s.journal.store == nil {
 		return !kept.at.IsZero(), 0, nil
 	}
-	const fromTheFirst = -1
-	var found [3]domain.Record
-	for i, filter := range []domain.RunFilter{
-		{},
-		{AfterID: fromTheFirst},
-		{Events: []domain.Event{domain.EventRegistered}, Fields: []domain.Field{{Path: catalogPath, Value: s.catalog}}},
-	} {
-		filter.Limit = 1
-		records, err := s.journal.store.Query(ctx, filter)
-		if err != nil {
-			return false, 0, err
-		}
-		if len(records) > 0 {
-			found[i] = records[0]
-		}
+	latest, err := s.oneRecord(ctx, domain.RunFilter{})
+	if err != nil || !s.looksAgain(kept, latest.ID) {
+		return err == nil, latest.ID, err
 	}
-	latest, oldest, recorded := &found[0], &found[1], &found[2]
+	const fromTheFirst = -1
+	oldest, err := s.oneRecord(ctx, domain.RunFilter{AfterID: fromTheFirst})
+	if err != nil {
+		return false, 0, err
+	}
+	recorded, err := s.oneRecord(ctx, domain.RunFilter{
+		Events: []domain.Event{domain.EventRegistered}, Fields: []domain.Field{{Path: catalogPath, Value: s.catalog}},
+	})
+	if err != nil {
+		return false, 0, err
+	}
 	isDue := latest.ID-max(recorded.ID, kept.number) >= int64(definitionsShare*len(s.names))
 	switch {
 	case recorded.ID > 0:
-		return !isDue || !s.prunes(latest, oldest) || latest.ID-recorded.ID < recorded.ID-oldest.ID, latest.ID, nil
+		return !isDue || !s.prunes(&latest, &oldest) || latest.ID-recorded.ID < recorded.ID-oldest.ID, latest.ID, nil
 	case kept.number > 0:
 		return !isDue && s.ports.Now().Sub(kept.at) < definitionsAgain, latest.ID, nil
 	}
 	return false, latest.ID, nil
+}
+
+// oneRecord returns the first record that the filter selects, the zero value if
+// there is none.
+func (s *scheduler) oneRecord(ctx context.Context, filter domain.RunFilter) (domain.Record, error) {
+	filter.Limit = 1
+	records, err := s.journal.store.Query(ctx, filter)
+	if err != nil || len(records) == 0 {
+		return domain.Record{}, err
+	}
+	return records[0], nil
 }
 
 // prunes reports whether the history, from its oldest record to the latest, is

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,11 +50,11 @@ func TestFurtherQueuesAreThoseOfTheVariable(t *testing.T) {
 func TestQueueingIsOnUnlessTheVariableSaysOtherwise(t *testing.T) {
 	for value, want := range map[string]error{"": nil, "true": nil, "false": app.ErrQueueingOff} {
 		synctest.Test(t, func(t *testing.T) {
-			worked := 0
+			var worked atomic.Int64
 			w := startIn(t, "WORKER_QUEUE_ENABLED="+value, feature(app.Contribution{
 				Jobs: []app.ScheduledJob{app.Schedule("job", func(context.Context, app.Run) (any, error) { return nil, nil }, app.QueueJobName("send"))},
 				Handlers: []app.Handler{app.Handle("", "send", func(context.Context, app.Job[any]) (any, error) {
-					worked++
+					worked.Add(1)
 					return nil, nil
 				})},
 			}))
@@ -61,12 +62,12 @@ func TestQueueingIsOnUnlessTheVariableSaysOtherwise(t *testing.T) {
 				t.Errorf("WORKER_QUEUE_ENABLED=%s: Enqueue = %v, want %v", value, err, want)
 			}
 			report := w.Trigger("job")
-			event, jobs := domain.EventFired, 2
+			event, jobs := domain.EventFired, int64(2)
 			if want != nil {
 				event, jobs = domain.EventCompleted, 0
 			}
-			if report.Event != event || worked != jobs {
-				t.Errorf("WORKER_QUEUE_ENABLED=%s: the run is %s and %d jobs are worked, want %s and %d", value, report.Event, worked, event, jobs)
+			if report.Event != event || worked.Load() != jobs {
+				t.Errorf("WORKER_QUEUE_ENABLED=%s: the run is %s and %d jobs are worked, want %s and %d", value, report.Event, worked.Load(), event, jobs)
 			}
 		})
 	}

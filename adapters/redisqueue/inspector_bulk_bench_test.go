@@ -15,6 +15,8 @@ import (
 )
 
 // fillMany puts n jobs into a list or set, or nowhere, a few thousand a call.
+//
+//nolint:dupword // Lua
 const fillMany = `
 local place, from, to = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 for i = from, to do

@@ -1,6 +1,7 @@
 package runner_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -9,6 +10,7 @@ import (
 	"github.com/taktwork/takt/adapters/inmemqueue"
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/history"
+	"github.com/taktwork/takt/core/ports"
 )
 
 // newSharedFleet returns a fleet whose replicas write one history.
@@ -168,6 +170,29 @@ func TestDefinitions_outlastPruning(t *testing.T) {
 		// of five hundred.
 		if missing > 0 || recorded > 60 {
 			t.Errorf("missing %d times of 120, recorded %d times", missing, recorded)
+		}
+	})
+}
+
+// unreadable is a history that takes in records and answers no question.
+type unreadable struct{ ports.RunStore }
+
+func (unreadable) Query(context.Context, domain.RunFilter) ([]domain.Record, error) {
+	return nil, ports.ErrUnavailable
+}
+
+func TestSignsOfLife_areGivenToAHistoryThatCannotBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		store := inmemqueue.NewRunStore(1000)
+		f.shared = unreadable{store}
+		r := f.start(t, "ann", tickJob(t, "report", time.Hour, takes(0)))
+		defer r.stop()
+		time.Sleep(5*time.Minute + time.Second)
+		settle()
+		alive, err := store.Query(t.Context(), domain.RunFilter{Events: []domain.Event{domain.EventWorkerAlive}})
+		if err != nil || len(alive) != 10 {
+			t.Errorf("%d signs of life in 5 minutes, %v, want 10", len(alive), err)
 		}
 	})
 }

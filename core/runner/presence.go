@@ -30,20 +30,22 @@ func (r *Runner) sign(event domain.Event, began time.Time) {
 	r.journal.Record(record)
 }
 
-// live gives signs of life until ctx ends, and keeps the definitions known.
+// live gives signs of life until ctx ends, and keeps the definitions known. A
+// history that cannot be read does not keep it from the former.
 func (r *Runner) live(ctx context.Context, began time.Time) {
 	beat := time.NewTicker(presenceBeat)
 	defer beat.Stop()
 	var known definitionsKept
 	for {
-		for r.scheduler != nil && !r.scheduler.keepDefinitions(ctx, &known) {
-			if !wait(ctx, journalRetry) {
-				return
-			}
+		var again <-chan time.Time
+		if r.scheduler != nil && !r.scheduler.keepDefinitions(ctx, &known) {
+			again = time.After(journalRetry)
 		}
 		select {
 		case <-ctx.Done():
 			return
+		case <-again:
+			continue
 		case <-beat.C:
 		}
 		if ctx.Err() != nil {

@@ -17,7 +17,8 @@ type NewJob struct {
 	Extras  Extras
 	// Parent, if set, is a job that waits for this one: it must be there, and
 	// waits at once if it is waiting for its children, else when its handler
-	// asks for it. A deduplicated job cannot have one.
+	// asks for it. A job of an id that the parent is done with is not added
+	// again. A deduplicated job cannot have a parent.
 	Parent JobRef
 }
 
@@ -27,7 +28,7 @@ type Added struct {
 	// deduplication key; with an error it is the one that was asked for.
 	ID domain.JobID
 	// Status is zero if the job was not added for the reason Err. A duplicate
-	// that was to have a parent is the parent's child now.
+	// that was to have a parent is the parent's child now, or was and is done.
 	Status domain.EnqueueStatus
 	// Err is [ErrNoParent], [ErrOtherParent] or [ErrNoJob], or why the call
 	// for this job failed.
@@ -96,6 +97,8 @@ type plannedJob struct {
 	waits bool
 	// made tells that the id was made here, so that no other job has it.
 	made bool
+	// ended tells that its parent is done with it, or with one above it.
+	ended bool
 	// above is the place of the parent among the planned jobs, -1 if it is
 	// none of them.
 	above int
@@ -129,6 +132,9 @@ func (p *plannedJob) appendTo(texts []string) []string {
 	}
 	if p.made {
 		flags += "m"
+	}
+	if p.ended {
+		flags += "e"
 	}
 	texts = append(texts, p.base, parent.base, parent.id, parent.field, flags, p.stamp)
 	return appendJob(texts, &p.job, &encodedOptions{options: p.job.Options, text: p.opts})

@@ -20,6 +20,7 @@ const (
 
 // Statuses of flow_add.lua beyond those of enqueue.lua.
 const (
+	addedEnded       = 5
 	addedNoParent    = 50
 	addedOtherParent = 70
 	addedNoJob       = 90
@@ -72,7 +73,9 @@ func (b *Backend) addSlice(ctx context.Context, jobs []plannedJob, from, to int)
 	texts := make([]string, 0, 4+len(slice)*nodeArgs+3*len(coming))
 	texts = append(texts, "", string(b.config.Profile), strconv.Itoa(len(slice)))
 	for i := range slice {
-		texts = slice[i].appendTo(texts)
+		p := &slice[i]
+		p.ended = p.above >= 0 && jobs[p.above].ended
+		texts = p.appendTo(texts)
 	}
 	for _, child := range coming {
 		texts = append(texts, child.parent.base, child.parent.id, child.key())
@@ -132,6 +135,8 @@ func readAdded(reply any, jobs []plannedJob) ([]Added, error) {
 		switch {
 		case status >= 1 && status < len(enqueueStatuses):
 			added[i].Status = enqueueStatuses[status]
+		case status == addedEnded:
+			added[i].Status, jobs[i].ended = domain.DuplicateID, true
 		default:
 			added[i].Err = whyNotAdded(status, &jobs[i])
 		}

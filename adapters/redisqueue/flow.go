@@ -35,23 +35,37 @@ type AddedNode struct {
 	Children []AddedNode
 }
 
+// WithIDs returns the flow with the ids of its answer, to be added again.
+func (n FlowNode) WithIDs(added AddedNode) FlowNode {
+	n.Options.ID = added.ID
+	children := make([]FlowNode, len(n.Children))
+	for i := range min(len(children), len(added.Children)) {
+		children[i] = n.Children[i].WithIDs(added.Children[i])
+	}
+	n.Children = children
+	return n
+}
+
 // Ref names the job.
 func (n *AddedNode) Ref() JobRef { return JobRef{Queue: n.Queue, ID: n.ID} }
 
 // AddFlow adds the jobs of a flow, parents before their children, and answers
-// each. Up to 1000 jobs with 1 MiB of data are added in one step. Of a larger
-// flow children may be worked before all of it is there; parents are not.
+// each. Up to 1000 jobs with 1 MiB of data and options are added in one step.
+// Of a larger flow children may be worked before all of it is there; parents
+// are not.
 //
 // A job with the id of one that is there already is that one, which becomes a
 // part of the flow as it is, and counts as done if it is completed. A job that
-// cannot be added keeps nobody but its own children: its answer has the
-// reason, and the first such reason is the error as well.
+// its parent is done with, whatever became of it and even if it is gone, is a
+// duplicate, and so are those below it: nothing is added, and nobody waits. A
+// job that cannot be added keeps nobody but its own children: its answer has
+// the reason, and the first such reason is the error as well.
 //
 // When ctx ends in between, the answers say how far it came; those with the
 // context's error may have been added or not. Adding the flow again under the
-// ids of the answers completes it; until then its parents wait. Without an
-// answer nothing was added: the error is [domain.ErrInvalid] or
-// [domain.ErrTooLarge].
+// ids of the answers ([FlowNode.WithIDs]) completes it; until then its parents
+// wait. Without an answer nothing was added: the error is [domain.ErrInvalid]
+// or [domain.ErrTooLarge].
 func (b *Backend) AddFlow(ctx context.Context, flow FlowNode) (AddedNode, error) {
 	added, err := b.AddFlows(ctx, flow)
 	if len(added) == 0 {

@@ -11,20 +11,21 @@
 --       with children that a later call adds, the base and id of the parent and
 --       the key of the first of these: the parent waits for it meanwhile
 -- Reply  a MessagePack list of a status and an id for each job. The id is empty
---        if it is the one that was asked for
+--        if it is the one that was asked for. A job has ended (5) if its parent
+--        was done with it before
 -- @include session
 -- @include add
 -- @include flow
 
-local NO_PARENT, OTHER_PARENT, NO_JOB = 50, 70, 90
+local ENDED, NO_PARENT, OTHER_PARENT, NO_JOB = 5, 50, 70, 90
 
 -- How many arguments a job has before those of read_job.
 local NODE_FIELDS = 6
 
 -- read_node reads a job from ARGV at position at: base of its queue's keys,
 -- base and id of its parent, its parent field, flags (p for a parent, m for an
--- id that no other job has), when it counts as created, in ms, and what
--- read_job reads. Empty texts mean none.
+-- id that no other job has, e for a job below one that has ended), when it
+-- counts as created, in ms, and what read_job reads. Empty texts mean none.
 local function read_node(at, now)
   local node = read_job(at + NODE_FIELDS, now)
   node.q = queue_of(ARGV[at], ARGV[2])
@@ -34,14 +35,16 @@ local function read_node(at, now)
   end
   node.waits = string.find(ARGV[at + 4], 'p', 1, true) ~= nil
   node.made = string.find(ARGV[at + 4], 'm', 1, true) ~= nil
+  node.ended = string.find(ARGV[at + 4], 'e', 1, true) ~= nil
   if ARGV[at + 5] ~= '' then
     node.stamp, node.timestamp = ARGV[at + 5], tonumber(ARGV[at + 5])
   end
   return node
 end
 
--- What lies under the keys of jobs by now: a type, or none.
-local kinds = {}
+-- What lies under the keys of jobs by now: a type, or none; which of them this
+-- call adds; and which have ended for their parents.
+local kinds, fresh, ended = {}, {}, {}
 
 local function kind_of_key(key)
   kinds[key] = kinds[key] or call('TYPE', key).ok
@@ -59,26 +62,57 @@ local function meet_parent(base, id)
     return by_key[key]
   end
   call('SCARD', key .. ':dependencies')
-  call('HLEN', key .. ':processed')
-  local parent = { base = base, id = id, key = key, children = {} }
+  local known = call('HLEN', key .. ':processed') + call('HLEN', key .. ':failed') + call('ZCARD', key .. ':unsuccessful')
+  local parent = { base = base, id = id, key = key, children = {}, knows_ended = known > 0 and not fresh[key] }
   parents[#parents + 1], by_key[key] = parent, parent
   return parent
 end
 
+-- is_told tells whether the parent has what became of the child, which may be
+-- gone.
+local function is_told(parent, child)
+  return parent.knows_ended and (call('HEXISTS', parent.key .. ':processed', child) == 1 or call('HEXISTS', parent.key .. ':failed', child) == 1
+    or call('ZSCORE', parent.key .. ':unsuccessful', child) ~= false)
+end
+
+-- is_forgotten tells whether the parent was done with a child that failed and
+-- that it was to forget.
+local function is_forgotten(node, key)
+  if not call('ZSCORE', node.q.base .. 'failed', node.id) then
+    return false
+  end
+  local fields = call('HMGET', key, 'parentKey', 'parent')
+  return fields[1] == node.parent_key and policy_of(fields[2]).rdof == true
+end
+
+-- has_ended tells whether the job's parent is done with it. It neither waits
+-- for it again, nor is it worked again if it is gone.
+local function has_ended(node, key)
+  if node.ended or ended[node.parent_key or ''] then
+    return true
+  elseif not node.above or node.made then
+    return false
+  end
+  return is_told(node.above, key) or kind_of_key(key) == 'hash' and is_forgotten(node, key)
+end
+
 -- foresee notes what will become of a job, as far as that is sure.
 local function foresee(node)
+  local key = node.id and node.q.base .. node.id
   node.above = node.parent_key and meet_parent(node.parent_base, node.parent_id)
-  if node.parent_key and not node.above then
+  if key and has_ended(node, key) then
+    node.code, ended[key] = ENDED, true
+    return
+  elseif node.parent_key and not node.above then
     node.code = NO_PARENT
     return
-  elseif not node.id then
+  elseif not key then
     return
   end
-  local key = node.q.base .. node.id
   local kind = node.made and 'none' or kind_of_key(key)
   node.known = kind == 'hash'
   if kind == 'hash' or kind == 'none' then
-    kinds[key] = 'hash'
+    kinds[key], fresh[key] = 'hash', kind == 'none' or fresh[key]
   else
     node.code = NO_JOB
   end
@@ -96,6 +130,7 @@ local function foresee_all(count, now)
       check_queue(node.q)
       call('ZCARD', base .. 'waiting-children')
       call('ZCARD', base .. 'completed')
+      call('ZCARD', base .. 'failed')
     end
     foresee(node)
     if not node.code then
@@ -174,7 +209,7 @@ local function add_all(nodes, counters, answers)
       -- It may have been announced by the call before.
       node.above.gone = node.above.gone or {}
       table.insert(node.above.gone, node.q.base .. node.id)
-      node.above.lacks = node.above.lacks or status ~= DUPLICATE
+      node.above.lacks = node.above.lacks or status ~= DUPLICATE and status ~= ENDED
     end
   end
 end
@@ -195,7 +230,7 @@ end
 -- announce makes parents wait for a child that the next call adds.
 local function announce(at)
   while ARGV[at] do
-    local parent = meet_parent(ARGV[at], ARGV[at + 1])
+    local parent = not ended[ARGV[at] .. ARGV[at + 1]] and meet_parent(ARGV[at], ARGV[at + 1])
     if parent then
       parent.children[#parent.children + 1] = ARGV[at + 2]
     end

@@ -66,6 +66,15 @@ local function fail_parent(pq, parent, child, now)
   end
 end
 
+-- policy_of reads the child policy from a job's parent field.
+local function policy_of(text)
+  local ok, parent = pcall(cjson.decode, text or '{}')
+  if not ok or type(parent) ~= 'table' then
+    return {}
+  end
+  return parent
+end
+
 -- child_failed does to the parent what the policy in the child's parent field
 -- says.
 local function child_failed(pq, parent, child, reason, now, policy)

@@ -156,15 +156,6 @@ local function release_leases(q, batch)
   end
 end
 
--- policy_of reads the child policy from a job's parent field.
-local function policy_of(text)
-  local ok, parent = pcall(cjson.decode, text or '{}')
-  if not ok or type(parent) ~= 'table' then
-    return {}
-  end
-  return parent
-end
-
 -- tell_parent tells a finished job's parent how it ended.
 local function tell_parent(q, key, completed, value, parent_key, now)
   local pq, parent = parent_of(q, parent_key)

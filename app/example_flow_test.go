@@ -20,6 +20,9 @@ type Orders struct {
 	done   chan struct{}
 }
 
+// boxesOf is how many boxes an order takes.
+const boxesOf = 3
+
 func (o *Orders) pack(ctx context.Context, job app.Job[Order]) (any, error) {
 	backend, ok := o.bullmq.Backend()
 	if !ok {
@@ -33,7 +36,9 @@ func (o *Orders) pack(ctx context.Context, job app.Job[Order]) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(boxes) == 0 {
+	// Fewer results than there must be: the handler is called for the first
+	// time, or was interrupted.
+	if len(boxes) < boxesOf {
 		return nil, o.split(ctx, backend, &job)
 	}
 	defer close(o.done)
@@ -49,22 +54,23 @@ func (o *Orders) pack(ctx context.Context, job app.Job[Order]) (any, error) {
 	return sum, nil
 }
 
-// split adds the children of an order. Their ids are the order's, so that they
-// are added once even if it is handed to the handler again.
+// split adds the children of an order, all in one step. Their ids follow from
+// the order's: however often the handler is called, each is worked once.
 func (o *Orders) split(ctx context.Context, backend *redisqueue.Backend, order *app.Job[Order]) error {
 	parts, err := backend.Queue("parts")
 	if err != nil {
 		return err
 	}
-	for i := range 3 {
-		_, err := parts.Add(ctx, redisqueue.NewJob{
+	children := make([]redisqueue.NewJob, boxesOf)
+	for i := range children {
+		children[i] = redisqueue.NewJob{
 			Name: "box", Data: fmt.Appendf(nil, `{"number":%d}`, i),
 			Options: domain.JobOptions{ID: domain.JobID(fmt.Sprintf("%s.%d", order.ID, i))},
 			Parent:  redisqueue.JobRef{Queue: order.Queue, ID: order.ID},
-		})
-		if err != nil {
-			return err
 		}
+	}
+	if _, err := parts.Add(ctx, children...); err != nil {
+		return err
 	}
 	fmt.Println("order", order.Data.Number, "is split")
 	return app.WaitForChildren()

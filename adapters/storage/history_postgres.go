@@ -2,7 +2,9 @@ package storage
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
+	"strconv"
 )
 
 // postgresHistory writes each batch with one message, again if the reply was
@@ -37,23 +39,29 @@ func (a *postgresHistory) append(ctx context.Context, batch *historyBatch) error
 func (a *postgresHistory) statements(b *historyBatch) []statement {
 	try := rand.Int64()
 	head := []any{a.namespace, a.writer, try}
-	records := sqlAppendRecords
+	shape := b.shape()
+	records := appendRecordsSQL
 	if b.fielded || b.begun {
-		records = sqlAppendIndexed
+		records = appendIndexedSQL
 	}
 	kinds := kindColumns(a.namespace, b.kinds)
 	args := append(append([]any{}, head...), kinds[0], b.kind)
-	for _, column := range b.numbers() {
-		args = append(args, *column)
+	numbers := b.numbers()
+	for i, column := range numbers {
+		if shape.has(i) {
+			args = append(args, *column)
+		}
 	}
-	for _, column := range b.texts() {
-		args = append(args, *column)
+	for i, column := range b.texts() {
+		if shape.has(len(numbers) + i) {
+			args = append(args, *column)
+		}
 	}
 	statements := []statement{
 		{text: sqlNewHistory, args: []any{a.namespace}},
 		{text: sqlBeginBatch, args: append(append([]any{}, head...), a.batch, len(b.kind))},
 		{text: sqlNewKinds, args: append(append([]any{}, head...), kinds...), looksUp: true},
-		{text: records, args: args, looksUp: true},
+		{text: records(shape), args: args, looksUp: true},
 	}
 	if len(b.ended.subjects) > 0 {
 		args := append(append([]any{}, head...), b.ended.subjects, b.ended.atUS)
@@ -110,28 +118,50 @@ FROM ` + sqlHead + ` CROSS JOIN unnest($4::bytea[], $5::text[], $6::text[], $7::
     AS b (digest, job, origin, queue, job_name, event, replica, fielded)
 WHERE NOT EXISTS (SELECT 1 FROM history_kinds AS k WHERE k.digest = b.digest)`
 
-const sqlAppendRecords = `
-INSERT INTO history (kind, space, at_us, attempt, planned_ms, until_ms, took_us, late_us, wait_us, count, subject,
-    origin_id, job_id, reason, by, stack, schedule, fields)
-SELECT known.kinds[r.kind], known.space, r.at_us, nullif(r.attempt, 0),
-    nullif(r.planned_ms, -9223372036854775808), nullif(r.until_ms, -9223372036854775808),
-    nullif(r.took_us, 0), nullif(r.late_us, 0), nullif(r.wait_us, 0), nullif(r.count, 0), nullif(r.subject, 0),
-    nullif(r.origin_id, ''), nullif(r.job_id, ''), nullif(r.reason, ''), nullif(r.by, ''), nullif(r.stack, ''),
-    nullif(r.schedule, ''), nullif(r.fields, '')
+// appendRecordsSQL writes the columns of the shape.
+func appendRecordsSQL(shape historyShape) string {
+	numbers, texts := historyColumnNames()
+	columns, values, types := "kind, space", "known.kinds[r.kind], known.space", "$5::bigint[]"
+	names, next := "kind", 6
+	add := func(name, value, kind string) {
+		columns, values, names = columns+", "+name, values+", "+value, names+", "+name
+		types += fmt.Sprintf(", $%d::%s[]", next, kind)
+		next++
+	}
+	for i, name := range numbers {
+		value := "r." + name
+		switch {
+		case name == "planned_ms", name == "until_ms":
+			value = "nullif(r." + name + ", " + strconv.Itoa(absent) + ")"
+		case i != atColumn:
+			value = "nullif(r." + name + ", 0)"
+		}
+		if shape.has(i) {
+			add(name, value, "bigint")
+		}
+	}
+	for i, name := range texts {
+		if shape.has(len(numbers) + i) {
+			add(name, "nullif(r."+name+", '')", "text")
+		}
+	}
+	return `
+INSERT INTO history (` + columns + `)
+SELECT ` + values + `
 FROM (
     SELECT head.space, array_agg(k.kind ORDER BY b.n) AS kinds
     FROM ` + sqlHead + ` CROSS JOIN unnest($4::bytea[]) WITH ORDINALITY AS b (digest, n)
         JOIN history_kinds AS k ON k.digest = b.digest
     GROUP BY head.space
 ) AS known
-CROSS JOIN unnest($5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[],
-    $12::bigint[], $13::bigint[], $14::bigint[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[], $20::text[], $21::text[])
-    WITH ORDINALITY AS r (kind, at_us, attempt, planned_ms, until_ms, took_us, late_us, wait_us, count, subject,
-        origin_id, job_id, reason, by, stack, schedule, fields, n)
+CROSS JOIN unnest(` + types + `) WITH ORDINALITY AS r (` + names + `, n)
 ORDER BY r.n`
+}
 
-const sqlAppendIndexed = `
-WITH added AS (` + sqlAppendRecords + ` RETURNING id, kind, space, at_us, subject, fields
+// appendIndexedSQL writes also by what else the records are found.
+func appendIndexedSQL(shape historyShape) string {
+	return `
+WITH added AS (` + appendRecordsSQL(shape) + ` RETURNING id, kind, space, at_us, subject, fields
 ), fields AS (
     INSERT INTO history_fields (path, value, kind, at_us, id)
     SELECT DISTINCT f->>0, f->>1, added.kind, added.at_us, added.id
@@ -142,6 +172,7 @@ INSERT INTO history_under_way AS u (space, subject, kind, at_us, id)
 SELECT space, subject, kind, at_us, id FROM added WHERE subject IS NOT NULL
 ON CONFLICT (space, subject) DO UPDATE SET kind = excluded.kind, at_us = excluded.at_us, id = excluded.id
 WHERE u.at_us <= excluded.at_us`
+}
 
 // sqlEnd takes what has ended out of what is under way, unless that is of a
 // later time.

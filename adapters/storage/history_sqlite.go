@@ -65,7 +65,7 @@ func (a *sqliteHistory) append(ctx context.Context, b *historyBatch) error {
 		if err != nil {
 			return err
 		}
-		rows := &sqliteRows{historyBatch: b, space: space, kinds: numbers, shapes: b.sqliteShapes()}
+		rows := &sqliteRows{historyBatch: b, space: space, kinds: numbers, shapes: b.shapes()}
 		first, err := a.appendRows(ctx, tx, rows)
 		if err != nil {
 			return err

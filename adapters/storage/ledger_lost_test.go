@@ -226,11 +226,16 @@ func TestLedger_keepsItsConnectionsWhenContextsEnd(t *testing.T) {
 	for n := range callers {
 		dice := rand.New(rand.NewPCG(uint64(n), 2))
 		group.Go(func() {
+			// However fast the calls are, about half of the contexts end before.
+			patience := 4 * time.Millisecond
 			for range calls {
-				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(dice.Int64N(int64(4*time.Millisecond))))
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(dice.Int64N(int64(patience))))
 				_, err := ledger.Sync(ctx, domain.SyncRequest{Replica: "ann", Definitions: definitions})
 				if ctx.Err() != nil {
 					ended.Add(1)
+					patience = patience * 5 / 4
+				} else {
+					patience = max(patience*3/4, time.Microsecond)
 				}
 				cancel()
 				if err != nil && !errors.Is(err, context.DeadlineExceeded) {

@@ -99,7 +99,10 @@ func (q *queue) retain(list *jobList, keep domain.Retention, now moment) {
 	if !keep.Limited {
 		return
 	}
-	for keep.Age > 0 && list.front != nil && list.front.finishedAt <= now.at-instant(keep.Age) {
+	for n := 0; keep.Age > 0 && list.front != nil && list.front.finishedAt <= now.at-instant(keep.Age); n++ {
+		if keep.PerFinish > 0 && n == keep.PerFinish {
+			break
+		}
 		q.drop(list.front)
 	}
 	for keep.Count > 0 && list.len > keep.Count {

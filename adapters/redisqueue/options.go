@@ -65,5 +65,8 @@ func appendRetention(out []byte, name string, keep domain.Retention) []byte {
 		}
 		out = strconv.AppendInt(append(out, `"count":`...), int64(keep.Count), 10)
 	}
+	if keep.Age > 0 && keep.PerFinish > 0 {
+		out = strconv.AppendInt(append(out, `,"limit":`...), int64(keep.PerFinish), 10)
+	}
 	return append(out, '}')
 }

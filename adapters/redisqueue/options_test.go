@@ -29,6 +29,10 @@ func TestOptionsAreWrittenAsBullMQKeepsThem(t *testing.T) {
 		{domain.JobOptions{KeepCompleted: domain.KeepNone(), KeepFailed: domain.KeepLast(5)}, `{"attempts":0,"removeOnComplete":true,"removeOnFail":{"count":5}}`},
 		{domain.JobOptions{KeepCompleted: domain.KeepFor(1500 * time.Millisecond)}, `{"attempts":0,"removeOnComplete":{"age":2}}`},
 		{
+			domain.JobOptions{KeepFailed: domain.Retention{Limited: true, Age: time.Minute, PerFinish: 9}},
+			`{"attempts":0,"removeOnFail":{"age":60,"limit":9}}`,
+		},
+		{
 			domain.JobOptions{KeepCompleted: domain.Retention{Limited: true, Count: 2, Age: time.Minute}},
 			`{"attempts":0,"removeOnComplete":{"age":60,"count":2}}`,
 		},
@@ -121,7 +125,11 @@ func retentionCases() []decodeCase {
 		{`{"removeOnComplete":1e300}`, kept(domain.KeepLast(math.MaxInt32), "2147483647")},
 		{`{"removeOnComplete":{"count":2}}`, kept(domain.KeepLast(2), "2")},
 		{`{"removeOnComplete":{"age":60}}`, kept(domain.KeepFor(time.Minute), "-1,60")},
-		{`{"removeOnComplete":{"age":60,"count":2,"limit":9}}`, kept(domain.Retention{Limited: true, Count: 2, Age: time.Minute}, "2,60,9")},
+		{`{"removeOnComplete":{"age":60,"count":2,"limit":9}}`, kept(domain.Retention{Limited: true, Count: 2, Age: time.Minute, PerFinish: 9}, "2,60,9")},
+		{`{"removeOnComplete":{"age":60,"limit":0}}`, kept(domain.KeepFor(time.Minute), "-1,60,0")},
+		{`{"removeOnComplete":{"age":60,"limit":1e300}}`, kept(domain.Retention{Limited: true, Age: time.Minute, PerFinish: math.MaxInt32}, "-1,60,2147483647")},
+		{`{"removeOnComplete":{"age":60,"limit":"x"}}`, nil},
+		{`{"removeOnComplete":{"count":2,"limit":9}}`, kept(domain.KeepLast(2), "2")},
 		{`{"removeOnComplete":{"age":-60,"limit":-9}}`, kept(domain.Retention{Limited: true}, "-1,0")},
 		{`{"removeOnComplete":{"count":"x"}}`, nil},
 		{`{"removeOnComplete":[]}`, nil},

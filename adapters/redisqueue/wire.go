@@ -171,8 +171,12 @@ func retentionOf(count float64, age, limit *float64) (keep domain.Retention, sai
 	seconds := math.Trunc(math.Min(math.Max(*age, 0), math.MaxInt32))
 	keep.Limited, keep.Age = true, time.Duration(seconds)*time.Second
 	script += "," + strconv.FormatFloat(seconds, 'f', -1, 64)
-	if limit != nil && *limit >= 1 {
-		script += "," + strconv.FormatFloat(math.Trunc(math.Min(*limit, math.MaxInt32)), 'f', -1, 64)
+	if limit != nil && *limit >= 0 {
+		most := math.Trunc(math.Min(*limit, math.MaxInt32))
+		script += "," + strconv.FormatFloat(most, 'f', -1, 64)
+		if keep.Age > 0 {
+			keep.PerFinish = int(most)
+		}
 	}
 	return keep, true, script
 }
@@ -190,7 +194,11 @@ func scriptRetention(keep domain.Retention) string {
 	if count == 0 {
 		count = -1
 	}
-	return strconv.Itoa(count) + "," + strconv.FormatInt(ceilSeconds(keep.Age), 10)
+	script := strconv.Itoa(count) + "," + strconv.FormatInt(ceilSeconds(keep.Age), 10)
+	if keep.PerFinish > 0 {
+		script += "," + strconv.Itoa(keep.PerFinish)
+	}
+	return script
 }
 
 func ceilSeconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }

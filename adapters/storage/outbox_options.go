@@ -28,9 +28,10 @@ type outboxBackoff struct {
 }
 
 type outboxRetention struct {
-	Limited bool          `json:"limited,omitempty"`
-	Count   int           `json:"count,omitempty"`
-	Age     time.Duration `json:"age_ns,omitempty"`
+	Limited   bool          `json:"limited,omitempty"`
+	Count     int           `json:"count,omitempty"`
+	Age       time.Duration `json:"age_ns,omitempty"`
+	PerFinish int           `json:"per_finish,omitempty"`
 }
 
 type outboxDeduplication struct {

@@ -210,7 +210,7 @@ func TestOutbox_keepsOptions(t *testing.T) {
 	options := domain.JobOptions{
 		ID: "a-1", Delay: 90 * time.Minute, Priority: 7, LIFO: true, Attempts: 3,
 		Backoff:       domain.Backoff{Kind: domain.BackoffExponential, Delay: 1500 * time.Millisecond, Jitter: 0.3},
-		KeepCompleted: domain.KeepNone(), KeepFailed: domain.Retention{Limited: true, Count: 5, Age: time.Hour},
+		KeepCompleted: domain.KeepNone(), KeepFailed: domain.Retention{Limited: true, Count: 5, Age: time.Hour, PerFinish: 7},
 		Deduplication: domain.Deduplication{Key: `größe "1"`, Mode: domain.DedupDebounce, TTL: time.Minute},
 	}
 	commitJobs(t, db, outbox, domain.NewJob{Queue: "mail", Name: "send", Data: []byte(`"é"`), Options: options}, mailJob("1"))

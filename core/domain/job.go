@@ -60,6 +60,10 @@ type Retention struct {
 	Count int
 	// Age is how long a finished job stays; zero sets no limit of age.
 	Age time.Duration
+	// PerFinish is how many jobs past Age go as one job finishes, at most; the
+	// others go as further jobs finish. Zero leaves it to the queue: 1,000 in
+	// Redis. BullMQ calls it the limit.
+	PerFinish int
 }
 
 // KeepLast returns a retention of the newest n finished jobs.
@@ -70,6 +74,16 @@ func KeepNone() Retention { return Retention{Limited: true} }
 
 // KeepFor returns a retention by age.
 func KeepFor(age time.Duration) Retention { return Retention{Limited: true, Age: age} }
+
+func (r Retention) validate() error {
+	switch {
+	case r.Count < 0 || r.Age < 0 || r.PerFinish < 0:
+		return Invalidf("retention of %d jobs, %s, %d a finish is negative", r.Count, r.Age, r.PerFinish)
+	case r.PerFinish > 0 && r.Age == 0:
+		return Invalidf("retention removes at most %d jobs a finish, but has no age to remove them by", r.PerFinish)
+	}
+	return nil
+}
 
 // Job is one message on a queue, as a worker gets it.
 type Job struct {
@@ -133,8 +147,8 @@ func (o *JobOptions) Validate() error {
 		return err
 	}
 	for _, r := range [...]Retention{o.KeepCompleted, o.KeepFailed} {
-		if r.Count < 0 || r.Age < 0 {
-			return Invalidf("retention of %d jobs, %s is negative", r.Count, r.Age)
+		if err := r.validate(); err != nil {
+			return err
 		}
 	}
 	return o.Backoff.Validate()

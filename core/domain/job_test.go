@@ -33,6 +33,9 @@ func TestNewJobIsCheckedWhole(t *testing.T) {
 		"negative TTL":      {func(j *domain.NewJob) { j.Options.Deduplication.TTL = -1 }, domain.ErrInvalid},
 		"negative count":    {func(j *domain.NewJob) { j.Options.KeepCompleted = domain.KeepLast(-1) }, domain.ErrInvalid},
 		"negative age":      {func(j *domain.NewJob) { j.Options.KeepFailed = domain.KeepFor(-1) }, domain.ErrInvalid},
+		"age in slices":     {func(j *domain.NewJob) { j.Options.KeepFailed = domain.Retention{Limited: true, Age: 1, PerFinish: 1} }, nil},
+		"negative slices":   {func(j *domain.NewJob) { j.Options.KeepFailed = domain.Retention{Limited: true, Age: 1, PerFinish: -1} }, domain.ErrInvalid},
+		"slices of no age":  {func(j *domain.NewJob) { j.Options.KeepFailed = domain.Retention{Limited: true, PerFinish: 1} }, domain.ErrInvalid},
 	} {
 		job := valid()
 		c.spoil(&job)

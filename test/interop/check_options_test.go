@@ -52,26 +52,37 @@ func TestCheck16_NodeWaitsBetweenTheTriesOfTaktsJob(t *testing.T) {
 }
 
 func TestCheck46_NodeKeepsAsManyOfTaktsJobsAsTheySay(t *testing.T) {
+	hour := domain.Retention{Limited: true, Age: time.Hour}
+	hourly, one, slow := hour, hour, hour
+	one.Count, hourly.Count, slow.PerFinish = 1, 9, 1
+	all := []string{"a", "b", "c", "d", "e"}
 	forVersions(t, full, func(t *testing.T, l *lab) {
 		for _, c := range []struct {
 			name string
 			keep domain.Retention
 			want []string
 		}{
-			{"all", domain.Retention{}, []string{"a", "b", "c"}},
+			{"all", domain.Retention{}, all},
 			{"none", domain.KeepNone(), []string{}},
-			{"two", domain.KeepLast(2), []string{"b", "c"}},
-			{"an hour", domain.KeepFor(time.Hour), []string{"a", "b", "c"}},
+			{"two", domain.KeepLast(2), []string{"d", "e"}},
+			{"an hour", hour, []string{"d", "e"}},
+			{"an hour and one", one, []string{"e"}},
+			{"an hour and nine", hourly, []string{"d", "e"}},
+			{"an hour, one job a finish", slow, []string{"a", "d", "e"}},
 		} {
-			l := newLab(t, l.Version)
-			for _, id := range []domain.JobID{"a", "b", "c"} {
-				l.put("send", `{}`, domain.JobOptions{ID: id, KeepCompleted: c.keep})
-			}
-			l.Worker("mail", node.Steps{}).Await(t, 3, "completed")
-			ids := l.Queue("mail").IDs("completed")
-			slices.Sort(ids)
-			if !slices.Equal(ids, c.want) {
-				t.Errorf("%s: node keeps %v, want %v", c.name, ids, c.want)
+			for _, set := range []string{"completed", "failed"} {
+				t.Run(set+" "+c.name, func(t *testing.T) {
+					l := newLab(t, l.Version)
+					l.Worker("mail", node.Steps{"failed": {node.Fail("busy")}})
+					l.finishFive(set, func(id string) {
+						options := domain.JobOptions{ID: domain.JobID(id), KeepCompleted: c.keep}
+						if set == "failed" {
+							options.KeepCompleted, options.KeepFailed = domain.Retention{}, c.keep
+						}
+						l.put(set, `{}`, options)
+					})
+					l.wantOnly(set, c.want, c.keep.PerFinish > 0)
+				})
 			}
 		}
 	})

@@ -35,6 +35,7 @@ func retentions() []retention {
 		{name: "age 1", option: node.Opts{"age": 1}, worker: -1, want: []string{"d", "e"}},
 		{name: "age 3600 and count 2", option: node.Opts{"age": 3600, "count": 2}, worker: -1, want: []string{"d", "e"}},
 		{name: "age 3600 and limit 1", option: node.Opts{"age": 3600, "limit": 1}, worker: -1, want: []string{"a", "d", "e"}, flawedIn5First: true},
+		{name: "age 3600 and limit 0", option: node.Opts{"age": 3600, "limit": 0}, worker: -1, want: []string{"a", "b", "c", "d", "e"}, flawedIn5First: true},
 		{name: "false against the worker's 1", option: false, worker: 1, want: []string{"a", "b", "c", "d", "e"}},
 		{name: "the worker's 1", worker: 1, want: []string{"e"}},
 		{name: "nothing said", worker: -1, want: []string{"a", "b", "c", "d", "e"}},
@@ -47,17 +48,13 @@ func fiveJobs(t *testing.T, l *lab, r retention, set string) {
 	t.Helper()
 	queue := l.Queue("mail")
 	option := map[string]string{"completed": "removeOnComplete", "failed": "removeOnFail"}[set]
-	for i, id := range []string{"a", "b", "c", "d", "e"} {
+	l.finishFive(set, func(id string) {
 		opts := node.Opts{"jobId": id}
 		if r.option != nil {
 			opts[option] = r.option
 		}
 		queue.Add(set, node.Opts{}, opts)
-		await(t, "job "+id+" to be finished", func() bool { return len(l.stream("drained")) == i+1 })
-		if id == "c" {
-			l.backdate(set)
-		}
-	}
+	})
 }
 
 // backdate has the finished jobs of the set finished two hours before.

@@ -34,6 +34,7 @@ func queueSettleCases() []queueCase {
 		{name: "a job kept not at all is gone when it finishes", test: keepNoneRemoves},
 		{name: "retention by count keeps the newest", test: keepLastKeepsNewest},
 		{name: "retention by age drops the old when a job finishes", test: keepForDropsOld},
+		{name: "retention by age drops as many at once as it says", test: perFinishBoundsWhatGoes},
 		{name: "completed and failed jobs are retained apart", test: retentionIsApart},
 	}
 }
@@ -312,6 +313,21 @@ func keepForDropsOld(q *queueFixture) {
 	q.settle(c, q.leaseOne(c), failed())
 	q.gone(old)
 	q.inState(young, domain.StateFailed)
+}
+
+func perFinishBoundsWhatGoes(q *queueFixture) {
+	c := q.consumer()
+	options := domain.JobOptions{KeepCompleted: domain.Retention{Limited: true, Age: 2 * time.Second, PerFinish: 2}}
+	for range 3 {
+		q.acceptOne(options)
+		q.finish(c)
+	}
+	q.pass(2 * time.Second)
+	for range 2 { // two of the old ones go, and then the last
+		q.acceptOne(options)
+		q.finish(c)
+		q.counts(map[domain.State]int{domain.StateCompleted: 2})
+	}
 }
 
 func retentionIsApart(q *queueFixture) {

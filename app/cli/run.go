@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -106,6 +107,9 @@ func (l *life) live(ctx context.Context) error {
 			if l.stopped == nil {
 				l.notifier.tell(ctx, notifyReady)
 			}
+			// What the start leaves behind would stay for minutes in a worker that
+			// idles: nothing there makes the collector run.
+			debug.FreeOSMemory()
 		case <-l.notifier.due():
 			l.notifier.ask(l.app.Live)
 		case r := <-l.notifier.answer:

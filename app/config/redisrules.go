@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -57,14 +56,14 @@ func hostAndPort(text string, port int) (string, error) {
 }
 
 // primaryPattern is what sentinels take for a name.
-var primaryPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
+var primaryPattern = matching(`^[A-Za-z0-9._-]{1,128}$`)
 
 // primaryName accepts names by which sentinels know a primary.
 func primaryName() rule {
 	return rule{
 		expected: "letters, digits and ._-, 128 at most",
 		canonical: func(value string) (string, error) {
-			if !primaryPattern.MatchString(value) {
+			if !primaryPattern(value) {
 				return "", errNoPrimary
 			}
 			return value, nil
@@ -116,7 +115,7 @@ func queuePrefix() rule {
 					return "", errors.New("not a queue prefix")
 				}
 			}
-			if !prefixPattern.MatchString(inside) {
+			if !prefixPattern(inside) {
 				return "", errors.New("not a queue prefix")
 			}
 			return value, nil

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"net/netip"
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -201,7 +200,7 @@ func splitHostPort(text string, fallback int) (host string, port int, err error)
 
 var (
 	errHost     = errors.New("not the name or address of a host")
-	hostPattern = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9._-]{0,252}[A-Za-z0-9_.])?$`)
+	hostPattern = matching(`^[A-Za-z0-9_]([A-Za-z0-9._-]{0,252}[A-Za-z0-9_.])?$`)
 )
 
 // hostName returns the host, without the brackets of an IPv6 address.
@@ -213,7 +212,7 @@ func hostName(text string) (string, error) {
 		}
 		return inside, nil
 	}
-	if !hostPattern.MatchString(text) {
+	if !hostPattern(text) {
 		return "", errHost
 	}
 	return text, nil

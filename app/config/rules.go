@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -94,12 +95,20 @@ func size(low, high int64) rule {
 	}
 }
 
+// matching returns whether a text matches the expression, which is compiled when
+// it is asked first: each takes 50 KiB, and a worker needs few of them.
+func matching(expression string) func(string) bool {
+	compiled := sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+	return func(text string) bool { return compiled().MatchString(text) }
+}
+
 // pattern accepts whole values that match the expression.
-func pattern(what string, expression *regexp.Regexp) rule {
+func pattern(what, expression string) rule {
+	matches := matching(expression)
 	return rule{
-		expected: what + " matching " + strings.Trim(expression.String(), "^$"),
+		expected: what + " matching " + strings.Trim(expression, "^$"),
 		canonical: func(value string) (string, error) {
-			if !expression.MatchString(value) {
+			if !matches(value) {
 				return "", errors.New("not " + what)
 			}
 			return value, nil

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -30,7 +29,7 @@ const (
 
 // tokenTypes is what types of tokens look like; the platform has room for 50
 // characters.
-var tokenTypes = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,49}$`)
+var tokenTypes = matching(`^[A-Za-z0-9][A-Za-z0-9._-]{0,49}$`)
 
 // thresholds accepts type=span, separated by commas, each type once.
 func thresholds() rule {
@@ -70,7 +69,7 @@ func parseThreshold(item string) (kind string, span time.Duration, err error) {
 	if !ok {
 		return "", 0, errors.New("not type=duration")
 	}
-	if !tokenTypes.MatchString(kind) {
+	if !tokenTypes(kind) {
 		return "", 0, errors.New("not a type of tokens before the equals sign")
 	}
 	if span, err = parseDuration(text); err == nil {

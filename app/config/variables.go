@@ -1,7 +1,6 @@
 package config
 
 import (
-	"regexp"
 	"time"
 )
 
@@ -189,7 +188,7 @@ func processVariables() []Variable {
 	return append([]Variable{
 		{
 			Name: nameNamespace, Group: group, Default: "default", Example: "shop-stage",
-			rule:        pattern("a namespace", regexp.MustCompile(`^[a-z0-9-]{1,32}$`)),
+			rule:        pattern("a namespace", `^[a-z0-9-]{1,32}$`),
 			Description: "Separates products and environments that share a store or a host.",
 		},
 		{
@@ -200,12 +199,12 @@ func processVariables() []Variable {
 		},
 		{
 			Name: nameInstance, Group: group, Default: "the process id", derived: true, Example: "blue",
-			rule:        pattern("an instance name", regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$`)),
+			rule:        pattern("an instance name", `^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$`),
 			Description: "Name of this worker among those of one host and namespace.",
 		},
 		{
 			Name: "WORKER_DEPLOY_ID", Group: group, Example: "2026-11-23.1",
-			rule:        pattern("a deployment id", regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)),
+			rule:        pattern("a deployment id", `^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`),
 			Description: "Identifies one deployment, for jobs that run once per deployment.",
 		},
 	}, processLimits(group)...)
@@ -233,5 +232,5 @@ func processLimits(group string) []Variable {
 }
 
 func queueName() rule {
-	return pattern("a queue name", regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`))
+	return pattern("a queue name", `^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 }

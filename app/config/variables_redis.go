@@ -1,7 +1,6 @@
 package config
 
 import (
-	"regexp"
 	"slices"
 )
 
@@ -31,7 +30,7 @@ const (
 	nameQueuePrefix = "WORKER_QUEUE_PREFIX"
 )
 
-var prefixPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+var prefixPattern = matching(`^[A-Za-z0-9._-]{1,64}$`)
 
 func redisVariables() []Variable {
 	const group = "Redis"

@@ -1,14 +1,14 @@
 // Package differential holds no code of its own: its tests play random
 // sequences of operations twice, on one database with Node's BullMQ alone and
-// on another with Takt in the place of the worker, of the plain producer and of
-// whoever sets limits and frees deduplication keys, and compare what every step answers and everything that Redis holds
-// afterwards. `make differential` plays many, `make test` a few. A sequence
-// that differs is cut down to the steps that matter and printed; as a file in
-// testdata it is played again for ever.
+// on another with Takt in the place of whoever Takt can be: workers, producers
+// of jobs and flows, operators, and who makes job schedulers. They compare what
+// every step answers and everything that Redis holds afterwards. `make
+// differential` plays many, `make test` a few. A sequence that differs is cut
+// down to the steps that matter and printed; as a file in testdata it is
+// played again for ever.
 //
-// Job schedulers are made and removed by each side, or by Node on both.
-// Producers' and operators' other calls (flows, promotions, pauses, removals,
-// ...) are Node's on both databases. Node's clock stands
+// Workers' steps are always Takt's on its database. Of the others 15 of 100 are
+// Node's on both, as in a fleet of both. Node's clock stands
 // still during a step, and every step has a millisecond of its own; delays are
 // a millisecond or hours, so that no step depends on how long others took.
 //
@@ -28,6 +28,11 @@
 //   - The delay marker of a step that puts a job off and takes another: BullMQ
 //     writes none (5.81), or one for a job that the step takes. Ours is for
 //     the first job that is still delayed (protocol 2.7).
+//   - Errors, which are compared by their classes (errorClasses), and answers
+//     that one side alone has.
+//   - The order in which jobs are removed with those above them; and of a parent
+//     that goes with its children Node tells, and marks, that it is ready first.
+//   - The delay of jobs that promoteJobs made ready, which Node leaves with them.
 //   - The order of events of different jobs in steps that end several: ours
 //     purges finished jobs once for the whole step (protocol 9, F4 and F9).
 //   - A job that its children do not let complete: ours takes the next job
@@ -36,17 +41,35 @@
 //   - The lock and the active entry of a job whose hash was gone when its worker
 //     ended it: ours clears them away (protocol 3.4).
 //
-// And these things are kept out of sequences, for ours does them differently
-// by intention:
+// Some steps are Node's on both databases where ours differs by intention
+// (alike in twins):
+//
+//   - Options that ours refuses or cannot write: custom ones, retentions that are
+//     numbers, negative or have a limit, a back-off of 0, modes of deduplication
+//     that no version has rules for, keys of jobs with parents.
+//   - Retries of jobs with a priority by BullMQ 5, and of all jobs at once if
+//     some have a priority, are LIFO or, with BullMQ 5, have parents; promotions of
+//     all jobs with priorities. Ours does what BullMQ 6 does with a single one.
+//   - Jobs of flows that are there already, with BullMQ 5 (protocol 6.1).
+//   - A pause of a paused queue and the end of none, of which Node tells again.
+//   - The limit of a clean that jobs count for which stay, and waiting jobs in
+//     two lists; removals of many jobs that release several parents, whose order
+//     is any.
+//   - The end of a queue that has a rate limit or parents that wait, which Node
+//     leaves behind.
+//   - A job without a parent that is to be taken from it: an error for Node.
+//   - A job scheduler that is changed while its run waits in a queue that
+//     BullMQ 6 paused: Node leaves that run beside the new one, ours replaces
+//     it as in a queue that is not paused (protocol 2.18).
+//
+// And these things are kept out of sequences:
 //
 //   - A job with a deduplication key whose owner is gone: BullMQ 5 refuses it
 //     for ever, ours as BullMQ 6 does not (protocol 2.17).
 //   - The end of a job that another one is kept to follow, if a job of that one's
 //     id came in between: Node has two jobs of one id then, ours does without
 //     the one that was kept.
-//   - A job scheduler that is changed while its run waits in a queue that
-//     BullMQ 6 paused: Node leaves that run beside the new one, ours replaces
-//     it as in a queue that is not paused (protocol 2.18).
+//   - The crash of a run whose scheduler is gone, which BullMQ 5.70 does not count.
 //   - Ids in lists without a job, which Node works (protocol T11, T45).
 //   - A rate limit by hand without any other, which Node's workers do not
 //     honour (protocol 3.7).

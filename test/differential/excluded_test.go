@@ -6,14 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/taktwork/takt/test/interop/node"
 )
 
 // excluded tells whether the sides would have to differ in the step as things
 // are now.
 func (w *world) excluded(ctx context.Context, s *step) (bool, error) {
-	for _, reason := range []func(context.Context, *step) (bool, error){w.refusals, w.lostLast, w.overLimit, w.staleKeys, w.takenIDs, w.strayNotes, w.anyOrder, w.heldRuns} {
+	for _, reason := range []func(context.Context, *step) (bool, error){w.refusals, w.lostLast, w.overLimit, w.staleKeys, w.takenIDs, w.strayNotes, w.anyOrder, w.endedSchedulers} {
 		if excluded, err := reason(ctx, s); err != nil || excluded {
 			return excluded, err
 		}
@@ -42,21 +45,6 @@ func (w *world) strayNotes(ctx context.Context, s *step) (bool, error) {
 	return locked == 0, err
 }
 
-// heldRuns tells whether the step schedules anew what has a run waiting in a
-// queue that BullMQ 6 paused: Node looks for it in the list of BullMQ 5, and
-// leaves it there beside the new one.
-func (w *world) heldRuns(ctx context.Context, s *step) (bool, error) {
-	if w.version[0] != '6' || s.Do != "schedule" {
-		return false, nil
-	}
-	paused, err := w.redis[0].HExists(ctx, keyOf(s, "meta"), "paused").Result()
-	if err != nil || !paused {
-		return false, err
-	}
-	waiting, err := w.redis[0].LRange(ctx, keyOf(s, "wait"), 0, -1).Result()
-	return slices.ContainsFunc(waiting, isRun), err
-}
-
 // anyOrder tells whether a scan may recover jobs in an order that depends on
 // the times in the ids of runs: it takes them out of a set.
 func (w *world) anyOrder(ctx context.Context, s *step) (bool, error) {
@@ -65,6 +53,28 @@ func (w *world) anyOrder(ctx context.Context, s *step) (bool, error) {
 	}
 	ids, err := w.redis[0].SMembers(ctx, keyOf(s, "stalled")).Result()
 	return len(ids) > 1 && slices.ContainsFunc(ids, isRun), err
+}
+
+// endedSchedulers tells whether a scan recovers a run whose scheduler is gone:
+// BullMQ 5.70 counts no crashes of runs at all.
+func (w *world) endedSchedulers(ctx context.Context, s *step) (bool, error) {
+	if w.version != node.V5First || s.Do != "recover" {
+		return false, nil
+	}
+	ids, err := w.redis[0].SMembers(ctx, keyOf(s, "stalled")).Result()
+	if err != nil {
+		return false, fmt.Errorf("read stalled jobs: %w", err)
+	}
+	for _, id := range ids {
+		if !isRun(id) {
+			continue
+		}
+		exists, err := w.redis[0].Exists(ctx, keyOf(s, id[:strings.LastIndexByte(id, ':')])).Result()
+		if err != nil || exists == 0 {
+			return exists == 0, err
+		}
+	}
+	return false, nil
 }
 
 // refusals tells whether a step that ends several jobs completes one whose
@@ -110,26 +120,14 @@ func (w *world) lostLast(_ context.Context, s *step) (bool, error) {
 }
 
 // staleKeys tells whether the step adds a job with a deduplication key whose
-// owner is gone: BullMQ 5 refuses such jobs for ever, BullMQ 6 and ours do not
-// (protocol 2.17).
+// owner is gone.
 func (w *world) staleKeys(ctx context.Context, s *step) (bool, error) {
-	if w.version[0] != '5' || s.Do != "enqueue" {
-		return false, nil
-	}
 	for _, job := range s.Jobs {
 		if job.Dedup == "" {
 			continue
 		}
-		owner, err := w.redis[0].Get(ctx, keyOf(s, "de:"+job.Dedup)).Result()
-		if errors.Is(err, redis.Nil) {
-			continue
-		}
-		if err != nil {
-			return false, fmt.Errorf("read owner: %w", err)
-		}
-		exists, err := w.redis[0].Exists(ctx, keyOf(s, owner)).Result()
-		if err != nil || exists == 0 {
-			return exists == 0, err
+		if stale, err := w.isStale(ctx, s, job.Dedup); err != nil || stale {
+			return stale, err
 		}
 	}
 	return false, nil

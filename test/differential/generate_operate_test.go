@@ -53,12 +53,11 @@ func (g *generator) control() (step, bool) {
 	return g.byWhom(s), true
 }
 
-// byWhom leaves the step to Node on both databases, or has Takt carry it out on
-// one if it can.
+// byWhom has Takt carry out the step on one database, or, as in a mixed fleet,
+// leaves it to Node on both.
 func (g *generator) byWhom(s step) step {
-	if isOurs(&s) && g.chance(60) {
-		s.Do = "ours"
-	}
+	_, known := twinOf(&s)
+	s.Ours = g.chance(85) && known
 	return s
 }
 

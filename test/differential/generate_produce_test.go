@@ -5,7 +5,6 @@ import (
 	"strconv"
 
 	"github.com/taktwork/takt/core/domain"
-	"github.com/taktwork/takt/test/interop/node"
 )
 
 func (g *generator) data() json.RawMessage {
@@ -57,17 +56,7 @@ func (g *generator) spec() jobSpec {
 
 // deduplicate gives the job a key, in a mode that the version knows.
 func (g *generator) deduplicate(j *jobSpec) {
-	modes := []domain.DeduplicationMode{
-		domain.DedupDrop, domain.DedupDrop, domain.DedupExtend, domain.DedupReplace, domain.DedupDebounce,
-		domain.DedupKeepLast, domain.DedupReplaceOrKeepLast, domain.DedupReschedule,
-	}
-	switch g.w.version {
-	case node.V5First:
-		modes = modes[:5]
-	case node.V5Last:
-		modes = modes[:7]
-	}
-	mode := pick(g, modes...)
+	mode := pick(g, append(dedupModes(g.w.version), domain.DedupDrop)...)
 	j.Dedup, j.DedupMode = pick(g, "x", "y"), string(mode)
 	switch {
 	case mode.Extends():
@@ -124,7 +113,7 @@ func (g *generator) addWith(opts map[string]any) (step, bool) {
 	if dedup, _ := opts["deduplication"].(map[string]any); dedup["reschedule"] == true {
 		opts["delay"] = hour * (1 + g.Int64N(3))
 	}
-	return step{Do: "queue", Queue: g.queue(), Method: "add", Args: []any{g.name(), g.data(), opts}}, true
+	return g.byWhom(step{Do: "queue", Queue: g.queue(), Method: "add", Args: []any{g.name(), g.data(), opts}}), true
 }
 
 func (g *generator) anyKeep() any {
@@ -182,12 +171,6 @@ func (g *generator) flowNode(depth int, queue string) map[string]any {
 
 func (g *generator) policy() string {
 	return pick(g, "failParentOnFailure", "continueParentOnFailure", "ignoreDependencyOnFailure", "removeDependencyOnFailure")
-}
-
-func (g *generator) addFlow() (step, bool) {
-	root := g.flowNode(2, pick(g, "boss", "boss", "work"))
-	g.remember(root)
-	return step{Do: "flow", Method: "add", Args: []any{root}}, true
 }
 
 // remember lets operators choose among the jobs of a flow.

@@ -76,5 +76,5 @@ func (g *generator) scheduled() (step, bool) {
 	if s.Method == "changePriority" {
 		s.Args = []any{map[string]any{"priority": g.IntN(3)}}
 	}
-	return s, true
+	return g.byWhom(s), true
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/test/interop/node"
 )
 
 // jobSpec is a job that both producers can add.
@@ -66,16 +67,34 @@ func (j jobSpec) node() map[string]any {
 
 // dedupFlags returns the mode as Node takes it.
 func dedupFlags(mode domain.DeduplicationMode) map[string]any {
-	names := map[domain.DeduplicationMode][]string{
-		domain.DedupExtend: {"extend"}, domain.DedupReplace: {"replace"}, domain.DedupDebounce: {"replace", "extend"},
-		domain.DedupKeepLast: {"keepLastIfActive"}, domain.DedupReplaceOrKeepLast: {"replace", "keepLastIfActive"},
-		domain.DedupReschedule: {"reschedule"},
-	}
 	flags := map[string]any{}
-	for _, name := range names[mode] {
+	for _, name := range dedupNames()[mode] {
 		flags[name] = true
 	}
 	return flags
+}
+
+func dedupNames() map[domain.DeduplicationMode][]string {
+	return map[domain.DeduplicationMode][]string{
+		domain.DedupDrop: nil, domain.DedupExtend: {"extend"}, domain.DedupReplace: {"replace"}, domain.DedupDebounce: {"replace", "extend"},
+		domain.DedupKeepLast: {"keepLastIfActive"}, domain.DedupReplaceOrKeepLast: {"replace", "keepLastIfActive"},
+		domain.DedupReschedule: {"reschedule"},
+	}
+}
+
+// dedupModes are those that a version of BullMQ knows.
+func dedupModes(version string) []domain.DeduplicationMode {
+	modes := []domain.DeduplicationMode{
+		domain.DedupDrop, domain.DedupExtend, domain.DedupReplace, domain.DedupDebounce,
+		domain.DedupKeepLast, domain.DedupReplaceOrKeepLast, domain.DedupReschedule,
+	}
+	switch version {
+	case node.V5First:
+		return modes[:4]
+	case node.V5Last:
+		return modes[:6]
+	}
+	return modes
 }
 
 func (k *keepSpec) node() any {

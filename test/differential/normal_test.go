@@ -205,7 +205,7 @@ func encode(value any) string {
 	return strings.TrimSpace(out.String())
 }
 
-var errorClass = regexp.MustCompile(`^\w*Error: `)
+var errorPrefix = regexp.MustCompile(`^\w*Error: `)
 
 // messages returns of each stack its message.
 func messages(text string) string {
@@ -215,7 +215,7 @@ func messages(text string) string {
 	}
 	for i, stack := range stacks {
 		first, _, _ := strings.Cut(stack, "\n")
-		stacks[i] = errorClass.ReplaceAllString(first, "")
+		stacks[i] = errorPrefix.ReplaceAllString(first, "")
 	}
 	return fmt.Sprintf("%q", stacks)
 }

@@ -105,7 +105,7 @@ var errNotOurs = errors.New("not a step of ours")
 func (o *ourSide) perform(ctx context.Context, s *step) result {
 	value, err := o.answer(ctx, s)
 	if err != nil {
-		return result{Error: err.Error()}
+		return result{Error: ourClassOf(err)}
 	}
 	text, err := json.Marshal(value)
 	if err != nil {
@@ -118,10 +118,6 @@ func (o *ourSide) answer(ctx context.Context, s *step) (any, error) {
 	switch s.Do {
 	case "enqueue":
 		return o.enqueue(ctx, s)
-	case "schedule":
-		return o.schedule(ctx, s)
-	case "unschedule":
-		return o.unschedule(ctx, s)
 	case "fetch":
 		jobs, err := o.take(ctx, s, nil)
 		return taken{Jobs: jobs}, err
@@ -131,7 +127,7 @@ func (o *ourSide) answer(ctx context.Context, s *step) (any, error) {
 		return o.extend(ctx, s)
 	case "note":
 		return o.note(ctx, s)
-	case "ours":
+	case "queue", "job", "scheduled", "flow":
 		return o.operate(ctx, s)
 	case "recover":
 		_, err := o.consumers[s.Queue].Recover(ctx)

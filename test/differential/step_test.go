@@ -4,24 +4,23 @@ import "encoding/json"
 
 // step is one operation of a sequence. Do says which:
 //
-//	enqueue   Jobs on Queue: ours by Takt, Node's by add or addBulk
-//	ours      Method of the Queue object with Args, or of the job ID: ours by
-//	          Takt, Node's by Node
-//	queue     Method of the Queue object with Args, by Node on both databases
-//	job       Method of the job ID of the queue, by Node on both
-//	scheduled Method of the job that the job scheduler ID waits for, by Node
-//	          on both
-//	flow      Method of a FlowProducer, by Node on both
-//	schedule  makes or changes the job scheduler Scheduler of Queue: ours by
-//	          Takt; unschedule removes the one of ID
+//	queue     Method of the Queue object with Args
+//	job       Method of the job ID of the queue
+//	scheduled Method of the job that the job scheduler ID waits for
+//	flow      Method of a FlowProducer
+//	enqueue   Jobs on Queue, Node's by add or addBulk
 //	fetch     takes jobs into the free slots Next
 //	settle    ends the jobs of slots, and takes others into the slots Next
 //	extend    renews the lock of the job in Slot
 //	note      writes Data, Progress and Lines of the job in Slot
 //	recover   one scan for stalled jobs
 //	touch     something done to Redis directly: Method and Amount (touches)
+//
+// The first four are by Node on both databases, unless Ours says that Takt does
+// on its own what it has for the method (twins).
 type step struct {
 	Do       string          `json:"do"`
+	Ours     bool            `json:"ours,omitempty"`
 	Queue    string          `json:"queue,omitempty"`
 	Method   string          `json:"method,omitempty"`
 	ID       string          `json:"id,omitempty"`
@@ -34,8 +33,6 @@ type step struct {
 	Progress json.RawMessage `json:"progress,omitempty"`
 	Lines    []string        `json:"lines,omitempty"`
 	Amount   int             `json:"amount,omitempty"`
-
-	Scheduler *schedulerSpec `json:"scheduler,omitempty"`
 }
 
 // ending says what becomes of the job in a slot: complete with Value, fail or
@@ -72,17 +69,7 @@ const hour = int64(3_600_000)
 
 // request returns the step as the Node driver takes it.
 func (s step) request() step {
-	switch s.Do {
-	case "enqueue":
-	case "schedule", "unschedule":
-		return s.schedulerRequest()
-	case "ours":
-		s.Do = "queue"
-		if s.ID != "" {
-			s.Do = "job"
-		}
-		return s
-	default:
+	if s.Do != "enqueue" {
 		return s
 	}
 	out := step{Do: "queue", Queue: s.Queue, Method: "add"}

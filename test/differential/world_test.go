@@ -35,6 +35,8 @@ type world struct {
 	metrics bool
 	// batched tells that a step has ended several jobs.
 	batched bool
+	// unmarked tells that the markers of the step say nothing.
+	unmarked bool
 	// everyStep has dumps compared after each step, not at the end alone.
 	everyStep bool
 }
@@ -163,20 +165,16 @@ func (w *world) perform(ctx context.Context, s *step) (string, error) {
 
 // both carries out the step on both sides.
 func (w *world) both(ctx context.Context, s *step) ([]result, error) {
-	request1 := s.request()
 	switch s.Do {
 	case "queue", "job", "scheduled", "flow":
-		return w.node.call(request{Sides: []int{0, 1}, Op: &request1})
+		return w.operated(ctx, s)
 	case "touch":
 		return w.touch(ctx, s)
 	}
+	request1 := s.request()
 	node, err := w.node.call(request{Sides: []int{0}, Op: &request1})
 	if err != nil {
 		return nil, err
-	}
-	if s.Do == "ours" && setsLimit(s.Method) {
-		// How many fields were new, or OK, which ours does not say.
-		node[0].OK = json.RawMessage("null")
 	}
 	return append(node, w.ours.perform(ctx, s)), nil
 }
@@ -246,7 +244,7 @@ func (w *world) learn(s *step, results []result) {
 			}
 			w.batched = w.batched || len(s.Next) > 1 && isRun(job.ID)
 		}
-	case "enqueue", "queue", "schedule":
+	case "enqueue", "queue":
 		w.learnIDs(s.Queue, results[0])
 	}
 }

@@ -12,5 +12,5 @@ if before then
   return before
 end
 
-call('XADD', q.events, 'MAXLEN', '~', max_events(q), '*', 'event', 'cleaned', 'count', ARGV[4])
+call('XADD', q.events, '*', 'event', 'cleaned', 'count', ARGV[4])
 return operated(0)

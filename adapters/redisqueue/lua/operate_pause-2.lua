@@ -55,7 +55,7 @@ local function pause(most)
   if not q.paused then
     call('HSET', q.base .. 'meta', 'paused', 1)
     call('DEL', q.marker)
-    call('XADD', q.events, 'MAXLEN', '~', max_events(q), '*', 'event', 'paused')
+    call('XADD', q.events, '*', 'event', 'paused')
   end
   return one_list(q.profile == 'v6' and q.wait or paused, most)
 end
@@ -73,7 +73,7 @@ local function resume(most)
     delay_marker(q)
   end
   if was_paused then
-    call('XADD', q.events, 'MAXLEN', '~', max_events(q), '*', 'event', 'resumed')
+    call('XADD', q.events, '*', 'event', 'resumed')
   end
   return true
 end

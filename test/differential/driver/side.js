@@ -51,7 +51,8 @@ class Side {
   }
 
   async do_flow({ method, args }) {
-    return plain(await this.flow[method](...withTimes(args)));
+    const added = await this.flow[method](...withTimes(args));
+    return Array.isArray(added) ? added.map(tree) : tree(added);
   }
 
   // do_scheduled calls a method of the job that a scheduler waits for.
@@ -156,8 +157,12 @@ function plain(value) {
   if (Array.isArray(value)) return value.map(plain);
   if (value === null || typeof value !== 'object') return value;
   if (typeof value.moveToCompleted === 'function') return value.id;
-  if (value.job && typeof value.job.moveToCompleted === 'function') return plain(value.job);
   return 'object';
+}
+
+// tree keeps of a flow the ids.
+function tree({ job, children = [] }) {
+  return children.length > 0 ? { id: job.id, children: children.map(tree) } : { id: job.id };
 }
 
 module.exports = { Side };

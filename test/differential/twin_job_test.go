@@ -1,0 +1,114 @@
+package differential_test
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/taktwork/takt/adapters/redisqueue"
+	"github.com/taktwork/takt/core/domain"
+)
+
+// jobTwins are for what moves one job.
+func jobTwins() map[string]twin {
+	return map[string]twin{
+		"job promote":        {call: (*call).promote},
+		"job retry":          {call: (*call).retry, alike: (*world).retriesAlike},
+		"job remove":         {call: (*call).remove, releases: true},
+		"job changeDelay":    {call: (*call).changeDelay},
+		"job changePriority": {call: (*call).changePriority},
+		"job removeChildDependency": {call: func(c *call, ctx context.Context) (any, error) {
+			return c.queue.RemoveChildLink(ctx, c.id())
+		}, alike: (*world).unlinksAlike},
+		"job removeUnprocessedChildren": {
+			call: func(c *call, ctx context.Context) (any, error) {
+				return unanswered(c.queue.RemoveUnprocessedChildren(ctx, c.id()))
+			},
+			releases: true,
+		},
+		"job removeDeduplicationKey": {call: func(c *call, ctx context.Context) (any, error) {
+			return c.queue.FreeDeduplicationOf(ctx, c.id())
+		}},
+	}
+}
+
+func (c *call) promote(ctx context.Context) (any, error) {
+	return nothing(c.queue.Promote(ctx, c.id()))
+}
+
+func (c *call) retry(ctx context.Context) (any, error) {
+	reset := argument[struct{ ResetAttemptsMade, ResetAttemptsStarted bool }](c.step, 1)
+	return nothing(c.queue.Retry(ctx, c.id(), redisqueue.RetryOptions{
+		From: domain.State(argument[string](c.step, 0)), ResetAttempts: reset.ResetAttemptsMade, ResetStarted: reset.ResetAttemptsStarted,
+	}))
+}
+
+func (c *call) remove(ctx context.Context) (any, error) {
+	options := argument[struct{ RemoveChildren *bool }](c.step, 0)
+	keep := options.RemoveChildren != nil && !*options.RemoveChildren
+	return nothing(c.queue.Remove(ctx, c.id(), redisqueue.RemoveOptions{KeepChildren: keep}))
+}
+
+func (c *call) changeDelay(ctx context.Context) (any, error) {
+	return nothing(c.queue.ChangeDelay(ctx, c.id(), millis(argument[int64](c.step, 0))))
+}
+
+func (c *call) changePriority(ctx context.Context) (any, error) {
+	change := argument[struct {
+		Priority int
+		LIFO     bool
+	}](c.step, 0)
+	return nothing(c.queue.ChangePriority(ctx, c.id(), redisqueue.PriorityChange(change)))
+}
+
+// writeTwins are for what is written to a job where it is.
+func writeTwins() map[string]twin {
+	return map[string]twin{
+		"job updateData": {call: func(c *call, ctx context.Context) (any, error) {
+			return nothing(c.queue.UpdateData(ctx, c.id(), raw(c.step, 0)))
+		}},
+		"job updateProgress": {call: func(c *call, ctx context.Context) (any, error) {
+			return nothing(c.queue.UpdateProgress(ctx, c.id(), raw(c.step, 0)))
+		}},
+		"job log": {call: (*call).log},
+		"job clearLogs": {call: func(c *call, ctx context.Context) (any, error) {
+			return nothing(c.queue.ClearLog(ctx, c.id(), argument[int](c.step, 0)))
+		}},
+	}
+}
+
+// log adds a line, as Node's Job does it: its option says how many are kept.
+func (c *call) log(ctx context.Context) (any, error) {
+	job, err := c.queue.Job(ctx, c.id())
+	if err != nil {
+		return nil, err
+	}
+	var options struct {
+		Keep int `json:"kl"`
+	}
+	if err := json.Unmarshal(job.Options, &options); err != nil {
+		return nil, err
+	}
+	return c.queue.AddLog(ctx, c.id(), argument[string](c.step, 0), options.Keep)
+}
+
+// scheduledTwins are for what is done to the job that a scheduler waits for.
+func scheduledTwins() map[string]twin {
+	return map[string]twin{
+		"scheduled promote":        {call: pending((*call).promote)},
+		"scheduled remove":         {call: pending((*call).remove)},
+		"scheduled changePriority": {call: pending((*call).changePriority)},
+	}
+}
+
+// pending does it to the job that the step's scheduler waits for.
+func pending(do func(*call, context.Context) (any, error)) func(*call, context.Context) (any, error) {
+	return func(c *call, ctx context.Context) (any, error) {
+		scheduler, err := c.queue.Scheduler(ctx, c.ID)
+		if err != nil {
+			return nil, err
+		}
+		onJob := *c.step
+		onJob.ID = string(scheduler.Pending)
+		return do(&call{step: &onJob, backend: c.backend, queue: c.queue}, ctx)
+	}
+}

@@ -18,21 +18,30 @@ import (
 	"github.com/taktwork/takt/test/redistest"
 )
 
-// startGuarded starts a server whose redis.conf includes deploy/redis-acl.conf,
-// with the prefix in the place of bull. Its default user is the test's own.
-func startGuarded(t *testing.T, prefix string) (*redistest.Server, redisqueue.Connection) {
+// guardedFile is deploy/redis-acl.conf for the prefix, whose user has the rights
+// in more as well.
+func guardedFile(t *testing.T, prefix, more string) string {
 	t.Helper()
 	text, err := os.ReadFile(rightsFile)
 	if err != nil {
 		t.Fatal(err)
 	}
 	hash := sha256.Sum256([]byte(canary))
-	mine := strings.NewReplacer(passwordHash, "#"+hex.EncodeToString(hash[:]), "~bull:*", "~"+prefix+":*", "{bull}", "{"+prefix+"}").Replace(string(text))
+	mine := strings.NewReplacer(
+		passwordHash, "#"+hex.EncodeToString(hash[:]), "~bull:*", "~"+prefix+":*", "{bull}", "{"+strings.Trim(prefix, "{}")+"}", " -@all", " -@all"+more,
+	).Replace(string(text))
 	file := filepath.Join(t.TempDir(), "redis-acl.conf")
 	if err := os.WriteFile(file, []byte(mine), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	server := redistest.Start(t, "--include", file)
+	return file
+}
+
+// startGuarded starts a server whose redis.conf includes deploy/redis-acl.conf,
+// with the prefix in the place of bull. Its default user is the test's own.
+func startGuarded(t *testing.T, prefix string) (*redistest.Server, redisqueue.Connection) {
+	t.Helper()
+	server := redistest.Start(t, "--include", guardedFile(t, prefix, ""))
 	return server, redisqueue.Connection{Addr: server.Addr, Username: "takt", Password: domain.NewSecret(canary)}
 }
 
@@ -66,6 +75,29 @@ func TestAWorkerOfTheRightsFileDoesAllThatQueuesDo(t *testing.T) {
 	}
 	porttest.Queue(t, guarded)
 	porttest.Inspector(t, guarded)
+}
+
+func TestAWorkerOfTheRightsFileDoesAllThatQueuesDoInACluster(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 3, "--include", guardedFile(t, "{bull}", ""))
+	for _, node := range cluster.Nodes() {
+		wantNoRefusals(t, node)
+	}
+	guarded := harness(cluster.Primaries[0])
+	guarded.Open = func(t testing.TB, limits porttest.QueueLimits) porttest.QueueBackend {
+		t.Helper()
+		cluster.FlushAll()
+		backend := openCluster(t, cluster, func(c *redisqueue.Config) {
+			c.Connection.Username, c.Connection.Password, c.MaxPayload = "takt", domain.NewSecret(canary), limits.MaxPayload
+		})
+		if err := backend.Await(t.Context()); err != nil {
+			t.Fatalf("Await = %v, want no error", err)
+		}
+		return porttest.QueueBackend{Enqueuer: backend, OpenConsumer: backend.OpenConsumer, Inspector: backend, Limiter: backend}
+	}
+	porttest.Queue(t, guarded)
+	porttest.Inspector(t, guarded)
+	porttest.Limiter(t, guarded)
 }
 
 func TestAWorkerOfTheRightsFileDoesAllThatLedgersDo(t *testing.T) {

@@ -38,10 +38,11 @@ func TestWorkGoesOnAfterAFailoverOfSentinels(t *testing.T) {
 				old := sentinels.Primary()
 				c.end(old)
 				ended := time.Now()
-				_, serving := sentinels.AwaitPrimary(old)
+				primary, serving := sentinels.AwaitPrimary(old)
 				t.Logf("the new primary serves %s after the old one ended", serving.Sub(ended).Round(time.Millisecond))
 				load.after()
 				wantResumed(t, time.Since(serving))
+				sentinels.AwaitAgreement(primary)
 				c.begin(old)
 				old.AwaitReplica()
 			}

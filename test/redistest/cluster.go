@@ -3,6 +3,7 @@ package redistest
 import (
 	"context"
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,10 +35,16 @@ const nodeTimeout = 1500 * time.Millisecond
 // test.
 func StartCluster(tb testing.TB, primaries int, args ...string) *Cluster {
 	tb.Helper()
+	return startCluster(tb, primaries, plain, args...)
+}
+
+// startCluster prepares each node before it is started.
+func startCluster(tb testing.TB, primaries int, prepare func(*Server), args ...string) *Cluster {
+	tb.Helper()
 	c := &Cluster{t: tb}
 	for i := range 2 * primaries {
 		bus := freePort(tb)
-		node := startOn(tb, freePort(tb), append([]string{
+		node := startOn(tb, freePort(tb), prepare, append([]string{
 			"--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-port", strconv.Itoa(bus),
 			"--cluster-node-timeout", strconv.FormatInt(nodeTimeout.Milliseconds(), 10),
 			// A replica takes over however long it has been without its primary.
@@ -121,25 +128,28 @@ func (c *Cluster) Owner(key string) *Server {
 		ranges := question.Val()
 		for _, r := range ranges {
 			if r.Start <= slot && slot <= r.End && len(r.Nodes) > 0 {
-				votes[r.Nodes[0].Addr]++
+				_, port, _ := net.SplitHostPort(r.Nodes[0].Addr)
+				votes[port]++
 			}
 		}
 	}
 	best := ""
-	for addr, count := range votes {
+	for port, count := range votes {
 		if best == "" || count > votes[best] {
-			best = addr
+			best = port
 		}
 	}
 	return c.node(best)
 }
 
-func (c *Cluster) node(addr string) *Server {
+// node returns the node with the port: by it they are told apart, whatever
+// hosts they name themselves.
+func (c *Cluster) node(port string) *Server {
 	c.t.Helper()
 	nodes := c.Nodes()
-	i := slices.IndexFunc(nodes, func(node *Server) bool { return node.Addr == addr })
+	i := slices.IndexFunc(nodes, func(node *Server) bool { return strconv.Itoa(node.Port) == port })
 	if i < 0 {
-		c.t.Fatalf("no node of the cluster has the address %q", addr)
+		c.t.Fatalf("no node of the cluster has the port %q", port)
 	}
 	return nodes[i]
 }

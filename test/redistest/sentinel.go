@@ -31,20 +31,26 @@ const downAfter = time.Second
 // The settings in args are those of the servers. They stop with the test.
 func StartSentinels(tb testing.TB, replicas int, args ...string) *Sentinels {
 	tb.Helper()
+	return startSentinels(tb, replicas, plain, args...)
+}
+
+// startSentinels prepares each server and sentinel before it is started.
+func startSentinels(tb testing.TB, replicas int, prepare func(*Server), args ...string) *Sentinels {
+	tb.Helper()
 	s := &Sentinels{Name: "queues", t: tb}
 	args = append([]string{"--repl-diskless-sync-delay", "0"}, args...)
-	primary := Start(tb, args...)
+	primary := startOn(tb, freePort(tb), prepare, args...)
 	s.Servers = []*Server{primary}
 	for range replicas {
-		replica := Start(tb, append([]string{"--replicaof", "127.0.0.1 " + strconv.Itoa(primary.Port)}, args...)...)
+		settings := append([]string{"--replicaof", "127.0.0.1 " + strconv.Itoa(primary.Port)}, args...)
+		replica := startOn(tb, freePort(tb), prepare, settings...)
 		s.Servers = append(s.Servers, replica)
 	}
 	for _, replica := range s.Servers[1:] {
 		replica.AwaitReplica()
 	}
-	const quorum = 2
 	for range 3 {
-		s.Sentinels = append(s.Sentinels, startSentinel(tb, s.Name, primary.Port, quorum))
+		s.Sentinels = append(s.Sentinels, s.startSentinel(prepare))
 	}
 	for _, sentinel := range s.Sentinels {
 		sentinel.await("know the others", func() bool {
@@ -81,20 +87,25 @@ func (s *Sentinels) Primary() *Server {
 	return nil
 }
 
-func startSentinel(tb testing.TB, name string, port, quorum int) *Server {
-	tb.Helper()
-	s := newServer(tb, freePort(tb))
-	file := filepath.Join(s.Dir, "sentinel.conf")
-	text := fmt.Sprintf("port %d\nbind 127.0.0.1\ndir %s\nlogfile %s\n", s.Port, s.Dir, filepath.Join(s.Dir, "redis.log")) +
-		fmt.Sprintf("sentinel monitor %s %s %d %d\n", name, "127.0.0.1", port, quorum) +
-		fmt.Sprintf("sentinel down-after-milliseconds %s %d\nsentinel failover-timeout %s 5000\n", name, downAfter.Milliseconds(), name)
+func (s *Sentinels) startSentinel(prepare func(*Server)) *Server {
+	s.t.Helper()
+	const quorum = 2
+	sentinel := newServer(s.t, freePort(s.t))
+	file := filepath.Join(sentinel.Dir, "sentinel.conf")
+	// The sentinel keeps in the file what it learns.
+	text := fmt.Sprintf("sentinel monitor %s %s %d %d\n", s.Name, "127.0.0.1", s.Servers[0].Port, quorum) +
+		fmt.Sprintf("sentinel down-after-milliseconds %s %d\nsentinel failover-timeout %s 5000\n", s.Name, downAfter.Milliseconds(), s.Name)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		tb.Fatalf("write sentinel.conf: %v", err)
+		s.t.Fatalf("write sentinel.conf: %v", err)
 	}
-	s.args = []string{file, "--sentinel"}
-	s.launch()
-	tb.Cleanup(s.Kill)
-	return s
+	sentinel.args = []string{
+		file, "--sentinel", "--port", strconv.Itoa(sentinel.Port), "--bind", "127.0.0.1",
+		"--dir", sentinel.Dir, "--logfile", filepath.Join(sentinel.Dir, "redis.log"),
+	}
+	prepare(sentinel)
+	sentinel.launch()
+	s.t.Cleanup(sentinel.Kill)
+	return sentinel
 }
 
 // AwaitPrimary waits until another server than the old one takes writes, and
@@ -102,4 +113,16 @@ func startSentinel(tb testing.TB, name string, port, quorum int) *Server {
 func (s *Sentinels) AwaitPrimary(old *Server) (*Server, time.Time) {
 	s.t.Helper()
 	return awaitOther(s.t, s.Servers, old, "served")
+}
+
+// AwaitAgreement waits until all sentinels have the server for the primary. One
+// that comes back before that may become the primary again.
+func (s *Sentinels) AwaitAgreement(primary *Server) {
+	s.t.Helper()
+	for _, sentinel := range s.Sentinels {
+		sentinel.await("follow the new primary", func() bool {
+			place, err := sentinel.do("SENTINEL", "GET-MASTER-ADDR-BY-NAME", s.Name).StringSlice()
+			return err == nil && len(place) == 2 && place[1] == strconv.Itoa(primary.Port)
+		})
+	}
 }

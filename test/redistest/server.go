@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -35,32 +36,40 @@ type Server struct {
 	done   chan struct{}
 	// busPort is where the nodes of a cluster talk to one another.
 	busPort int
+	// security is how a server is reached that speaks TLS alone, nil for others.
+	security *tls.Config
 	// admin is for the package's own commands.
 	admin *redis.Client
 }
 
-// startPatience bounds the wait for a server to answer.
-const startPatience = 20 * time.Second
+// startPatience bounds the wait for a server, however slow the machine is.
+const startPatience = time.Minute
 
 // Start starts a server with the settings in args, written as on the command
 // line of redis-server: "--appendonly", "yes". Without any it keeps nothing
 // on disk. It stops with the test.
 func Start(tb testing.TB, args ...string) *Server {
 	tb.Helper()
-	return startOn(tb, freePort(tb), args...)
+	return startOn(tb, freePort(tb), plain, args...)
 }
 
-func startOn(tb testing.TB, port int, args ...string) *Server {
+// plain leaves a server as it is.
+func plain(*Server) {}
+
+// startOn starts a server after its arguments were prepared.
+func startOn(tb testing.TB, port int, prepare func(*Server), args ...string) *Server {
 	tb.Helper()
 	s := newServer(tb, port)
 	version, err := exec.Command(s.binary, "--version").Output() //nolint:gosec,noctx // it ends at once
 	if err != nil {
 		tb.Fatalf("%s is not installed: run make redis, or apt-get install redis-server (%v)", s.binary, err)
 	}
-	s.args = append([]string{
+	s.args = []string{
 		"--port", strconv.Itoa(s.Port), "--bind", "127.0.0.1", "--dir", s.Dir, "--logfile", filepath.Join(s.Dir, "redis.log"),
 		"--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction",
-	}, args...)
+	}
+	prepare(s)
+	s.args = append(s.args, args...)
 	if !bytes.Contains(version, []byte(" v=6.")) {
 		// Before Redis 7 it needed no leave.
 		s.args = append(s.args, "--enable-debug-command", "local")
@@ -92,7 +101,7 @@ func (s *Server) Client() *redis.Client { return s.ClientOf(0) }
 // ClientOf returns a client of the database that is closed with the test.
 func (s *Server) ClientOf(db int) *redis.Client {
 	s.t.Helper()
-	client := redis.NewClient(&redis.Options{Addr: s.Addr, DB: db, MaxRetries: -1, DialerRetries: 1, DisableIdentity: true})
+	client := redis.NewClient(&redis.Options{Addr: s.Addr, DB: db, TLSConfig: s.security, MaxRetries: -1, DialerRetries: 1, DisableIdentity: true})
 	s.t.Cleanup(func() { _ = client.Close() })
 	return client
 }
@@ -177,12 +186,10 @@ func (s *Server) answers(ctx context.Context) bool {
 	reply := make([]byte, 64)
 	n, err := conn.Read(reply)
 	if err != nil {
-		return s.speaksTLS()
+		return s.security != nil
 	}
 	return !strings.HasPrefix(string(reply[:n]), "-LOADING")
 }
-
-func (s *Server) speaksTLS() bool { return strings.Contains(strings.Join(s.args, " "), "--tls-port") }
 
 // The ports of servers: below those that the system hands out itself, so that
 // nobody's connection takes the port of a server that is killed and comes back.

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -73,13 +74,59 @@ func (a *Authority) Issue(name string, subject Subject) Pair {
 // the authority's from its clients, too.
 func StartTLS(tb testing.TB, a *Authority, names []string, args ...string) *Server {
 	tb.Helper()
-	pair := a.Issue("server-"+strconv.FormatInt(time.Now().UnixNano(), 36), Subject{Names: names})
-	port := freePort(tb)
-	return startOn(tb, port, append([]string{
-		"--port", "0", "--tls-port", strconv.Itoa(port),
-		"--tls-cert-file", pair.CertFile, "--tls-key-file", pair.KeyFile, "--tls-ca-cert-file", a.CertFile,
-		"--tls-auth-clients", "no",
-	}, args...)...)
+	return startOn(tb, freePort(tb), a.Secure(names...).prepare, args...)
+}
+
+// Secured starts servers that speak TLS alone, to one another as well, each with
+// a certificate of its own for the names.
+type Secured struct {
+	authority *Authority
+	names     []string
+}
+
+// Secure returns a starter of servers with the names.
+func (a *Authority) Secure(names ...string) Secured { return Secured{authority: a, names: names} }
+
+// StartCluster is [StartCluster] of such nodes.
+func (s Secured) StartCluster(primaries int, args ...string) *Cluster {
+	s.authority.t.Helper()
+	args = append([]string{"--tls-cluster", "yes", "--tls-replication", "yes"}, args...)
+	return startCluster(s.authority.t, primaries, s.prepare, args...)
+}
+
+// StartSentinels is [StartSentinels] of such servers and sentinels. The settings
+// in args are those of both.
+func (s Secured) StartSentinels(replicas int, args ...string) *Sentinels {
+	s.authority.t.Helper()
+	prepare := func(server *Server) {
+		s.prepare(server)
+		server.args = append(append(server.args, "--tls-replication", "yes"), args...)
+	}
+	return startSentinels(s.authority.t, replicas, prepare)
+}
+
+// prepare makes a server speak TLS alone, before it is started.
+func (s Secured) prepare(server *Server) {
+	pair := s.authority.Issue("server-"+strconv.Itoa(server.Port), Subject{Names: s.names})
+	server.security = s.authority.security(s.names)
+	server.args = append(server.args,
+		"--port", "0", "--tls-port", strconv.Itoa(server.Port),
+		"--tls-cert-file", pair.CertFile, "--tls-key-file", pair.KeyFile, "--tls-ca-cert-file", s.authority.CertFile,
+		"--tls-auth-clients", "no")
+}
+
+// security reaches a server with a certificate for the names, whether or not
+// it wants one, too.
+func (a *Authority) security(names []string) *tls.Config {
+	a.t.Helper()
+	pair := a.Issue("tests", Subject{})
+	certificate, err := tls.LoadX509KeyPair(pair.CertFile, pair.KeyFile)
+	if err != nil {
+		a.t.Fatalf("load certificate: %v", err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(a.cert)
+	return &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{certificate}, ServerName: names[0], MinVersion: tls.VersionTLS12}
 }
 
 func newKey(tb testing.TB) *ecdsa.PrivateKey {

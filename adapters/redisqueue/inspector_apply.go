@@ -11,11 +11,14 @@ import (
 // all jobs, a removal none; ids that are not there or in another state are
 // passed over, and so are jobs that a job scheduler waits for. Where a limit
 // applies, the jobs next in line or oldest come first. A job is removed with
-// its children, unless one of them is being worked.
+// those below it, unless one of them is being worked. Where there are so many of
+// them that it takes several steps, and a worker takes one in between, the
+// others are removed, and the error has a [*PartlyRemovedError].
 //
 // Large queues are gone through a slice at a time, so that no call stops the
-// server for long; when ctx ends in between, the first slices are done and
-// their ids are lost. Jobs that come meanwhile may be left out.
+// server for long; when ctx ends in between, the first slices are done. The ids
+// of the jobs that were changed are returned beside an error, too. Jobs that
+// come meanwhile may be left out.
 func (b *Backend) Apply(ctx context.Context, queue domain.QueueName, op domain.Operation) ([]domain.JobID, error) {
 	if err := queue.Validate(); err != nil {
 		return nil, fmt.Errorf("apply: %w", err)
@@ -27,7 +30,7 @@ func (b *Backend) Apply(ctx context.Context, queue domain.QueueName, op domain.O
 	var ids []domain.JobID
 	w := q.walk(&op, func(changed []domain.JobID) { ids = append(ids, changed...) })
 	if err := w.carryOut(ctx); err != nil {
-		return nil, fmt.Errorf("%s queue %s: %w", op.Kind, queue, ended(ctx, err))
+		return ids, fmt.Errorf("%s queue %s: %w", op.Kind, queue, ended(ctx, err))
 	}
 	return ids, nil
 }

@@ -14,15 +14,26 @@ import (
 	"github.com/taktwork/takt/core/domain"
 )
 
-// fillMany puts n jobs into a list or set, or nowhere, a few thousand a call.
+// benchFlow is how many jobs a flow has, its root included.
+const benchFlow = 500
+
+// fillMany puts n jobs into a list or set, or nowhere, a few thousand a call; or
+// makes flows of them, whose children are completed.
 //
 //nolint:dupword // Lua
 const fillMany = `
-local place, from, to = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local place, from, to, flow = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 for i = from, to do
   local id = 'j' .. i
   redis.call('HSET', 'bull:q:' .. id, 'name', 'n', 'data', '{"a":1}', 'opts', '{"attempts":1}', 'timestamp', 1, 'delay', 0, 'priority', 0)
-  if place == 'wait' then
+  local root = 'j' .. i - (i - 1) % flow
+  if place == 'flows' and root == id then
+    redis.call('RPUSH', 'bull:q:wait', id)
+  elseif place == 'flows' then
+    redis.call('HSET', 'bull:q:' .. id, 'parentKey', 'bull:q:' .. root, 'parent', '{}')
+    redis.call('HSET', 'bull:q:' .. root .. ':processed', 'bull:q:' .. id, '1')
+    redis.call('ZADD', 'bull:q:completed', i, id)
+  elseif place == 'wait' then
     redis.call('LPUSH', 'bull:q:wait', id)
   elseif place ~= '' then
     redis.call('ZADD', 'bull:q:' .. place, 4096 * i, id)
@@ -65,7 +76,7 @@ func longestPing(ctx context.Context, rdb *redis.Client) <-chan time.Duration {
 // bulkCase is an operation on all jobs of a place.
 type bulkCase struct {
 	name, place string
-	apply       func(ctx context.Context, q *redisqueue.Queue) (int, error)
+	apply       func(ctx context.Context, r *rawQueue) (int, error)
 }
 
 // measure carries the operation out once on so many jobs, which are made while
@@ -74,7 +85,7 @@ func (c *bulkCase) measure(b *testing.B, r *rawQueue, jobs int) {
 	b.Helper()
 	b.StopTimer()
 	for from := 1; from <= jobs; from += 5000 {
-		err := r.rdb.Eval(b.Context(), fillMany, []string{"bull:q:meta"}, c.place, from, min(from+4999, jobs)).Err()
+		err := r.rdb.Eval(b.Context(), fillMany, []string{"bull:q:meta"}, c.place, from, min(from+4999, jobs), benchFlow).Err()
 		if err != nil && !errors.Is(err, redis.Nil) {
 			b.Fatal(err)
 		}
@@ -82,7 +93,7 @@ func (c *bulkCase) measure(b *testing.B, r *rawQueue, jobs int) {
 	ctx, stop := context.WithCancel(b.Context())
 	longest := longestPing(ctx, r.rdb)
 	b.StartTimer()
-	n, err := c.apply(b.Context(), r.handle())
+	n, err := c.apply(b.Context(), r)
 	b.StopTimer()
 	stop()
 	b.ReportMetric(float64(<-longest)/float64(time.Millisecond), "longest-ping-ms")
@@ -98,20 +109,35 @@ func (c *bulkCase) measure(b *testing.B, r *rawQueue, jobs int) {
 // BenchmarkBulk measures how long operations on a million jobs keep the server
 // from answering anybody else.
 func BenchmarkBulk(b *testing.B) {
-	type queue = *redisqueue.Queue
 	for _, c := range []bulkCase{
-		{"clean", "completed", func(ctx context.Context, q queue) (int, error) {
-			return q.Clean(ctx, redisqueue.CleanOptions{State: domain.StateCompleted})
+		{"clean", "completed", func(ctx context.Context, r *rawQueue) (int, error) {
+			return r.handle().Clean(ctx, redisqueue.CleanOptions{State: domain.StateCompleted})
 		}},
-		{"drain", "wait", func(ctx context.Context, q queue) (int, error) { return q.Drain(ctx, redisqueue.DrainOptions{}) }},
-		{"retry", "failed", func(ctx context.Context, q queue) (int, error) { return q.RetryAll(ctx, redisqueue.RetryAllOptions{}) }},
-		{"promote", "delayed", func(ctx context.Context, q queue) (int, error) { return q.PromoteAll(ctx, redisqueue.Bulk{}) }},
-		{"orphans", "", func(ctx context.Context, q queue) (int, error) { return q.RemoveOrphans(ctx, redisqueue.Bulk{}) }},
-		{"obliterate", "wait", func(ctx context.Context, q queue) (int, error) {
-			if err := q.Pause(ctx); err != nil {
+		{"drain", "wait", func(ctx context.Context, r *rawQueue) (int, error) {
+			return r.handle().Drain(ctx, redisqueue.DrainOptions{})
+		}},
+		{"retry", "failed", func(ctx context.Context, r *rawQueue) (int, error) {
+			return r.handle().RetryAll(ctx, redisqueue.RetryAllOptions{})
+		}},
+		{"promote", "delayed", func(ctx context.Context, r *rawQueue) (int, error) {
+			return r.handle().PromoteAll(ctx, redisqueue.Bulk{})
+		}},
+		{"orphans", "", func(ctx context.Context, r *rawQueue) (int, error) {
+			return r.handle().RemoveOrphans(ctx, redisqueue.Bulk{})
+		}},
+		{"remove", "flows", func(ctx context.Context, r *rawQueue) (int, error) {
+			var roots []domain.JobID
+			for i := 1; i <= benchJobs(b); i += benchFlow {
+				roots = append(roots, domain.JobID("j"+strconv.Itoa(i)))
+			}
+			ids, err := r.backend.Apply(ctx, "q", domain.Operation{Kind: domain.OpRemove, IDs: roots})
+			return len(ids) * benchFlow, err
+		}},
+		{"obliterate", "wait", func(ctx context.Context, r *rawQueue) (int, error) {
+			if err := r.handle().Pause(ctx); err != nil {
 				return 0, err
 			}
-			return q.Obliterate(ctx, redisqueue.ObliterateOptions{})
+			return r.handle().Obliterate(ctx, redisqueue.ObliterateOptions{})
 		}},
 	} {
 		b.Run(c.name, func(b *testing.B) {

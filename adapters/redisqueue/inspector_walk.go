@@ -2,11 +2,13 @@ package redisqueue
 
 import (
 	"context"
+	"errors"
 	"math"
 	"strconv"
 	"strings"
 
 	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/core/ports"
 )
 
 // Sizes of the slices that operations work in: each keeps the server busy for
@@ -78,22 +80,43 @@ func (w *walk) hold(ctx context.Context) error {
 	return nil
 }
 
-// remove removes the jobs with the ids.
+// remove removes the jobs with the ids. Those that were begun and then taken by
+// a worker come back in the error, once it is through with all.
 func (w *walk) remove(ctx context.Context) error {
+	var partly []error
 	for ids := distinct(w.op.IDs); len(ids) > 0 && w.left() > 0; {
-		n := min(len(ids), removeSlice)
-		u, err := w.call(ctx, "operate_remove", append([]string{strconv.Itoa(w.left())}, ids[:n]...)...)
-		if err != nil {
-			return err
-		}
-		handled := u.number()
-		w.add(u.texts())
-		if u.err != nil || handled > n {
-			return errReply
+		handled, err := w.removeSome(ctx, ids[:min(len(ids), removeSlice)])
+		switch {
+		case errors.Is(err, ErrLocked):
+			partly = append(partly, err)
+		case err != nil && !errors.Is(err, ports.ErrNotFound):
+			return errors.Join(append(partly, err)...)
 		}
 		ids = ids[handled:]
 	}
-	return nil
+	return errors.Join(partly...)
+}
+
+// removeSome removes the first of the jobs, and returns how many are dealt
+// with.
+func (w *walk) removeSome(ctx context.Context, ids []string) (handled int, err error) {
+	u, err := w.call(ctx, "operate_remove", append([]string{strconv.Itoa(w.left())}, ids...)...)
+	if err != nil {
+		return 0, err
+	}
+	handled = u.number()
+	w.add(u.texts())
+	begun, gone := u.number(), u.texts()
+	if handled += begun; u.err != nil || handled == 0 || handled > len(ids) {
+		return 0, errReply
+	}
+	if begun == 1 {
+		last := ids[handled-1 : handled]
+		if err = w.queue.remove(ctx, domain.JobID(last[0]), RemoveOptions{}, gone); err == nil {
+			w.add(last)
+		}
+	}
+	return handled, err
 }
 
 // distinct returns the ids in order, each once.

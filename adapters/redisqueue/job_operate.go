@@ -114,20 +114,6 @@ func (q *Queue) write(ctx context.Context, id domain.JobID, field string, value 
 	return q.operateOn(ctx, "operate_write", jobRequest{op, id}, field, string(value))
 }
 
-// RemoveOptions say what goes with a job.
-type RemoveOptions struct {
-	// KeepChildren leaves the job's children as they are.
-	KeepChildren bool
-}
-
-// Remove removes the job and those below it, finished or not; its parent waits
-// for it no more. The error is [ports.ErrNotFound], [ErrLocked] if a worker has
-// the job or one that would go with it, or [ErrScheduled]; nothing is removed
-// then.
-func (q *Queue) Remove(ctx context.Context, id domain.JobID, options RemoveOptions) error {
-	return q.operateOn(ctx, "operate_delete", jobRequest{"remove", id}, flag(!options.KeepChildren))
-}
-
 func flag(set bool) string {
 	if set {
 		return "1"
@@ -154,23 +140,18 @@ type jobRequest struct {
 
 // operateOn runs a script about one job.
 func (q *Queue) operateOn(ctx context.Context, script string, r jobRequest, more ...string) error {
-	for {
-		u, err := q.operate(ctx, script, false, append([]string{string(r.id)}, more...)...)
-		code := u.number()
-		if err == nil {
-			err = u.err
-		}
-		if err == nil && code == codeAgain {
-			continue
-		}
-		if err == nil {
-			err = codeError(code)
-		}
-		if err != nil {
-			return fmt.Errorf("%s job %s of queue %s: %w", r.op, domain.Quote(string(r.id)), q.name, err)
-		}
-		return nil
+	u, err := q.operate(ctx, script, false, append([]string{string(r.id)}, more...)...)
+	code := u.number()
+	if err == nil {
+		err = u.err
 	}
+	if err == nil {
+		err = codeError(code)
+	}
+	if err != nil {
+		return fmt.Errorf("%s job %s of queue %s: %w", r.op, domain.Quote(string(r.id)), q.name, err)
+	}
+	return nil
 }
 
 func codeError(code int) error {

@@ -12,8 +12,9 @@
 --        the end; a list of the keys of the jobs that were removed
 -- @include remove
 
--- How many children a call looks at, and how many jobs it removes.
-local LOOK, PRUNE_MOST = '100', 200
+-- How many children a call looks at, also below them, and how many jobs it
+-- removes.
+local LOOK, BELOW_MOST, PRUNE_MOST = '100', 2000, 200
 
 local q, before = operated_queue()
 if before then
@@ -37,7 +38,7 @@ local prune
 
 -- prune_children removes the children that a job waits for.
 local function prune_children(job, depth)
-  for _, child in ipairs(call('SRANDMEMBER', job.key .. ':dependencies', TREE_MOST)) do
+  for _, child in ipairs(call('SRANDMEMBER', job.key .. ':dependencies', BELOW_MOST)) do
     local cq, id = parent_of(job.q, child)
     if cq then
       prune({ q = cq, id = id, key = child, above = job.key }, depth + 1)

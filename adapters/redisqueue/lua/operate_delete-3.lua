@@ -7,7 +7,8 @@
 -- ARGV  1 to 3 as in include/operate.lua
 --       4 id
 --       5 "1" to remove those below it
--- Reply  a MessagePack number: a code of include/operate.lua
+-- Reply  MessagePack values: a code of include/operate.lua, and a list of the
+--        keys of the jobs that are gone if the call is to be made again
 -- @include remove
 
 local q, before = operated_queue()
@@ -16,24 +17,26 @@ if before then
 end
 
 local id = ARGV[4]
-local key = q.base .. id
+local job = { q = q, id = id, key = q.base .. id }
 if is_scheduled(q.base, id) then
-  return operated(SCHEDULED)
-elseif call('EXISTS', key .. ':lock') == 1 then
-  return operated(LOCKED)
+  return operated(SCHEDULED, {})
+elseif has_lock(job.key) then
+  return operated(LOCKED, {})
 end
-local removed, cost, again, locked
+local pass = { gone = {} }
 if ARGV[5] == '1' then
-  removed, cost, again, locked = remove_tree(q, id, clock_ms())
+  pass = remove_tree(q, id, clock_ms())
 else
-  removed = remove_one({ q = q, id = id, key = key }, clock_ms())
+  check_places(q)
+  check_parent(q, id)
+  pass.removed = remove_one(job, clock_ms())
 end
-if locked then
-  return operated(LOCKED)
-elseif again then
-  return operated(AGAIN)
-elseif not removed then
-  return operated(NO_JOB)
+if pass.locked then
+  return operated(LOCKED, {})
+elseif pass.again then
+  return operated(AGAIN, pass.gone)
+elseif not pass.removed then
+  return operated(NO_JOB, {})
 end
 call('HDEL', KEYS[3], id)
-return operated(DONE)
+return operated(DONE, {})

@@ -8,7 +8,9 @@
 --       4 how many jobs to remove at most
 --       then the ids
 -- Reply  MessagePack values: how many of the ids are dealt with, and a list of
---        those that were removed. The next ones are for another call.
+--        those that were removed; 1 if removing the next one is begun, which is
+--        more than one call can do, and the keys of the jobs that are gone. The
+--        ids after that are for another call.
 -- @include remove
 
 local q, before = operated_queue()
@@ -18,40 +20,48 @@ end
 
 -- would_remove is remove_tree for a dry run.
 local function would_remove(id)
-  if tree_of(q, id).locked then
-    return false, 1
-  end
-  if call('EXISTS', q.base .. id) == 1 then
-    if owns_keys(q, id, look_at(q, id).foreign) then
-      return true, 1
-    end
-  end
-  if find_set(q.base, id) then
-    return true, 1
+  local tree = tree_of(q, id)
+  local work = LOOK_WORK * #tree
+  if tree.locked then
+    return false, work
+  elseif is_job(q, id) or find_set(q.base, id) then
+    return true, work
   end
   local list, looked = in_lists(q.base, id, find_listed)
-  return list ~= nil, looked
+  return list ~= nil, work + looked
 end
 
 local now = clock_ms()
 local most, work, handled = tonumber(ARGV[4]), 0, 0
 local ids = {}
-for at = 5, #ARGV do
-  local id = ARGV[at]
-  local removed, cost, again = false, 1, false
-  if not is_scheduled(q.base, id) and call('EXISTS', q.base .. id .. ':lock') == 0 then
-    if DRY then
-      removed, cost = would_remove(id)
-    else
-      removed, cost, again = remove_tree(q, id, now)
-    end
+local begun, gone = 0, {}
+
+-- remove removes the job if it may, and tells whether it did.
+local function remove(id)
+  work = work + LOOK_WORK
+  if is_scheduled(q.base, id) or has_lock(q.base .. id) then
+    return false
+  elseif DRY then
+    local removed, cost = would_remove(id)
+    work = work + cost
+    return removed
   end
-  if again then
+  local pass = remove_tree(q, id, now)
+  work = work + pass.work
+  if pass.again then
+    begun, gone = 1, pass.gone
+  end
+  return pass.removed
+end
+
+for at = 5, #ARGV do
+  local removed = remove(ARGV[at])
+  if begun == 1 then
     break
   end
-  handled, work = handled + 1, work + cost
+  handled = handled + 1
   if removed then
-    ids[#ids + 1] = id
+    ids[#ids + 1] = ARGV[at]
   end
   if work > WORK_MOST or #ids == most then
     break
@@ -60,4 +70,4 @@ end
 if #ids > 0 and not DRY then
   call('HDEL', KEYS[3], unpack(ids))
 end
-return operated(handled, ids)
+return operated(handled, ids, begun, gone)

@@ -36,7 +36,7 @@ const (
 )
 
 // queueNames is what names of queues look like.
-var queueNames = matching(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+const queueNames = `^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`
 
 // rateLimits accepts queue=jobs/span, separated by commas, each queue once.
 func rateLimits() rule {
@@ -79,7 +79,7 @@ func parseRateLimit(item string) (queue string, limit RateLimit, err error) {
 	if !ok || !both {
 		return "", limit, errors.New("not queue=jobs/span")
 	}
-	if !queueNames(queue) {
+	if !matches(queueNames, queue) {
 		return "", limit, errors.New("not a queue name before the equals sign")
 	}
 	number, err := wholeNumber(jobs)

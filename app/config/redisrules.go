@@ -56,14 +56,14 @@ func hostAndPort(text string, port int) (string, error) {
 }
 
 // primaryPattern is what sentinels take for a name.
-var primaryPattern = matching(`^[A-Za-z0-9._-]{1,128}$`)
+const primaryPattern = `^[A-Za-z0-9._-]{1,128}$`
 
 // primaryName accepts names by which sentinels know a primary.
 func primaryName() rule {
 	return rule{
 		expected: "letters, digits and ._-, 128 at most",
 		canonical: func(value string) (string, error) {
-			if !primaryPattern(value) {
+			if !matches(primaryPattern, value) {
 				return "", errNoPrimary
 			}
 			return value, nil
@@ -115,7 +115,7 @@ func queuePrefix() rule {
 					return "", errors.New("not a queue prefix")
 				}
 			}
-			if !prefixPattern(inside) {
+			if !matches(prefixPattern, inside) {
 				return "", errors.New("not a queue prefix")
 			}
 			return value, nil

@@ -198,10 +198,9 @@ func splitHostPort(text string, fallback int) (host string, port int, err error)
 	return host, int(number), nil
 }
 
-var (
-	errHost     = errors.New("not the name or address of a host")
-	hostPattern = matching(`^[A-Za-z0-9_]([A-Za-z0-9._-]{0,252}[A-Za-z0-9_.])?$`)
-)
+var errHost = errors.New("not the name or address of a host")
+
+const hostPattern = `^[A-Za-z0-9_]([A-Za-z0-9._-]{0,252}[A-Za-z0-9_.])?$`
 
 // hostName returns the host, without the brackets of an IPv6 address.
 func hostName(text string) (string, error) {
@@ -212,7 +211,7 @@ func hostName(text string) (string, error) {
 		}
 		return inside, nil
 	}
-	if !hostPattern(text) {
+	if !matches(hostPattern, text) {
 		return "", errHost
 	}
 	return text, nil

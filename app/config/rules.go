@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -95,20 +94,16 @@ func size(low, high int64) rule {
 	}
 }
 
-// matching returns whether a text matches the expression, which is compiled when
-// it is asked first: each takes 50 KiB, and a worker needs few of them.
-func matching(expression string) func(string) bool {
-	compiled := sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
-	return func(text string) bool { return compiled().MatchString(text) }
-}
+// matches compiles the expression when it is needed: each takes 50 KiB for as
+// long as it lives, and a worker reads its settings once.
+func matches(expression, text string) bool { return regexp.MustCompile(expression).MatchString(text) }
 
 // pattern accepts whole values that match the expression.
 func pattern(what, expression string) rule {
-	matches := matching(expression)
 	return rule{
 		expected: what + " matching " + strings.Trim(expression, "^$"),
 		canonical: func(value string) (string, error) {
-			if !matches(value) {
+			if !matches(expression, value) {
 				return "", errors.New("not " + what)
 			}
 			return value, nil

@@ -30,7 +30,7 @@ const (
 	nameQueuePrefix = "WORKER_QUEUE_PREFIX"
 )
 
-var prefixPattern = matching(`^[A-Za-z0-9._-]{1,64}$`)
+const prefixPattern = `^[A-Za-z0-9._-]{1,64}$`
 
 func redisVariables() []Variable {
 	const group = "Redis"

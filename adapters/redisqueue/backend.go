@@ -138,6 +138,9 @@ func New(config Config) (*Backend, error) {
 	if len(config.Connection.Nodes) > 0 && !isBraced(config.Prefix) {
 		return nil, domain.Invalidf("%s", unbraced(config.Prefix))
 	}
+	if err := validateLimits(config.Limits); err != nil {
+		return nil, err
+	}
 	b := &Backend{
 		config: config, keys: newKeys(config.Prefix, config.Namespace),
 		failures:      newFailures(config.Log, config.Now),

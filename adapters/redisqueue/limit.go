@@ -2,8 +2,11 @@ package redisqueue
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -23,6 +26,15 @@ type ownLimit struct{ max, per string }
 
 func newOwnLimit(limit RateLimit) *ownLimit {
 	return &ownLimit{max: strconv.Itoa(max(limit.Max, 0)), per: strconv.FormatInt(limit.Per.Milliseconds(), 10)}
+}
+
+func validateLimits(limits map[domain.QueueName]RateLimit) error {
+	for _, queue := range slices.Sorted(maps.Keys(limits)) {
+		if err := errors.Join(queue.Validate(), limits[queue].Validate()); err != nil {
+			return fmt.Errorf("rate limit of queue %s: %w", domain.Quote(string(queue)), err)
+		}
+	}
+	return nil
 }
 
 // SetLimit changes the rate limit of this worker, the one that
@@ -88,8 +100,8 @@ func (b *Backend) readLimits(ctx context.Context, queue domain.QueueName, own, a
 	}, nil
 }
 
-// storedBound reads a bound that others may have written. One that lets nothing
-// through is negative, for zero stands for none.
+// storedBound reads a bound that others may have written. One of less than a job
+// is negative, for zero stands for none.
 func storedBound(text string) int {
 	if text == "" {
 		return 0

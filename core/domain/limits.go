@@ -53,7 +53,8 @@ type QueueLimits struct {
 	// Concurrency is how many jobs may be under way at a time; zero sets no
 	// limit. Negative, it lets no job start, as others can say of a queue.
 	Concurrency int
-	// Rate is how many jobs may start in a window.
+	// Rate is how many jobs may start in a window. With a negative number, as
+	// others can say of a queue, one may.
 	Rate Rate
 	// Active is how many jobs are under way.
 	Active int

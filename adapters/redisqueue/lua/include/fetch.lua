@@ -2,17 +2,19 @@
 -- Handing out jobs (protocol 2.3).
 
 -- limit_left returns how many jobs the rate limit still lets through, or 0 and
--- for how many ms none.
+-- for how many ms none. One of less than a job lets one through, as a window
+-- begins with its first job.
 local function limit_left(q, own_max)
   local key = q.base .. 'limiter'
   local max = q.max or (own_max > 0 and own_max or nil)
+  max = max and math.max(max, 1)
   local used = tonumber(call('GET', key))
   if not used then
     return max or math.huge, 0
   end
   -- A limit set by hand counts whether or not there is one otherwise.
   if used < (max or MANUAL_LIMIT) then
-    return max and max - used or math.huge, 0
+    return max and math.ceil(max - used) or math.huge, 0
   end
   local ttl = call('PTTL', key)
   if ttl > 0 then
@@ -22,6 +24,19 @@ local function limit_left(q, own_max)
     call('DEL', key)
   end
   return max or math.huge, 0
+end
+
+-- The longest window of a rate limit, in ms, and the one where a queue says
+-- none.
+local WINDOW_MOST, WINDOW = 8796093022208, 1000
+
+-- window_of returns the window in whole ms: anybody may have written anything.
+local function window_of(q, own_max, own_duration)
+  local duration = own_max > 0 and own_duration or q.duration
+  if not duration or duration ~= duration then
+    return WINDOW
+  end
+  return math.floor(math.min(math.max(duration, 1), WINDOW_MOST))
 end
 
 -- count_started adds n jobs to the window of the rate limit.
@@ -37,7 +52,7 @@ local function count_started(q, n, own_max, own_duration)
     started = n
   end
   if started == n then
-    call('PEXPIRE', key, own_max > 0 and own_duration or q.duration or 1000)
+    call('PEXPIRE', key, int_text(window_of(q, own_max, own_duration)))
   end
 end
 
@@ -66,8 +81,12 @@ local function pop_ready(q, n)
   end
   local found = #ids
   if n > found then
-    local prioritized = call('ZPOPMIN', q.prioritized, n - found)
-    if #prioritized < 2 * (n - found) then
+    local prioritized = try('ZPOPMIN', q.prioritized, n - found)
+    if prioritized.err then
+      -- Something else is in its place: the next call says so, which takes no
+      -- other jobs.
+      prioritized = found > 0 and {} or call('ZCARD', q.prioritized)
+    elseif #prioritized < 2 * (n - found) then
       call('DEL', q.base .. 'pc')
     end
     for i = 1, #prioritized, 2 do
@@ -147,7 +166,8 @@ local function repeat_reply(q, codes)
   for i = #active, 1, -1 do
     local id = active[i]
     local key = q.base .. id
-    if call('GET', key .. ':lock') == ARGV[4] then
+    -- The lock may be something else, and then not of this call.
+    if try('GET', key .. ':lock') == ARGV[4] then
       reply[#reply + 1] = lease_of(id, all_fields(id, key), tonumber(ARGV[8]))
     end
   end

@@ -20,7 +20,7 @@ local open_queues = {}
 -- job cannot be handed out.
 local function whole(text)
   local number = tonumber(text)
-  return number and math.floor(number)
+  return number and number == number and math.floor(number) or nil
 end
 
 -- queue_of returns the queue whose keys begin with base, "bull:mail:".

@@ -25,6 +25,7 @@ type consumer struct {
 	base, meta, parked string
 	ear                *ear
 	own                atomic.Pointer[ownLimit]
+	schedules          *lateSchedules
 
 	mu sync.Mutex
 	// held are the leases that are not settled yet.
@@ -56,6 +57,7 @@ func (b *Backend) OpenConsumer(options ports.ConsumerOptions) (ports.Consumer, e
 		base: base, meta: base + "meta", parked: b.keys.parked(options.Queue),
 		held: map[domain.LeaseRef]*leased{},
 	}
+	c.schedules = newLateSchedules(c)
 	name := ClientName(b.config.Prefix, options.Queue, options.Worker)
 	c.ear = newEar(NewBlockingClient(b.config.Connection, b.config.Prefix, name), base+"marker", b.failures)
 	b.mu.Lock()
@@ -190,6 +192,7 @@ func (c *consumer) close() error {
 		}
 		c.backend.sessions.put(m.session)
 	}
+	c.schedules.close(ctx)
 	return c.ear.close()
 }
 

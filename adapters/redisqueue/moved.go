@@ -42,9 +42,7 @@ func (c *consumer) read(ctx context.Context, reply any, m *mover) (moved, error)
 	if r.bad {
 		return moved{}, fmt.Errorf("move: %w", errReply)
 	}
-	for _, next := range scheduled {
-		c.continueSchedule(ctx, next)
-	}
+	c.continueSchedules(ctx, scheduled)
 	return out, nil
 }
 

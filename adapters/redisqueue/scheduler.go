@@ -3,61 +3,96 @@ package redisqueue
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/taktwork/takt/adapters/redisqueue/pattern"
 	"github.com/taktwork/takt/core/domain"
 )
 
-// continueSchedule adds the job that follows the leased one of a job
-// scheduler, without which the schedule would end (protocol 2.18). A schedule
-// that cannot be continued is reported, and its job worked all the same.
-func (c *consumer) continueSchedule(ctx context.Context, lease *domain.Lease) {
-	if lease.Refused != "" && lease.Job.Name == "" {
+// scheduledRun is a leased job of a job scheduler.
+type scheduledRun struct {
+	id   domain.JobID
+	held *leased
+}
+
+// continuePatience bounds, beside a quarter of a lease, how long leases wait for
+// their schedules to be continued.
+const continuePatience = 2 * time.Second
+
+// continueSchedules adds the jobs that follow the leased ones of job
+// schedulers, without which the schedules would end (protocol 2.18). What cannot
+// be added now is added later: the leased jobs are worked all the same.
+func (c *consumer) continueSchedules(ctx context.Context, scheduled []*domain.Lease) {
+	if len(scheduled) == 0 {
 		return
 	}
-	err := c.addNextRun(ctx, lease)
-	if err != nil && ctx.Err() == nil {
-		c.backend.config.Log.ErrorContext(ctx, "schedule not continued: it makes no further jobs",
-			"queue", c.queue, "job_id", string(lease.Job.ID), "job", lease.Job.Name, "err", err)
+	ctx, cancel := context.WithTimeout(ctx, min(c.lease/4, continuePatience))
+	defer cancel()
+	for _, lease := range scheduled {
+		held := c.heldLease(lease.Ref())
+		if held == nil || lease.Refused != "" && lease.Job.Name == "" {
+			continue
+		}
+		run := scheduledRun{id: lease.Job.ID, held: held}
+		if err := c.addNextRun(ctx, c.backend.call, run); err != nil {
+			c.schedules.later(ctx, run, err)
+		}
 	}
 }
 
-func (c *consumer) addNextRun(ctx context.Context, lease *domain.Lease) error {
-	held := c.heldLease(lease.Ref())
-	if held == nil {
+// errSchedule says that the leased job does not tell how its schedule goes on.
+var errSchedule = errors.New("the job does not say how its schedule goes on")
+
+// addNextRun adds the job that follows the run, by the call.
+func (c *consumer) addNextRun(ctx context.Context, call scriptCall, run scheduledRun) error {
+	args, err := c.nextRun(run)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errSchedule, err)
+	}
+	if args == nil {
 		return nil
 	}
+	_, err = call(ctx, scriptNamed("continue"), []string{c.meta, c.base + "repeat"}, args)
+	return err
+}
+
+// scriptCall is [Backend.call] or [Backend.run].
+type scriptCall func(ctx context.Context, s *script, keys []string, args []any) (any, error)
+
+// nextRun returns the arguments of continue.lua, none if the schedule is over.
+func (c *consumer) nextRun(run scheduledRun) ([]any, error) {
+	held := run.held
 	var options map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(held.rawOptions), &options); err != nil {
-		return fmt.Errorf("options of the job: %w", errReply)
+		return nil, fmt.Errorf("options of the job: %w", errReply)
 	}
 	var repeat pattern.Repeat
 	if err := json.Unmarshal(options["repeat"], &repeat); err != nil {
-		return err
+		return nil, err
 	}
 	next, more, err := pattern.NextRun(repeat, int64(wholeNumber(options["prevMillis"], 1<<53)), c.backend.config.Now().UnixMilli())
 	if err != nil || !more {
-		return err
+		return nil, err
 	}
 	head, err := nextOptions(options, held.scheduler)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// The script knows the moments of intervals better than the job does.
 	moment := ""
 	if repeat.Pattern != "" {
 		moment = strconv.FormatInt(next, 10)
 	}
-	_, err = c.backend.call(ctx, scriptNamed("continue"), []string{c.meta, c.base + "repeat"}, []any{
-		c.base, string(c.backend.config.Profile), held.scheduler, string(lease.Job.ID), moment,
-		lease.Job.Name, head, held.data, int(wholeNumber(options["priority"], domain.MaxPriority)),
-	})
-	return err
+	return []any{
+		c.base, string(c.backend.config.Profile), held.scheduler, string(run.id), moment,
+		held.name, head, held.data, int(wholeNumber(options["priority"], domain.MaxPriority)),
+	}, nil
 }
 
 // nextOptions returns the options of the scheduler's next job as JSON, but for

@@ -201,7 +201,7 @@ func TestSchedulersNameAKeyOfTheWrongType(t *testing.T) {
 	for key, value := range map[string]string{
 		"repeat": "SET bull:q:repeat x", "repeat:s": "RPUSH bull:q:repeat:s x", "delayed": "SET bull:q:delayed x", "wait": "SET bull:q:wait x",
 		"paused": "SET bull:q:paused x", "events": "SET bull:q:events x", "prioritized": "SET bull:q:prioritized x",
-		"id": "SET bull:q:id x", "pc": "SET bull:q:pc x", "meta": "SET bull:q:meta x",
+		"id": "SET bull:q:id x", "meta": "SET bull:q:meta x",
 	} {
 		t.Run(key, func(t *testing.T) {
 			r := newRawQueue(t, nil)

@@ -1,6 +1,8 @@
 -- Adds the job that follows one of a job scheduler (protocol 2.18, next
 -- iteration). It does so for the scheduler's pending job alone, so that
--- repeating it does no harm and neither does a retry of a job.
+-- repeating it does no harm and neither does a retry of a job. The scheduler
+-- goes on to the next job when that is there, and not before: one whose job is
+-- missing would end.
 --
 -- KEYS  1 Q:meta
 --       2 Q:repeat
@@ -18,9 +20,11 @@
 -- @include add
 
 local q = queue_of(ARGV[1], ARGV[2])
-check_queue(q)
-local now = clock_ms()
 local scheduler, leased = ARGV[3], ARGV[4]
+check_queue(q)
+check_scheduler(q, scheduler)
+check_ids(q)
+local now = clock_ms()
 local hash = q.base .. 'repeat:' .. scheduler
 
 local function next_moment(previous)
@@ -35,17 +39,21 @@ local function next_moment(previous)
   return slot_after(now, previous, every, tonumber(fields[2]) or previous % every)
 end
 
--- template_data returns the data of the scheduler's jobs. Repeatable jobs of
--- old have theirs in the job alone; BullMQ 5 writes it down for the next one.
+-- template_data returns the data of the scheduler's jobs, and whether it is to
+-- be written down. Repeatable jobs of old have theirs in the job alone; BullMQ 5
+-- writes it down for the next one.
 local function template_data()
   local data = call('HGET', hash, 'data')
-  if data then
-    return data
+  return data or ARGV[8], not data and q.profile == 'v5' and ARGV[8] ~= '{}'
+end
+
+-- options_of returns the options of the job as JSON.
+local function options_of(id, delay, moment)
+  local opts = ARGV[7] .. '"jobId":' .. cjson.encode(id) .. ',"delay":' .. int_text(delay) .. ',"timestamp":' .. stamp
+  if ARGV[5] ~= '' then
+    opts = opts .. ',"prevMillis":' .. moment
   end
-  if q.profile == 'v5' and ARGV[8] ~= '{}' then
-    call('HSET', hash, 'data', ARGV[8])
-  end
-  return ARGV[8]
+  return opts .. '}'
 end
 
 local function add_next(previous)
@@ -55,25 +63,25 @@ local function add_next(previous)
   end
   local text = string.format('%.0f', moment)
   local id = run_id(scheduler, moment)
+  -- First what needs no memory: schedules go on while that is full.
+  trim_events(q)
   if call('EXISTS', q.base .. id) == 1 then
     call('XADD', q.events, 'MAXLEN', '~', max_events(q), '*', 'event', 'duplicated', 'jobId', id)
     return ''
   end
-  call('ZADD', KEYS[2], text, scheduler)
-  call('HINCRBY', hash, 'ic', 1)
-  call('INCR', q.base .. 'id')
   local delay = math.max(moment - now, 0)
-  local opts = ARGV[7] .. '"jobId":' .. cjson.encode(id) .. ',"delay":' .. int_text(delay) .. ',"timestamp":' .. stamp
-  if ARGV[5] ~= '' then
-    opts = opts .. ',"prevMillis":' .. text
-  end
-  local job = {
-    name = ARGV[6], data = template_data(), opts = opts .. '}', timestamp = now, delay = delay, rjk = scheduler,
+  local data, keep_data = template_data()
+  put_job(q, id, {
+    name = ARGV[6], data = data, opts = options_of(id, delay, text), timestamp = now, delay = delay, rjk = scheduler,
     priority = tonumber(ARGV[9]), lifo = false,
-  }
-  store_job(q, id, job)
-  place_job(q, id, job)
+  })
   flush_pushes(q)
+  call('ZADD', KEYS[2], text, scheduler)
+  bump(hash, 'ic')
+  call('INCR', q.base .. 'id')
+  if keep_data then
+    call('HSET', hash, 'data', data)
+  end
   return id
 end
 

@@ -13,7 +13,7 @@
 -- Reply  a MessagePack list of a status, an id and a number of jobs for each
 --        group: those after the first have the ids that follow
 -- @hot int_text clock_ms session_reply session_record whole queue_of max_events ready_list queue_blocked base_marker
--- @hot check_queue sign_queue store_plain flush_pushes groups_of add_alike add_group add_all
+-- @hot ask check_queue sign_queue store_plain flush_pushes groups_of add_alike add_group add_all
 -- @include session
 -- @include add
 

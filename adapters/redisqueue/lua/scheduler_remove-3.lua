@@ -20,12 +20,9 @@ end
 
 local q = queue_of(ARGV[2], ARGV[3])
 local scheduler = ARGV[4]
-call('ZCARD', q.delayed)
-call('XLEN', q.events)
-local spoiled = spoiled_key(q, scheduler)
-if spoiled then
-  return spoiled
-end
+ask('ZCARD', q.delayed)
+ask('XLEN', q.events)
+check_scheduler(q, scheduler)
 
 local function remove()
   local planned = call('ZSCORE', KEYS[3], scheduler)

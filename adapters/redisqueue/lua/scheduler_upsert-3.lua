@@ -35,17 +35,9 @@ local scheduler, every = ARGV[4], tonumber(ARGV[5])
 local offset, begin = tonumber(ARGV[7]), tonumber(ARGV[8])
 local hash = q.base .. 'repeat:' .. scheduler
 check_queue(q)
-call('LLEN', q.base .. 'paused')
-local spoiled = spoiled_key(q, scheduler)
-if spoiled then
-  return spoiled
-end
--- A counter that is none stops the call before anything changes.
-for _, counter in ipairs({ 'id', 'pc' }) do
-  if not string.match(call('GET', q.base .. counter) or '0', '^%d+$') then
-    return redis.error_reply('ERR value is not an integer (' .. q.base .. counter .. ')')
-  end
-end
+ask('LLEN', q.base .. 'paused')
+check_scheduler(q, scheduler)
+check_ids(q)
 local now = clock_ms()
 
 -- How many slots after the first are tried.

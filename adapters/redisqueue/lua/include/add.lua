@@ -57,6 +57,40 @@ local function place_job(q, id, job)
   call('XADD', q.events, '*', 'event', 'waiting', 'jobId', id)
 end
 
+-- take_back undoes what was done of storing and placing a job. The job is then
+-- last wherever it is.
+local function take_back(q, id)
+  local key, pushes = q.base .. id, q.pushes
+  if pushes and pushes[#pushes] == id then
+    pushes[#pushes] = nil
+    q.pushes = pushes[1] and pushes or nil
+  end
+  call('ZREM', q.delayed, id)
+  call('ZREM', q.prioritized, id)
+  if call('LINDEX', ready_list(q), -1) == id then
+    call('RPOP', ready_list(q))
+  end
+  -- What is there instead of a job stopped it from being stored.
+  if call('TYPE', key).ok == 'hash' then
+    call('DEL', key)
+  end
+end
+
+local function store_and_place(q, id, job)
+  store_job(q, id, job)
+  place_job(q, id, job)
+end
+
+-- put_job stores a job and puts it where it waits, or fails and leaves nothing
+-- of it: a job that is stored but waits nowhere would refuse its own repetition.
+local function put_job(q, id, job)
+  local ok, err = pcall(store_and_place, q, id, job)
+  if not ok then
+    take_back(q, id)
+    error(err, 0)
+  end
+end
+
 -- sign_queue leaves the version that producers of BullMQ leave.
 local function sign_queue(q)
   if not q.version then
@@ -107,8 +141,7 @@ local function add_job(q, n, job, receipts)
       return DEDUPLICATED, owner
     end
   end
-  store_job(q, id, job)
-  place_job(q, id, job)
+  put_job(q, id, job)
   if receipt then
     call('SET', receipt, id, 'PX', RECEIPT_LIFE)
   end

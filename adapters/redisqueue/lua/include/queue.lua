@@ -16,6 +16,22 @@ local PROMOTE_MOST = '1000'
 
 local open_queues = {}
 
+-- raise stops the call with the server's complaint about the key, which it does
+-- not name itself. A Redis older than 7 takes texts alone.
+local function raise(complaint, key)
+  local text = complaint .. ' (' .. key .. ')'
+  error(redis.REDIS_VERSION_NUM and { err = text } or '-' .. text, 0)
+end
+
+-- ask is call for a command that reads the key.
+local function ask(command, key, ...)
+  local reply = try(command, key, ...)
+  if type(reply) == 'table' and reply.err then
+    raise(reply.err, key)
+  end
+  return reply
+end
+
 -- whole reads a number that others have written, without its fraction: half a
 -- job cannot be handed out.
 local function whole(text)
@@ -31,7 +47,10 @@ local function queue_of(base, profile)
   if q then
     return q
   end
-  local meta = call('HMGET', base .. 'meta', 'paused', 'concurrency', 'max', 'duration', 'opts.maxLenEvents', 'version')
+  local meta = try('HMGET', base .. 'meta', 'paused', 'concurrency', 'max', 'duration', 'opts.maxLenEvents', 'version')
+  if meta.err then
+    raise(meta.err, base .. 'meta')
+  end
   q = {
     base = base, wait = base .. 'wait', active = base .. 'active', delayed = base .. 'delayed',
     prioritized = base .. 'prioritized', marker = base .. 'marker', events = base .. 'events',
@@ -93,10 +112,20 @@ end
 -- is something else: a job that is stored but waits nowhere would refuse its
 -- own repetition.
 local function check_queue(q)
-  call('LLEN', ready_list(q))
-  call('ZCARD', q.prioritized)
-  call('ZCARD', q.delayed)
-  call('XLEN', q.events)
+  ask('LLEN', ready_list(q))
+  ask('ZCARD', q.prioritized)
+  ask('ZCARD', q.delayed)
+  ask('XLEN', q.events)
+end
+
+-- check_ids does the same when the counter of ids is none: begun anew it would
+-- give ids that are taken.
+local function check_ids(q)
+  local key = q.base .. 'id'
+  local last = ask('GET', key)
+  if last and not (string.match(last, '^%d+$') and #last < 19) then
+    raise('ERR value is not an integer or out of range', key)
+  end
 end
 
 -- base_marker wakes a worker that waits for a job. Markers are hints: when
@@ -133,9 +162,16 @@ local function delay_job(q, id, due)
   call('XADD', q.events, 'MAXLEN', '~', max_events(q), '*', 'event', 'delayed', 'jobId', id, 'delay', due)
 end
 
--- priority_score returns the score of the next job of a priority.
+-- priority_score returns the score of the next job of a priority. Whoever wrote
+-- something else in the place of the counter has lost count: it begins anew.
 local function priority_score(q, priority)
-  return priority * CLASS + call('INCR', q.base .. 'pc') % CLASS
+  local key = q.base .. 'pc'
+  local n = try('INCR', key)
+  if type(n) ~= 'number' then
+    n = 1
+    call('SET', key, n)
+  end
+  return priority * CLASS + n % CLASS
 end
 
 -- line_up makes the job ready without a marker; command is LPUSH for the end

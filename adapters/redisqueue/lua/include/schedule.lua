@@ -17,14 +17,9 @@ local function slot_after(now, previous, every, offset)
   return next > now and next or next + every
 end
 
--- spoiled_key returns an error that names the first key of a scheduler that
--- holds something else, nil if there is none.
-local function spoiled_key(q, scheduler)
-  for command, key in pairs({ ZCARD = q.base .. 'repeat', HLEN = q.base .. 'repeat:' .. scheduler }) do
-    local reply = try(command, key)
-    if type(reply) == 'table' and reply.err then
-      return redis.error_reply(reply.err .. ' (' .. key .. ')')
-    end
-  end
-  return nil
+-- check_scheduler stops the call before anything is written if a key of the
+-- scheduler is something else.
+local function check_scheduler(q, scheduler)
+  ask('ZCARD', q.base .. 'repeat')
+  ask('HLEN', q.base .. 'repeat:' .. scheduler)
 end

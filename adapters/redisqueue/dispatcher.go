@@ -26,8 +26,8 @@ type dispatcher struct {
 func (b *Backend) Dispatcher() ports.Dispatcher { return &dispatcher{backend: b, ledger: b.Ledger()} }
 
 // Dispatch implements [ports.Dispatcher]. A job that makes no sense is answered
-// with its error, [domain.ErrInvalid] or [domain.ErrTooLarge], while the others
-// go on. Long batches are carried out in parts. Any other error may be met by
+// with its error, [domain.ErrInvalid] or [domain.ErrTooLarge], and so is one in
+// whose way something damaged is, which the error names, while the others go on. Long batches are carried out in parts. Any other error may be met by
 // a repetition of the call: what was dispatched is not dispatched again.
 func (d *dispatcher) Dispatch(ctx context.Context, dispatches []domain.Dispatch) ([]domain.DispatchResult, error) {
 	if err := ctx.Err(); err != nil {
@@ -117,12 +117,20 @@ func dispatchedOf(jobs []domain.NewJob, results []domain.DispatchResult) []deed 
 	return deeds
 }
 
+// dispatchRefused is what dispatch.lua says of a job that cannot be added because
+// a key is damaged; the reason stands in the place of its id.
+const dispatchRefused = 4
+
 func readDispatched(reply any, count int) ([]domain.DispatchResult, error) {
 	u := unpackerOf(reply)
 	u.want(u.list() == 2*count)
 	results := make([]domain.DispatchResult, count)
 	for i := range results {
 		status, id := u.long(), u.string()
+		if status == dispatchRefused {
+			results[i].Err = fmt.Errorf("enqueue: %s", domain.CleanText(id, domain.MaxReason))
+			continue
+		}
 		u.want(status >= int64(domain.Dispatched) && status <= int64(domain.DispatchLost))
 		results[i] = domain.DispatchResult{
 			Status: domain.DispatchStatus(status), ID: domain.JobID(strings.Clone(id)), //nolint:gosec // in range

@@ -19,6 +19,10 @@ const (
 // one step; more are carried in several, and when ctx ends in between the
 // first of them are there. A call without a context that ends never fails for
 // a server that is away.
+//
+// What others left under the name of a key that is needed fails the call before
+// anything is added, and the error names the key. Should the server refuse to go
+// on in the middle nevertheless, the error says how many jobs are there.
 func (b *Backend) Enqueue(ctx context.Context, jobs ...domain.NewJob) ([]domain.EnqueueResult, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

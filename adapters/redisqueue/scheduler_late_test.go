@@ -175,7 +175,7 @@ func TestASchedulesNextJobIsThereWholeOrNotAtAll(t *testing.T) {
 	r.do("ZADD bull:q:repeat "+strings.TrimPrefix(string(lease.Job.ID), "repeat:s:")+" s", "DEL bull:q:"+next, "ZREM bull:q:delayed "+next,
 		"XADD bull:q:events 18446744073709551615-18446744073709551615 event x")
 	before := r.dump()
-	_, err := r.rdb.Eval(t.Context(), continueSource(t), []string{"bull:q:meta", "bull:q:repeat"},
+	_, err := r.rdb.Eval(t.Context(), sourceOf(t, "continue"), []string{"bull:q:meta", "bull:q:repeat"},
 		"bull:q:", "v5", "s", string(lease.Job.ID), "", "s", "{", "{}", 0).Result()
 	if err == nil {
 		t.Fatal("continue.lua = no error, want one: the events are full")
@@ -187,20 +187,6 @@ func TestASchedulesNextJobIsThereWholeOrNotAtAll(t *testing.T) {
 	}
 }
 
-func continueSource(t *testing.T) string {
-	t.Helper()
-	scripts, err := redisqueue.Scripts()
-	if err != nil {
-		t.Fatalf("Scripts = %v, want them", err)
-	}
-	for _, s := range scripts {
-		if s.Name == "continue" {
-			return s.Source
-		}
-	}
-	t.Fatal("there is no script continue")
-	return ""
-}
 
 func TestAConsumerThatClosesTriesLateSchedulesOnceMore(t *testing.T) {
 	for name, mended := range map[string]bool{"in vain": false, "with success": true} {
@@ -238,7 +224,7 @@ func TestLeasesDoNotWaitForTheirSchedules(t *testing.T) {
 	if err != nil {
 		t.Fatalf("OpenConsumer = %v, want a consumer", err)
 	}
-	sum := sha1.Sum([]byte(continueSource(t)))
+	sum := sha1.Sum([]byte(sourceOf(t, "continue")))
 	name := []byte(hex.EncodeToString(sum[:]))
 	p.Set(func(e proxy.Exchange) proxy.Verdict {
 		if bytes.Contains(e.Request, name) {

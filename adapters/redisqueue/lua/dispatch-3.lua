@@ -12,7 +12,8 @@
 --          the arguments of read_job (include/add.lua) with id and receipt
 --
 -- Returns packed {status, id, …}, two for each dispatch: 1 dispatched, 2
--- blocked by the job id, 3 lost.
+-- blocked by the job id, 3 lost, 4 refused because of what is said in the place
+-- of the id: the run is still held.
 -- @include session
 -- @include add
 -- @include ledger_claim
@@ -22,7 +23,7 @@ if reply or overtaken then
   return reply or overtaken
 end
 
-local DISPATCHED, BLOCKED, LOST = 1, 2, 3
+local DISPATCHED, BLOCKED, LOST, REFUSED = 1, 2, 3, 4
 
 local queue_ms = clock_ms()
 local STRIDE = JOB_FIELDS + 3
@@ -39,6 +40,13 @@ end
 prefetch(runs, run_keys)
 prefetch_jobs(run_keys)
 
+-- open_queue returns a queue and the next value of its counter.
+local function open_queue(base, n)
+  local q = queue_of(base, ARGV[3])
+  check_queue(q)
+  return q, take_ids({ [base] = n })[base]
+end
+
 -- Counters move once for each queue.
 local wanted = {}
 for _, d in ipairs(dispatches) do
@@ -46,13 +54,18 @@ for _, d in ipairs(dispatches) do
     wanted[d.base] = (wanted[d.base] or 0) + 1
   end
 end
-local counters, queues = {}, {}
-for base in pairs(wanted) do
-  check_queue(queue_of(base, ARGV[3]))
-end
+-- What is wrong with one queue must not stop the others' jobs.
+local counters, queues, damaged = {}, {}, {}
 for base, n in pairs(wanted) do
-  counters[base] = call('INCRBY', base .. 'id', n) - n
-  queues[base] = queue_of(base, ARGV[3])
+  local ok, q, counter = pcall(open_queue, base, n)
+  if ok then
+    queues[base], counters[base] = q, counter
+  elseif string.find(words_of(q), '^%-?OOM') then
+    -- It passes, and nothing is written yet.
+    error(q, 0)
+  else
+    damaged[base] = words_of(q)
+  end
 end
 
 -- dispatched_before returns the job of a run that its owner has dispatched.
@@ -66,31 +79,29 @@ local function dispatch(d)
   if not run then
     local id = dispatched_before(d)
     return id and DISPATCHED or LOST, id or ''
+  elseif damaged[d.base] then
+    return REFUSED, damaged[d.base]
   end
-  counters[d.base] = counters[d.base] + 1
-  local status, id = add_job(queues[d.base], counters[d.base], d.job, ARGV[2])
+  local counter = counters[d.base]
+  counters[d.base] = counter + 1
+  local ok, status, id = pcall(add_job, queues[d.base], counter, d.job, ARGV[2])
+  if not ok then
+    return REFUSED, words_of(status)
+  end
   end_run(d.key, run)
   return status == DEDUPLICATED and id ~= d.job.id and BLOCKED or DISPATCHED, id
 end
 
 local answers = {}
-local function dispatch_all()
-  for i, d in ipairs(dispatches) do
-    answers[2 * i - 1], answers[2 * i] = dispatch(d)
-  end
+for i, d in ipairs(dispatches) do
+  answers[2 * i - 1], answers[2 * i] = dispatch(d)
 end
-
--- Jobs that were stored before one that cannot be must not wait nowhere.
-local ok, err = pcall(dispatch_all)
 for _, q in pairs(queues) do
   sign_queue(q)
   flush_pushes(q)
   call('XTRIM', q.events, 'MAXLEN', '~', max_events(q))
 end
 flush_claims()
-if not ok then
-  error(err, 0)
-end
 
 reply = cmsgpack.pack(answers)
 session_record(KEYS[1], ARGV[1], reply)

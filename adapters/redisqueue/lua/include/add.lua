@@ -99,6 +99,38 @@ local function sign_queue(q)
   end
 end
 
+-- A counter beyond it is no number that Lua tells from the next.
+local IDS_MOST = 9007199254740991
+
+-- return_ids moves a counter of ids back.
+local function return_ids(base, n)
+  if call('INCRBY', base .. 'id', -n) == 0 then
+    call('DEL', base .. 'id')
+  end
+end
+
+-- take_ids moves the counter of ids of each base on by as many as are wanted,
+-- and returns the first ids. If one is no counter, none is moved: begun anew it
+-- would give ids that are taken.
+local function take_ids(wanted)
+  local first = {}
+  for base, n in pairs(wanted) do
+    local last = try('INCRBY', base .. 'id', n)
+    if type(last) ~= 'number' or last > IDS_MOST then
+      for before in pairs(first) do
+        return_ids(before, wanted[before])
+      end
+      if type(last) == 'number' then
+        return_ids(base, n)
+        last = { err = 'ERR value is not an integer or out of range' }
+      end
+      raise(last.err, base .. 'id')
+    end
+    first[base] = last - n + 1
+  end
+  return first
+end
+
 -- flush_pushes ends a batch of placed jobs: ready ones join their list, and
 -- workers are woken.
 local function flush_pushes(q)
@@ -122,17 +154,20 @@ end
 local function add_job(q, n, job, receipts)
   local receipt = job.receipt and receipts .. job.receipt
   if receipt then
-    local known = call('GET', receipt)
+    local known = ask('GET', receipt)
     if known then
       return RECEIPT_KNOWN, known
     end
   end
   local id = job.id or int_text(n)
-  if job.id and call('EXISTS', q.base .. id) == 1 then
+  if job.id and ask('HLEN', q.base .. id) > 0 then
     call('XADD', q.events, 'MAXLEN', '~', max_events(q), '*', 'event', 'duplicated', 'jobId', id)
     return DUPLICATE, id
   end
   if job.dedup then
+    if not job.id then
+      ask('HLEN', q.base .. id)
+    end
     local owner, follows = hold_dedup(q, id, job)
     if owner then
       if follows and receipt then

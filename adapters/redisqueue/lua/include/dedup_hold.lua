@@ -16,7 +16,7 @@ end
 -- whose owner is gone holds nothing, and what was to follow goes with it.
 local function dedup_owner(q, dedup)
   local key = q.base .. 'de:' .. dedup
-  local owner = call('GET', key)
+  local owner = ask('GET', key)
   if owner and call('PTTL', key) == -1 and call('EXISTS', q.base .. owner) == 0 then
     call('DEL', key, q.base .. 'dn:' .. dedup)
     return nil
@@ -58,7 +58,7 @@ end
 -- follow_owner keeps the job until the owner is done, in the place of one that
 -- was kept before, if the owner is being worked. It tells whether it is.
 local function follow_owner(q, owner, id, job)
-  if not call('LPOS', q.active, owner) then
+  if not ask('LPOS', q.active, owner) then
     return false
   end
   local key = q.base .. 'dn:' .. job.dedup

@@ -23,6 +23,11 @@ local function raise(complaint, key)
   error(redis.REDIS_VERSION_NUM and { err = text } or '-' .. text, 0)
 end
 
+-- words_of returns what an error says that a call raised.
+local function words_of(err)
+  return type(err) == 'table' and err.err or tostring(err)
+end
+
 -- ask is call for a command that reads the key.
 local function ask(command, key, ...)
   local reply = try(command, key, ...)

@@ -35,13 +35,19 @@ type Added struct {
 	Err error
 }
 
-// Add adds the jobs, up to 1000 of them or 1 MiB of data in one step, and
-// answers each, in order. A job that cannot be added does not keep the others:
-// its answer has the reason, and the first such reason is the error as well.
+// Add adds the jobs, up to 1000 of them with 1 MiB of data and options in one
+// step, and answers each, in order. A job that cannot be added does not keep
+// the others: its answer has the reason, and the first such reason is the error
+// as well.
+//
+// Of jobs with one parent that take several steps some may be worked before all
+// are there, but not the parent, if it waits for its children. Those without an
+// id get random ones then.
 //
 // When ctx ends in between, the answers say how far it came; those with the
-// context's error may have been added or not. Without answers nothing was
-// added: the error is [domain.ErrInvalid] or [domain.ErrTooLarge].
+// context's error may have been added or not. Their parents wait for them until
+// they are added again under the ids of the answers. Without answers nothing
+// was added: the error is [domain.ErrInvalid] or [domain.ErrTooLarge].
 func (q *Queue) Add(ctx context.Context, jobs ...NewJob) ([]Added, error) {
 	planned := make([]plannedJob, len(jobs))
 	for i := range jobs {

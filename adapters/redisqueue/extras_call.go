@@ -10,13 +10,8 @@ import (
 	"github.com/taktwork/takt/core/domain"
 )
 
-// Bounds of one call of flow_add.lua.
-const (
-	maxAdded      = 1000
-	maxAddedBytes = 1 << 20
-	// nodeArgs is how many arguments read_node takes.
-	nodeArgs = 6 + jobArgs
-)
+// nodeArgs is how many arguments read_node takes.
+const nodeArgs = 6 + jobArgs
 
 // Statuses of flow_add.lua beyond those of enqueue.lua.
 const (
@@ -31,10 +26,13 @@ const (
 // there, a parent waits for one that is yet to come.
 func (b *Backend) addPlanned(ctx context.Context, jobs []plannedJob) ([]Added, error) {
 	added := make([]Added, 0, len(jobs))
+	family := familyOf(jobs)
 	err := ctx.Err()
 	for err == nil && len(added) < len(jobs) {
 		from := len(added)
-		some, failed := b.addSlice(ctx, jobs, from, from+fitting(jobs[from:]))
+		to := from + fitting(jobs[from:])
+		passOverEnded(jobs, from, to)
+		some, failed := b.addSlice(ctx, jobs[from:to], family.toCome(from, to))
 		added, err = append(added, some...), failed
 	}
 	if err != nil {
@@ -56,26 +54,12 @@ func firstRefusal(added []Added) error {
 	return nil
 }
 
-// fitting returns how many of the jobs go into one call.
-func fitting(jobs []plannedJob) int {
-	bytes := 0
-	for i := range jobs {
-		if bytes += len(jobs[i].job.Data); i > 0 && bytes > maxAddedBytes || i == maxAdded {
-			return i
-		}
-	}
-	return len(jobs)
-}
-
-// addSlice adds the jobs from one place up to another.
-func (b *Backend) addSlice(ctx context.Context, jobs []plannedJob, from, to int) ([]Added, error) {
-	slice, coming := jobs[from:to], yetToCome(jobs, to)
+// addSlice adds the jobs in one call. Those to come are waited for meanwhile.
+func (b *Backend) addSlice(ctx context.Context, slice []plannedJob, coming []*plannedJob) ([]Added, error) {
 	texts := make([]string, 0, 4+len(slice)*nodeArgs+3*len(coming))
 	texts = append(texts, "", string(b.config.Profile), strconv.Itoa(len(slice)))
 	for i := range slice {
-		p := &slice[i]
-		p.ended = p.above >= 0 && jobs[p.above].ended
-		texts = p.appendTo(texts)
+		texts = slice[i].appendTo(texts)
 	}
 	for _, child := range coming {
 		texts = append(texts, child.parent.base, child.parent.id, child.key())
@@ -104,21 +88,6 @@ func addedOf(jobs []plannedJob, added []Added) []deed {
 		}
 	}
 	return deeds
-}
-
-// yetToCome returns, for each parent before the place that has children behind
-// it, the first of these.
-func yetToCome(jobs []plannedJob, place int) []*plannedJob {
-	var coming []*plannedJob
-	seen := map[int]bool{}
-	for i := place; i < len(jobs); i++ {
-		above := jobs[i].above
-		if above >= 0 && above < place && !seen[above] {
-			seen[above] = true
-			coming = append(coming, &jobs[i])
-		}
-	}
-	return coming
 }
 
 // readAdded reads the reply of flow_add.lua: for each job a status and an id.

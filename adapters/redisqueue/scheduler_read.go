@@ -47,12 +47,12 @@ func (q *Queue) Schedulers(ctx context.Context, r SchedulerRange) ([]SchedulerSt
 	if r.Offset < 0 || r.Limit < 0 {
 		return nil, domain.Invalidf("schedulers: offset %d, limit %d: neither may be negative", r.Offset, r.Limit)
 	}
-	order, end := "descending", math.MaxInt32
+	order, end := "descending", maxOffset
 	if r.Ascending {
 		order = "ascending"
 	}
 	if r.Limit > 0 {
-		end = r.Offset + r.Limit
+		end = min(r.Offset, maxOffset) + min(r.Limit, maxOffset)
 	}
 	var states []SchedulerState
 	for at := r.Offset; at < end; {

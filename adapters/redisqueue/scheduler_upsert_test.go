@@ -3,6 +3,7 @@ package redisqueue_test
 import (
 	"bytes"
 	"errors"
+	"math"
 	"strconv"
 	"strings"
 	"testing"
@@ -293,11 +294,15 @@ func TestSchedulers_pageByTheNextRun(t *testing.T) {
 		{redisqueue.SchedulerRange{Ascending: true}, "s0", "s119", count},
 		{redisqueue.SchedulerRange{Offset: 10, Limit: 70}, "s109", "s40", 70},
 		{redisqueue.SchedulerRange{Offset: 118, Limit: 70, Ascending: true}, "s118", "s119", 2},
+		{redisqueue.SchedulerRange{Offset: 118, Limit: math.MaxInt, Ascending: true}, "s118", "s119", 2},
 	} {
 		states, err := r.queue().Schedulers(t.Context(), c.r)
 		if err != nil || len(states) != c.n || states[0].ID != c.first || states[len(states)-1].ID != c.last {
 			t.Errorf("Schedulers(%+v) = %d of them, %v, want %d from %s to %s", c.r, len(states), err, c.n, c.first, c.last)
 		}
+	}
+	if states, err := r.queue().Schedulers(t.Context(), redisqueue.SchedulerRange{Offset: math.MaxInt, Limit: math.MaxInt}); len(states) != 0 || err != nil {
+		t.Errorf("Schedulers behind all numbers = %v, %v, want none", states, err)
 	}
 	if states, err := r.queue().Schedulers(t.Context(), redisqueue.SchedulerRange{Offset: count}); len(states) != 0 || err != nil {
 		t.Errorf("Schedulers(behind the end) = %d of them, %v, want none", len(states), err)

@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/taktwork/takt/core/domain"
@@ -68,7 +70,7 @@ type ChildQuery struct {
 	// the first.
 	From string
 	// Count is about how many children are wanted, up to 1000; zero means 100.
-	// Few children come all at once.
+	// Few children come all at once, and a page ends at about 1 MiB of results.
 	Count int
 }
 
@@ -97,7 +99,7 @@ func (c *ChildQuery) check() error {
 	default:
 		return domain.Invalidf("kind %s is unknown", domain.Quote(string(c.Kind)))
 	}
-	if _, err := strconv.ParseUint(c.From, 10, 64); c.From != "" && err != nil {
+	if c.From != "" && !c.isPage() {
 		return domain.Invalidf("page %s is none", domain.Quote(c.From))
 	}
 	switch {
@@ -108,6 +110,18 @@ func (c *ChildQuery) check() error {
 	}
 	c.Count = min(c.Count, maxChildPage)
 	return nil
+}
+
+// isPage tells whether the query begins where a page may begin: at a cursor of
+// the server's, or at the time at which a child failed and its key.
+func (c *ChildQuery) isPage() bool {
+	if c.Kind != ChildFailed {
+		_, err := strconv.ParseUint(c.From, 10, 64)
+		return err == nil
+	}
+	score, child, _ := strings.Cut(c.From, "/")
+	at, err := strconv.ParseFloat(score, 64)
+	return err == nil && !math.IsNaN(at) && child != ""
 }
 
 // ChildrenValues returns the results of the job's completed children, JSON

@@ -300,3 +300,83 @@ func TestRemoveUnprocessedChildren_endsAFlowThatIsThereInPart(t *testing.T) {
 		t.Errorf("%d jobs wait, want the root", n)
 	}
 }
+
+// Results may be large: a reply has about a MiB of them, and some more.
+func TestAPageOfChildrenIsBoundedInBytes(t *testing.T) {
+	const children, bytesOfEach = 400, 100 << 10
+	r := newRawQueue(t, nil)
+	r.parent("p")
+	pipe, text := r.rdb.Pipeline(), `"`+strings.Repeat("x", bytesOfEach)+`"`
+	for i := range children {
+		pipe.HSet(t.Context(), "bull:q:p:processed", fmt.Sprintf("bull:q:c%d", i), text)
+	}
+	if _, err := pipe.Exec(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	pages, largest := 0, 0
+	for from := ""; from != "" || pages == 0; pages++ {
+		page, err := r.queue().Dependencies(t.Context(), "p", redisqueue.ChildQuery{Kind: redisqueue.ChildProcessed, From: from, Count: 1000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		largest, from = max(largest, len(page.Children)), page.Next
+	}
+	if most := 40 << 20 / bytesOfEach / 8; largest > most {
+		t.Errorf("a page has %d children of 100 KiB, want at most %d", largest, most)
+	}
+	values, err := r.queue().ChildrenValues(t.Context(), "p")
+	if err != nil || len(values) != children {
+		t.Errorf("ChildrenValues = %d values, %v, want %d", len(values), err, children)
+	}
+}
+
+// Failed children come and go while they are read: those that stay are read.
+func TestFailedChildrenThatStayAreReadWhileOthersGo(t *testing.T) {
+	const n = 40
+	r := newRawQueue(t, nil)
+	r.parent("p")
+	for i := range n {
+		// Four of them failed at a time.
+		r.do(fmt.Sprintf("ZADD bull:q:p:unsuccessful %d bull:q:c%02d", i/4, i))
+	}
+	var seen []domain.JobID
+	for from, begun := "", false; from != "" || !begun; begun = true {
+		page, err := r.queue().Dependencies(t.Context(), "p", redisqueue.ChildQuery{Kind: redisqueue.ChildFailed, From: from, Count: 5})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range page.Children {
+			seen = append(seen, page.Children[i].ID)
+		}
+		from = page.Next
+		// The first of the page is retried, and sometimes the last as well.
+		r.do("ZREM bull:q:p:unsuccessful bull:q:" + string(page.Children[0].ID))
+		if len(seen)%2 == 0 {
+			r.do("ZREM bull:q:p:unsuccessful bull:q:" + string(seen[len(seen)-1]))
+		}
+	}
+	for i := range n {
+		if id := domain.JobID(fmt.Sprintf("c%02d", i)); !slices.Contains(seen, id) {
+			t.Errorf("%s was passed over", id)
+		}
+	}
+	if len(seen) > n+n/4 {
+		t.Errorf("%d children read, want %d and a few of them twice", len(seen), n)
+	}
+}
+
+func TestAPageThatIsNoneIsRefused(t *testing.T) {
+	r := newRawQueue(t, nil)
+	r.parent("p")
+	for kind, pages := range map[redisqueue.ChildKind][]string{
+		redisqueue.ChildProcessed: {"x", "-1", "1/c"},
+		redisqueue.ChildFailed:    {"x", "7", "x/c", "nan/c", "1/", "inf/"},
+	} {
+		for _, page := range pages {
+			_, err := r.queue().Dependencies(t.Context(), "p", redisqueue.ChildQuery{Kind: kind, From: page})
+			if !errors.Is(err, domain.ErrInvalid) {
+				t.Errorf("Dependencies of %s from %q = %v, want %v", kind, page, err, domain.ErrInvalid)
+			}
+		}
+	}
+}

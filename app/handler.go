@@ -88,8 +88,10 @@ func Snooze(d time.Duration) error { return domain.Snooze(d) }
 func RateLimit(d time.Duration) error { return domain.RateLimit(d) }
 
 // WaitForChildren puts a queue job aside until the children are done that its
-// handler has added ([redisqueue.Queue.Add] with the job as their parent); then
-// the handler is called again, and no attempt is charged. It must find out by
-// itself how far it was, and is called at once if there is nothing to wait for.
+// handler has added ([redisqueue.Queue.Add] with the job as their parent, all in
+// one call); then the handler is called again, and no attempt is charged. It
+// must find out by itself how far it was: that some have results does not mean
+// that all have. If there is nothing to wait for it is called at once, but not
+// more often than children are done: then, or if it has none, after a second.
 // Only queues in Redis know children; others fail the job.
 func WaitForChildren() error { return domain.WaitForChildren() }

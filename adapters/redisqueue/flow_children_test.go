@@ -380,3 +380,30 @@ func TestAPageThatIsNoneIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// A handler that waits though there is nothing to wait for is called again: at
+// once if children ended while it ran, and not at full speed for ever.
+func TestAHandlerThatWaitsForNothingIsHeldUp(t *testing.T) {
+	r := newRawQueue(t, nil)
+	c := r.consumer()
+	wait := func() {
+		t.Helper()
+		lease := reserve(t, c, 1)[0]
+		settleOne(t, c, &lease, domain.Outcome{Kind: domain.WaitingForChildren})
+	}
+	r.add(domain.JobOptions{ID: "p"})
+	before := time.Now()
+	wait()
+	r.wantList("bull:q:wait")
+	due := time.UnixMilli(int64(r.rdb.ZScore(t.Context(), "bull:q:delayed", "p").Val() / 4096))
+	if held := due.Sub(before); held < 900*time.Millisecond || held > 5*time.Second {
+		t.Errorf("due %s after it waited for nothing, want about a second", held)
+	}
+	r.do("ZREM bull:q:delayed p", "RPUSH bull:q:wait p", "HSET bull:q:p:processed bull:q:a 1 bull:q:b 1")
+	for _, want := range []string{"at once, for the second child", "later"} {
+		wait()
+		if n := r.rdb.LLen(t.Context(), "bull:q:wait").Val(); (n == 1) != (want != "later") {
+			t.Errorf("%d jobs wait, want the parent %s", n, want)
+		}
+	}
+}

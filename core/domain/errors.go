@@ -119,8 +119,9 @@ type WaitForChildrenError struct{}
 
 // WaitForChildren returns an error with which the handler of a queue job asks
 // to be called again when the children that it has added are done; the attempt
-// does not count. Without children to wait for the job is called again at once.
-// A queue that knows no children fails the job.
+// does not count. Without children to wait for the job is called again at once
+// as often as it has children that are done, and then after a second. A queue
+// that knows no children fails the job.
 func WaitForChildren() error { return &WaitForChildrenError{} }
 
 // Error says what the job waits for.

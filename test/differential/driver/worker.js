@@ -29,9 +29,15 @@ const endings = {
     await queue.rateLimit(ms);
     throw new bullmq.WaitingError();
   },
-  // A handler of ours that waits for children has returned, so that a job without any starts anew.
+  // A handler of ours that waits for children has returned, so that a job without any starts anew: at once as often as
+  // it has children that are done, then after a second.
   async children(_, { job, token, bullmq }) {
     if (await job.moveToWaitingChildren(token)) throw new bullmq.WaitingChildrenError();
+    const { processed, ignored } = await job.getDependenciesCount({ processed: true, ignored: true });
+    if (job.attemptsStarted - job.attemptsMade > processed + ignored) {
+      await job.moveToDelayed(Date.now() + 1000, token);
+      throw new bullmq.DelayedError();
+    }
     await job.moveToWait(token);
     throw new bullmq.WaitingError();
   },

@@ -273,11 +273,26 @@ local function charge(key, reason, stacks)
   bump(key, 'atm')
 end
 
--- wait_children moves the job aside until its children are done. One that has
--- nothing to wait for is ready for its next attempt.
+-- How long a job is held up that waits for nothing, in ms.
+local NOTHING_TO_WAIT_FOR = '1000'
+
+-- wait_for_nothing makes a job ready that waits though no child is pending:
+-- at once, for children may have ended while it was worked, but not more often
+-- than it has such children. One that takes no notice would turn in circles.
+local function wait_for_nothing(q, key, id, now)
+  local fields = call('HMGET', key, 'ats', 'atm')
+  local ended = size_of('HLEN', key .. ':processed') + size_of('HLEN', key .. ':failed')
+  if (tonumber(fields[1]) or math.huge) - (tonumber(fields[2]) or 0) > ended then
+    put_off(q, key, id, NOTHING_TO_WAIT_FOR, now)
+  else
+    back(q, id)
+  end
+end
+
+-- wait_children moves the job aside until its children are done.
 local function wait_children(q, key, id, now)
   if size_of('SCARD', key .. ':dependencies') == 0 then
-    back(q, id)
+    wait_for_nothing(q, key, id, now)
     return
   end
   call('ZADD', q.base .. 'waiting-children', now, id)

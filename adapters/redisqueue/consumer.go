@@ -25,6 +25,7 @@ type consumer struct {
 	base, meta, parked string
 	ear                *ear
 	own                atomic.Pointer[ownLimit]
+	parents            parentReports
 	schedules          *lateSchedules
 
 	mu sync.Mutex

@@ -19,6 +19,7 @@ const (
 	addedNoParent    = 50
 	addedOtherParent = 70
 	addedNoJob       = 90
+	addedBrokeOff    = 100
 )
 
 // addPlanned adds the jobs, parents before their children. Jobs that do not
@@ -100,6 +101,10 @@ func readAdded(reply any, jobs []plannedJob) ([]Added, error) {
 	for i := range jobs {
 		status := u.number()
 		id, _ := u.text()
+		if status == addedBrokeOff {
+			added[i].ID, added[i].Err = jobs[i].job.Options.ID, fmt.Errorf("job %s: %s", domain.Quote(jobs[i].job.Name), domain.CleanText(id, domain.MaxReason))
+			continue
+		}
 		added[i].ID = cmp.Or(domain.JobID(id), jobs[i].job.Options.ID)
 		switch {
 		case status >= 1 && status < len(enqueueStatuses):
@@ -107,7 +112,7 @@ func readAdded(reply any, jobs []plannedJob) ([]Added, error) {
 		case status == addedEnded:
 			added[i].Status, jobs[i].ended = domain.DuplicateID, true
 		default:
-			added[i].Err = whyNotAdded(status, &jobs[i])
+			added[i].Err = whyNotAdded(status, &jobs[i], added[i].ID)
 		}
 		if u.err != nil || errors.Is(added[i].Err, errReply) {
 			return nil, errReply
@@ -117,14 +122,14 @@ func readAdded(reply any, jobs []plannedJob) ([]Added, error) {
 }
 
 // whyNotAdded says why a job was not added.
-func whyNotAdded(status int, p *plannedJob) error {
+func whyNotAdded(status int, p *plannedJob, id domain.JobID) error {
 	switch status {
 	case addedNoParent:
 		return fmt.Errorf("job %s: %s%s: %w", domain.Quote(p.job.Name), p.parent.base, p.parent.id, ErrNoParent)
 	case addedOtherParent:
 		return fmt.Errorf("job %s: %s: %w", domain.Quote(p.job.Name), p.key(), ErrOtherParent)
 	case addedNoJob:
-		return fmt.Errorf("job %s: %s: %w", domain.Quote(p.job.Name), p.key(), ErrNoJob)
+		return fmt.Errorf("job %s: %s%s: %w", domain.Quote(p.job.Name), p.base, id, ErrNoJob)
 	}
 	return errReply
 }

@@ -17,12 +17,19 @@ import (
 // returns how to put the right one back.
 func (r *rawQueue) spoil(key string) (mend func()) {
 	r.Helper()
-	held, _ := r.rdb.Dump(r.Context(), key).Result()
 	value := "HSET " + key + " name n"
 	if strings.HasSuffix(key, ":meta") {
 		value = "RPUSH " + key + " n"
 	}
-	r.do("DEL "+key, value)
+	return r.replace(key, value)
+}
+
+// replace has the command put something into the place of a key, and returns how
+// to put back what was there.
+func (r *rawQueue) replace(key, command string) (back func()) {
+	r.Helper()
+	held, _ := r.rdb.Dump(r.Context(), key).Result()
+	r.do("DEL "+key, command)
 	return func() {
 		r.Helper()
 		r.do("DEL " + key)

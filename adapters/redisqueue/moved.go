@@ -31,6 +31,7 @@ func (c *consumer) read(ctx context.Context, reply any, m *mover) (moved, error)
 	r.rest, _ = reply.([]any)
 	codes, wait := r.next(), r.next()
 	out := moved{wait: readWait(wait)}
+	codes, complaint, _ := strings.Cut(codes, "\n")
 	if codes != "" {
 		for code := range strings.SplitSeq(codes, ",") {
 			n, err := strconv.Atoi(code)
@@ -43,6 +44,9 @@ func (c *consumer) read(ctx context.Context, reply any, m *mover) (moved, error)
 		return moved{}, fmt.Errorf("move: %w", errReply)
 	}
 	c.continueSchedules(ctx, scheduled)
+	if complaint != "" {
+		c.reportParent(ctx, complaint)
+	}
 	return out, nil
 }
 

@@ -12,12 +12,14 @@
 --       the key of the first of these: the parent waits for it meanwhile
 -- Reply  a MessagePack list of a status and an id for each job. The id is empty
 --        if it is the one that was asked for. A job has ended (5) if its parent
---        was done with it before
+--        was done with it before. One that broke off (100) has left nothing, and
+--        the reason in the place of its id
+-- An error says that nothing is added.
 -- @include session
 -- @include add
 -- @include flow
 
-local ENDED, NO_PARENT, OTHER_PARENT, NO_JOB = 5, 50, 70, 90
+local ENDED, NO_PARENT, OTHER_PARENT, NO_JOB, BROKE_OFF = 5, 50, 70, 90, 100
 
 -- How many arguments a job has before those of read_job.
 local NODE_FIELDS = 6
@@ -61,8 +63,9 @@ local function meet_parent(base, id)
   if by_key[key] or kind_of_key(key) ~= 'hash' then
     return by_key[key]
   end
-  call('SCARD', key .. ':dependencies')
-  local known = call('HLEN', key .. ':processed') + call('HLEN', key .. ':failed') + call('ZCARD', key .. ':unsuccessful')
+  check_release(queue_of(base, ARGV[2]))
+  ask('SCARD', key .. ':dependencies')
+  local known = ask('HLEN', key .. ':processed') + ask('HLEN', key .. ':failed') + ask('ZCARD', key .. ':unsuccessful')
   local parent = { base = base, id = id, key = key, children = {}, knows_ended = known > 0 and not fresh[key] }
   parents[#parents + 1], by_key[key] = parent, parent
   return parent
@@ -118,22 +121,34 @@ local function foresee(node)
   end
 end
 
--- foresee_all reads and checks the jobs, and returns how many there are for
--- each base, and the queues.
+-- check_node stops the call before anything is written if a key of the job's
+-- queue that it needs is something else.
+local function check_node(node)
+  local q = node.q
+  if not q.flows then
+    check_release(q)
+    ask('ZCARD', q.base .. 'completed')
+    ask('ZCARD', q.base .. 'failed')
+    q.flows = true
+  end
+  if node.dedup then
+    ask('GET', q.base .. 'de:' .. node.dedup)
+  end
+end
+
+-- foresee_all reads and checks the jobs, and returns how many of them are to be
+-- added for each base, and to which queues.
 local function foresee_all(count, now)
   local nodes, wanted, queues = {}, {}, {}
   for i = 1, count do
     local node = read_node(4 + (i - 1) * (NODE_FIELDS + JOB_FIELDS), now)
     local base = node.q.base
-    if not wanted[base] then
-      wanted[base], queues[#queues + 1] = 0, node.q
-      check_queue(node.q)
-      call('ZCARD', base .. 'waiting-children')
-      call('ZCARD', base .. 'completed')
-      call('ZCARD', base .. 'failed')
-    end
+    check_node(node)
     foresee(node)
     if not node.code then
+      if not wanted[base] then
+        wanted[base], queues[#queues + 1] = 0, node.q
+      end
       wanted[base] = wanted[base] + 1
     end
     nodes[i] = node
@@ -145,6 +160,12 @@ end
 -- written, as JSON.
 local function result_of(text)
   return text and pcall(cjson.decode, text) and text or 'null'
+end
+
+-- is_free tells whether a job may have the key.
+local function is_free(key)
+  local kind = kind_of_key(key)
+  return kind == 'none' or kind == 'hash'
 end
 
 -- add_again links a job that is there already to its parent, unless another one
@@ -168,14 +189,29 @@ local function add_again(q, id, node)
   return DUPLICATE
 end
 
+-- place_parent stores a job that waits for its children.
+local function place_parent(q, id, node)
+  store_job(q, id, node)
+  call('ZADD', q.base .. 'waiting-children', node.stamp, id)
+  call('XADD', q.events, 'MAXLEN', '~', max_events(q), '*', 'event', 'waiting-children', 'jobId', id)
+end
+
+-- put_parent is put_job for a job that waits for its children.
+local function put_parent(q, id, node)
+  local ok, err = pcall(place_parent, q, id, node)
+  if not ok then
+    call('ZREM', q.base .. 'waiting-children', id)
+    take_back(q, id)
+    error(err, 0)
+  end
+end
+
 -- add_new stores a job and puts it where it waits.
 local function add_new(q, id, node)
-  store_job(q, id, node)
   if node.waits then
-    call('ZADD', q.base .. 'waiting-children', node.stamp, id)
-    call('XADD', q.events, 'MAXLEN', '~', max_events(q), '*', 'event', 'waiting-children', 'jobId', id)
+    put_parent(q, id, node)
   else
-    place_job(q, id, node)
+    put_job(q, id, node)
   end
   if node.above then
     node.above.children[#node.above.children + 1] = q.base .. id
@@ -186,32 +222,59 @@ end
 -- add_node adds one job with the counter value n.
 local function add_node(n, node)
   local q = node.q
-  if not node.above and not node.waits then
-    return add_job(q, n, node, '')
-  end
   local id = node.id or int_text(n)
-  if node.known then
+  if node.above and node.above.lost then
+    return NO_PARENT, id
+  elseif not node.id and not is_free(q.base .. id) then
+    return NO_JOB, id
+  elseif not node.above and not node.waits then
+    return add_job(q, n, node, '')
+  elseif node.known then
     return add_again(q, id, node), id
   end
   return add_new(q, id, node), id
 end
 
-local function add_all(nodes, counters, answers)
+-- part takes a job that is not added from its parent. It may have been
+-- announced by the call before.
+local function part(node, status)
+  local parent = node.above
+  parent.lacks = parent.lacks or status ~= DUPLICATE and status ~= ENDED
+  if node.id then
+    parent.gone = parent.gone or {}
+    table.insert(parent.gone, node.q.base .. node.id)
+  end
+end
+
+-- add_one adds a job with the next counter value and returns its status, and its
+-- id or why it broke off.
+local function add_one(node, counters)
+  local base = node.q.base
+  counters[base] = counters[base] + 1
+  local ok, status, id = pcall(add_node, counters[base] - 1, node)
+  if ok then
+    return status, id
+  end
+  local parent = node.id and by_key[base .. node.id]
+  if parent and not node.known then
+    parent.lost = true
+  end
+  return BROKE_OFF, words_of(status)
+end
+
+local function add_all(nodes, counters)
+  local answers = {}
   for i, node in ipairs(nodes) do
     local status, id = node.code, ''
     if not status then
-      local base = node.q.base
-      counters[base] = counters[base] + 1
-      status, id = add_node(counters[base] - 1, node)
+      status, id = add_one(node, counters)
     end
     answers[2 * i - 1], answers[2 * i] = status, id == node.id and '' or id
     if node.above and status ~= ACCEPTED then
-      -- It may have been announced by the call before.
-      node.above.gone = node.above.gone or {}
-      table.insert(node.above.gone, node.q.base .. node.id)
-      node.above.lacks = node.above.lacks or status ~= DUPLICATE and status ~= ENDED
+      part(node, status)
     end
   end
+  return answers
 end
 
 -- link_children makes the parents wait for their new children, and for none
@@ -221,7 +284,7 @@ local function link_children()
     if parent.gone then
       call('SREM', parent.key .. ':dependencies', unpack(parent.gone))
     end
-    if #parent.children > 0 then
+    if #parent.children > 0 and not parent.lost then
       call('SADD', parent.key .. ':dependencies', unpack(parent.children))
     end
   end
@@ -242,7 +305,7 @@ end
 -- a child that could not be added goes on waiting, as BullMQ has it.
 local function release_idle(now)
   for _, parent in ipairs(parents) do
-    if not parent.lacks and call('SCARD', parent.key .. ':dependencies') == 0 then
+    if not parent.lacks and not parent.lost and call('SCARD', parent.key .. ':dependencies') == 0 then
       release_parent(queue_of(parent.base, ARGV[2]), parent.id, now)
     end
   end
@@ -258,25 +321,12 @@ local count = tonumber(ARGV[3])
 local nodes, wanted, queues = foresee_all(count, now)
 announce(4 + count * (NODE_FIELDS + JOB_FIELDS))
 
-local counters, answers = {}, {}
-for base, n in pairs(wanted) do
-  if n > 0 then
-    counters[base] = call('INCRBY', base .. 'id', n) - n + 1
-  end
-end
-
--- Jobs that were stored before one that cannot be must not wait nowhere.
-local ok, err = pcall(add_all, nodes, counters, answers)
+local answers = add_all(nodes, take_ids(wanted))
 link_children()
 for _, q in ipairs(queues) do
-  if wanted[q.base] > 0 then
-    sign_queue(q)
-    flush_pushes(q)
-    call('XTRIM', q.events, 'MAXLEN', '~', max_events(q))
-  end
-end
-if not ok then
-  error(err, 0)
+  sign_queue(q)
+  flush_pushes(q)
+  call('XTRIM', q.events, 'MAXLEN', '~', max_events(q))
 end
 release_idle(now)
 

@@ -67,15 +67,14 @@ end
 -- is_ours tells whether the job knows itself as a child of the root: another
 -- one that others may have put among its children is left alone.
 local function is_ours(cq, id)
-  return look_at(cq, id, 'parentKey')[2] == root
+  return not is_reserved(id) and look_at(cq, id, 'parentKey')[2] == root
 end
 
 if call('EXISTS', root) == 0 then
   return operated(0, '', {})
 end
-call('ZCARD', q.base .. 'waiting-children')
-check_queue(q)
-local page = call('SSCAN', root .. ':dependencies', ARGV[5], 'COUNT', LOOK)
+check_release(q)
+local page = ask('SSCAN', root .. ':dependencies', ARGV[5], 'COUNT', LOOK)
 for _, child in ipairs(page[2]) do
   local cq, id = parent_of(q, child)
   if cq and call('EXISTS', child) == 0 then

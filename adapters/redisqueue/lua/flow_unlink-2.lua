@@ -18,7 +18,7 @@ end
 
 local function unlink()
   local key = q.base .. ARGV[4]
-  if call('EXISTS', key) == 0 then
+  if ask('HLEN', key) == 0 then
     return NO_JOB
   end
   local parent_key = call('HGET', key, 'parentKey')
@@ -29,11 +29,9 @@ local function unlink()
   if not pq or call('EXISTS', parent_key) == 0 then
     return NO_PARENT
   end
-  if call('SISMEMBER', parent_key .. ':dependencies', key) == 0 then
+  if ask('SISMEMBER', parent_key .. ':dependencies', key) == 0 then
     return 0
   end
-  call('ZCARD', pq.base .. 'waiting-children')
-  check_queue(pq)
   unlink_child(q, key, parent_key, clock_ms(), false)
   call('HDEL', key, 'parentKey', 'parent')
   return 1

@@ -13,6 +13,33 @@ local function parent_of(q, key)
   return queue_of(base, q.profile), id
 end
 
+-- check_release stops the call before anything is written if a key is something
+-- else that the queue of a parent needs to let it go: the parent would be in no
+-- place.
+local function check_release(pq)
+  if not pq.releases then
+    check_queue(pq)
+    ask('ZCARD', pq.base .. 'waiting-children')
+    ask('LLEN', pq.active)
+    pq.releases = true
+  end
+end
+
+-- check_pending does the same for a parent that a child may be the last to go
+-- from, and for what the command reads of the parent, if there is one. It
+-- returns how many children the parent waits for.
+local function check_pending(pq, key, command, place)
+  local pending = ask('SCARD', key .. ':dependencies')
+  if command then
+    ask(command, key .. place)
+  end
+  if pending == 1 then
+    check_release(pq)
+    ask('HLEN', key)
+  end
+  return pending
+end
+
 -- ready_parent makes ready, or delays, a parent that waits no more.
 local function ready_parent(pq, id, now)
   local fields = call('HMGET', pq.base .. id, 'delay', 'priority')
@@ -31,7 +58,8 @@ end
 
 -- release_parent makes a parent that waits for its children ready.
 local function release_parent(pq, id, now)
-  if call('EXISTS', pq.base .. id) == 1 and call('ZREM', pq.base .. 'waiting-children', id) == 1 then
+  check_release(pq)
+  if ask('HLEN', pq.base .. id) > 0 and call('ZREM', pq.base .. 'waiting-children', id) == 1 then
     ready_parent(pq, id, now)
   end
 end
@@ -39,11 +67,12 @@ end
 -- child_completed hands the child's result to its parent.
 local function child_completed(pq, parent, child, value, now)
   local key = pq.base .. parent
+  local pending = check_pending(pq, key, 'HLEN', ':processed')
   if call('SREM', key .. ':dependencies', child) == 0 then
     return
   end
   call('HSET', key .. ':processed', child, value)
-  if call('SCARD', key .. ':dependencies') == 0 then
+  if pending == 1 then
     release_parent(pq, parent, now)
   end
 end
@@ -82,6 +111,12 @@ local function child_failed(pq, parent, child, reason, now, policy)
     return
   end
   local key = pq.base .. parent
+  local pending = check_pending(pq, key, policy.fpof and 'ZCARD' or 'HLEN', policy.fpof and ':unsuccessful' or ':failed')
+  if policy.fpof or policy.cpof then
+    check_release(pq)
+    ask('HLEN', key)
+    ask('ZCARD', pq.base .. 'failed')
+  end
   if call('SREM', key .. ':dependencies', child) == 0 then
     return
   end
@@ -92,8 +127,20 @@ local function child_failed(pq, parent, child, reason, now, policy)
   if not policy.rdof then
     call('HSET', key .. ':failed', child, reason)
   end
-  if policy.cpof or call('SCARD', key .. ':dependencies') == 0 then
+  if policy.cpof or pending == 1 then
     release_parent(pq, parent, now)
+  end
+end
+
+-- What is wrong with the parent of a job that goes on regardless.
+local complaint
+
+-- tell does something to the parent of a job. What is wrong with the parent does
+-- not stop the job, and is the call's to report.
+local function tell(action, ...)
+  local ok, err = pcall(action, ...)
+  if not ok then
+    complaint = complaint or words_of(err)
   end
 end
 
@@ -129,7 +176,8 @@ local function unlink_child(q, child, parent_key, now, hard)
   if not pq or call('EXISTS', parent_key) == 0 then
     return
   end
-  if call('SREM', parent_key .. ':dependencies', child) == 0 or call('SCARD', parent_key .. ':dependencies') > 0 then
+  local pending = check_pending(pq, parent_key)
+  if call('SREM', parent_key .. ':dependencies', child) == 0 or pending > 1 then
     return
   end
   if call('ZREM', pq.base .. 'waiting-children', parent) == 0 then

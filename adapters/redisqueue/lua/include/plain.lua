@@ -135,7 +135,8 @@ end
 
 -- settle writes so many settlements, and so many completions of jobs that were
 -- plain when they were leased. It returns their codes in this order, joined by
--- commas, or nothing when all went well.
+-- commas, or nothing when all went well. What is wrong with a parent comes in a
+-- line behind them.
 local function settle(q, now, others, plain, parked, points)
   local batch, fallen = plain > 0 and read_plain(q, plain), 0
   if batch and not are_plain(q, batch) then
@@ -144,11 +145,11 @@ local function settle(q, now, others, plain, parked, points)
   local codes = others + fallen > 0 and settle_batch(q, now, SETTLE_AT, others, fallen, parked, points) or {}
   if batch then
     settle_plain(q, now, batch, points)
-    if others == 0 and not batch.missing then
+    if others == 0 and not batch.missing and not complaint then
       return ''
     end
   end
-  return all_codes(codes, batch)
+  return all_codes(codes, batch) .. (complaint and '\n' .. complaint or '')
 end
 
 -- drained_event says that nothing is left to do, after a call whose last

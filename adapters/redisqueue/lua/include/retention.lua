@@ -12,7 +12,7 @@ local function forget_jobs(q, ids, now)
     local key = q.base .. id
     local parent = redis.pcall('HGET', key, 'parentKey')
     if type(parent) == 'string' then
-      pcall(unlink_child, q, key, parent, now, false)
+      tell(unlink_child, q, key, parent, now, false)
     end
     if owns_keys(q, id, type(parent) == 'table') then
       job_keys(list, key)

@@ -159,7 +159,9 @@ end
 -- tell_parent tells a finished job's parent how it ended.
 local function tell_parent(q, key, completed, value, parent_key, now)
   local pq, parent = parent_of(q, parent_key)
-  if not pq or call('EXISTS', parent_key) == 0 then
+  if not pq then
+    raise('ERR the parent lies outside of the prefix', parent_key)
+  elseif call('EXISTS', parent_key) == 0 then
     return
   end
   if completed then
@@ -210,8 +212,7 @@ local function finish(q, kind, key, at, f, now)
     pcall(free_dedup, q, id, fields[3], now)
   end
   if parent_key then
-    -- What is wrong with a parent must not stop its child.
-    pcall(tell_parent, q, key, kind.letter == 'C', value, parent_key, now)
+    tell(tell_parent, q, key, kind.letter == 'C', value, parent_key, now)
   end
   local kept = keep.count ~= 0
   if kept then
@@ -219,7 +220,7 @@ local function finish(q, kind, key, at, f, now)
   else
     job_keys(f.dead, key)
     if parent_key then
-      pcall(unlink_child, q, key, parent_key, now, false)
+      tell(unlink_child, q, key, parent_key, now, false)
     end
   end
   if kind.letter == 'C' then

@@ -1,6 +1,7 @@
 package interop_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/taktwork/takt/adapters/redisqueue"
@@ -139,6 +140,37 @@ func TestTaktShowsAsManyChildrenAsItIsAskedFor(t *testing.T) {
 		got, err := l.producer().Flow(t.Context(), redisqueue.JobRef{Queue: "mail", ID: "root"}, redisqueue.FlowLimits{MaxChildren: 1})
 		if err != nil || len(got.Children) != 1 {
 			t.Errorf("Flow with one child at most = %d children, %v", len(got.Children), err)
+		}
+	})
+}
+
+// A prefix of Node's is that of one job of a flow: those below it are under the
+// producer's again. Node's workers tell parents below other prefixes, Takt's
+// touch none; they work a parent whose child Node has worked.
+func TestAFlowOverTwoPrefixesIsWorkedWithNode(t *testing.T) {
+	forVersions(t, full, func(t *testing.T, l *lab) {
+		far, below := child("good", node.Opts{"jobId": "a"}), child("good", node.Opts{"jobId": "b"})
+		far["prefix"], far["children"] = "far", []node.Opts{below}
+		l.addFlow(nil, far)
+		if deps := must(t, l.redis.SMembers(t.Context(), "far:parts:a:dependencies")); !slices.Equal(deps, []string{"bull:parts:b"}) {
+			t.Errorf("the child below another prefix waits for %v, want a job below the producer's", deps)
+		}
+		// Takt works the job at the end: its parent stays as it is.
+		l.workParts(nil)
+		await(t, "takt to work the last job", func() bool { return l.redis.ZScore(t.Context(), partKey("completed"), "b").Err() == nil })
+		if state := l.Prefixed("far").Queue("parts").State("a"); state != "waiting-children" {
+			t.Errorf("the parent below another prefix is %s, want waiting-children", state)
+		}
+		// Let go by hand, it is worked by Node, which tells Takt's parent.
+		must(t, l.redis.SRem(t.Context(), "far:parts:a:dependencies", "bull:parts:b"))
+		must(t, l.redis.ZRem(t.Context(), "far:parts:waiting-children", "a"))
+		must(t, l.redis.LPush(t.Context(), "far:parts:wait", "a"))
+		l.Prefixed("far").Worker("parts", node.Steps{})
+		l.work(work{handlers: handlers{"all": echo}})
+		l.awaitIn("completed", "root")
+		values, err := l.queue("mail").ChildrenValues(t.Context(), "root")
+		if ref := (redisqueue.JobRef{Prefix: "far", Queue: "parts", ID: "a"}); err != nil || string(values[ref]) != `"good"` {
+			t.Errorf("ChildrenValues = %v, %v, want that of %v", values, err, ref)
 		}
 	})
 }

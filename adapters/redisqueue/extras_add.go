@@ -116,11 +116,18 @@ func (p *plannedJob) complete(b *Backend, extras *Extras) error {
 		return domain.Invalidf("job %s: a job of a flow cannot be deduplicated", domain.Quote(p.job.Name))
 	}
 	p.base, p.above = b.keys.queue(p.job.Queue), -1
+	if p.parent != nil && p.parent.base+p.parent.id == p.key() {
+		return waitsForItself(p)
+	}
 	p.opts = encodeWith(&p.job.Options, extras, p.parent)
 	if !extras.Timestamp.IsZero() {
 		p.stamp = strconv.FormatInt(extras.Timestamp.UnixMilli(), 10)
 	}
 	return nil
+}
+
+func waitsForItself(p *plannedJob) error {
+	return domain.Invalidf("job %s: %s would wait for itself", domain.Quote(p.job.Name), p.key())
 }
 
 // key is the full key of the job, whose id must be known.

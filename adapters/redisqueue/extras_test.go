@@ -101,6 +101,7 @@ func TestExtrasThatMakeNoSenseAreRefused(t *testing.T) {
 		{redisqueue.NewJob{Name: "n", Extras: redisqueue.Extras{Telemetry: redisqueue.Telemetry{Metadata: "\xff"}}}, domain.ErrInvalid},
 		{redisqueue.NewJob{Name: "n", Extras: redisqueue.Extras{Telemetry: redisqueue.Telemetry{Metadata: strings.Repeat("x", 1<<17)}}}, domain.ErrInvalid},
 		{redisqueue.NewJob{Name: "n", Parent: redisqueue.JobRef{Queue: "a:b", ID: "1"}}, domain.ErrInvalid},
+		{redisqueue.NewJob{Name: "n", Parent: ref("x"), Options: domain.JobOptions{ID: "x"}}, domain.ErrInvalid},
 		{redisqueue.NewJob{Name: "n", Parent: redisqueue.JobRef{Queue: "q"}}, domain.ErrInvalid},
 		{redisqueue.NewJob{Name: "n", Parent: redisqueue.JobRef{Queue: "q", ID: "meta"}}, domain.ErrInvalid},
 		{redisqueue.NewJob{Name: "n", Parent: redisqueue.JobRef{Queue: "q", ID: "1", Prefix: "other"}}, domain.ErrInvalid},

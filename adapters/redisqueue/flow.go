@@ -110,6 +110,8 @@ type flowPlan struct {
 	backend *Backend
 	nodes   []plannedNode
 	jobs    []plannedJob
+	// seen are the keys of jobs that have ids of the caller's.
+	seen map[string]bool
 }
 
 // add plans the job of the next node, and lines up its children.
@@ -136,6 +138,8 @@ func (f *flowPlan) add() error {
 	p.above = node.above
 	if p.job.Options.ID == "" {
 		p.job.Options.ID, p.made = newJobID(), true
+	} else if f.isAbove(&p) {
+		return waitsForItself(&p)
 	}
 	f.jobs = append(f.jobs, p)
 	node.answer.Queue = node.Queue
@@ -146,6 +150,23 @@ func (f *flowPlan) add() error {
 		f.nodes = append(f.nodes, plannedNode{FlowNode: &node.Children[i], answer: &node.answer.Children[i], above: place})
 	}
 	return nil
+}
+
+// isAbove tells whether the job is one of those that it would be below.
+func (f *flowPlan) isAbove(p *plannedJob) bool {
+	key := p.key()
+	if f.seen[key] {
+		for above := p.above; above >= 0; above = f.jobs[above].above {
+			if f.jobs[above].key() == key {
+				return true
+			}
+		}
+	}
+	if f.seen == nil {
+		f.seen = map[string]bool{}
+	}
+	f.seen[key] = true
+	return false
 }
 
 // parentOf names the node's parent, if it has one.

@@ -111,6 +111,8 @@ func TestAFlowThatMakesNoSenseIsRefused(t *testing.T) {
 		}),
 		"a child with a parent":  tree("root", with(func(n *redisqueue.FlowNode) { n.Parent = redisqueue.JobRef{Queue: "q", ID: "p"} })),
 		"a root with half a one": with(func(n *redisqueue.FlowNode) { n.Parent = redisqueue.JobRef{Queue: "q"} }),
+		"a child of its own":     tree("a", tree("b", leaf("a"))),
+		"a parent of its own":    with(func(n *redisqueue.FlowNode) { n.Parent = ref("x") }),
 		"bad extras":             tree("root", with(func(n *redisqueue.FlowNode) { n.Extras.OnFailure = "x" })),
 	} {
 		if added, err := r.backend.AddFlows(t.Context(), leaf("good"), flow); added != nil || !errors.Is(err, domain.ErrInvalid) {

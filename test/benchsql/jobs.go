@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync/atomic"
@@ -16,19 +17,42 @@ import (
 )
 
 const (
-	// computes is how long each job computes on an idle processor.
-	computes = 100 * time.Microsecond
 	// jobsAtOnce are enqueued in one call; jobsAhead may wait on the queue.
 	jobsAtOnce, jobsAhead = 50, 5000
 	jobConcurrency        = 100
 )
+
+// jobLength is how long each job computes on an idle processor.
+type jobLength time.Duration
+
+func (l jobLength) String() string {
+	return fmt.Sprintf("jobs of %d µs", time.Duration(l).Microseconds())
+}
+
+// jobLengths are those of jobs that do next to nothing, and of jobs that ask a
+// server something.
+func jobLengths() []jobLength {
+	return []jobLength{jobLength(100 * time.Microsecond), jobLength(time.Millisecond)}
+}
 
 // jobsWithHistory measures how much longer jobs take with history than
 // without: in turns, from the first job to the last record. They keep all
 // processors busy, so what the writes of history take is missing for them: the
 // server's part, too, which is no part of our own processor time.
 func (b *bench) jobsWithHistory(ctx context.Context) (taken []figures.Figure, err error) {
-	off := jobRun{jobs: b.ticks, steps: stepsOf(computes)}
+	for _, length := range jobLengths() {
+		of, err := b.jobsOf(ctx, length)
+		if err != nil {
+			return nil, err
+		}
+		taken = append(taken, of...)
+	}
+	return taken, nil
+}
+
+func (b *bench) jobsOf(ctx context.Context, length jobLength) (taken []figures.Figure, err error) {
+	shortest := jobLengths()[0]
+	off := jobRun{jobs: b.ticks * int(shortest) / int(length), steps: stepsOf(time.Duration(length))}
 	if _, err := off.measure(ctx); err != nil { // warms up
 		return nil, err
 	}
@@ -44,12 +68,12 @@ func (b *bench) jobsWithHistory(ctx context.Context) (taken []figures.Figure, er
 		without = append(without, c.without...)
 		taken = append(
 			taken,
-			figures.New("jobs of 100 µs with history in "+on.name+", slower by", "%", c.slower, figures.AtMost(5)),
+			figures.New(length.String()+" with history in "+on.name+", slower by", "%", c.slower, figures.AtMost(5)),
 			figures.New("their processor time in this process, more by", "%", c.costlier, nil),
 			figures.New("their outcomes that are kept", "%", c.kept, nil),
 		)
 	}
-	return append(taken, figures.New("jobs of 100 µs without history", "jobs/s", without, nil)), nil
+	return append(taken, figures.New(length.String()+" without history", "jobs/s", without, nil)), nil
 }
 
 // comparison is what the rounds yielded: percentages, and the rates without

@@ -243,7 +243,7 @@ func (q *queue) first() *jobNode {
 func (q *queue) remaining() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.unfinished()
+	return q.unfinished() + len(q.keys.next)
 }
 
 func (q *queue) unfinished() int { return len(q.jobs) - q.completed.len - q.failed.len }

@@ -32,7 +32,9 @@ type Config struct {
 	// MaxPayload bounds the payload of one job in bytes.
 	MaxPayload int
 	// Ended, if set, is told the receipts of jobs that are over: completed,
-	// failed, or removed before. The call that ended them waits for it, under no
+	// failed, or removed before; and of jobs that were deduplicated, unless they
+	// are kept to follow the owner of their key, until they are over, replaced or
+	// removed with it. The call that ended them waits for it, under no
 	// lock. Retrying a failed job has it told again.
 	Ended func(receipts []string)
 }
@@ -96,8 +98,8 @@ func (b *Backend) Close() error {
 	return nil
 }
 
-// Remaining returns how many unfinished jobs each queue holds; queues without
-// any are left out. It works after Close: these jobs end with the process.
+// Remaining returns how many unfinished jobs each queue holds, with those that
+// are kept to follow others; queues without any are left out. It works after Close: these jobs end with the process.
 func (b *Backend) Remaining() map[domain.QueueName]int {
 	b.mu.RLock()
 	defer b.mu.RUnlock()

@@ -104,3 +104,77 @@ func TestEnded_isToldOfQuarantinedJobs(t *testing.T) {
 		backend.want(t, "the last crash", "crashed")
 	})
 }
+
+// keep enqueues a job of the key k that is to follow its owner.
+func (e *endings) keep(t *testing.T, receipt string, again bool) domain.EnqueueResult {
+	t.Helper()
+	job := workJob(domain.JobOptions{
+		KeepCompleted: domain.KeepNone(), Deduplication: domain.Deduplication{Key: "k", Mode: domain.DedupKeepLast},
+	})
+	job.Receipt, job.Again = receipt, again
+	results, err := e.Enqueue(t.Context(), job)
+	if err != nil {
+		t.Fatalf("Enqueue = %v, want no error", err)
+	}
+	return results[0]
+}
+
+func TestEnded_isToldOfKeptJobs(t *testing.T) {
+	backend := newEndings()
+	c := openConsumer(t, backend.Backend, time.Minute)
+	backend.keep(t, "owner", false)
+	backend.keep(t, "dropped", false)
+	backend.want(t, "a job that came while the owner waited", "dropped")
+	lease := leaseOne(t, c)
+	backend.keep(t, "replaced", false)
+	backend.want(t, "a job that is kept")
+	backend.keep(t, "kept", false)
+	backend.want(t, "one that is kept in its place", "replaced")
+	reply, err := c.Settle(t.Context(), []domain.Settlement{{Lease: lease.Ref(), Outcome: domain.Outcome{Kind: domain.Completed}}}, 1)
+	if err != nil || len(reply.Leases) != 1 {
+		t.Fatalf("Settle = %v, %v, want the job that was kept", reply, err)
+	}
+	backend.want(t, "the completion of the owner", "owner")
+	backend.keep(t, "last", false)
+	lease = reply.Leases[0]
+	settled := []domain.Settlement{{Lease: lease.Ref(), Outcome: domain.Outcome{Kind: domain.Returned}}}
+	if _, err := c.Settle(t.Context(), settled, 0); err != nil {
+		t.Fatalf("Settle = %v, want no error", err)
+	}
+	backend.want(t, "the return of the job that was kept")
+	if _, err := backend.Apply(t.Context(), "work", domain.Operation{Kind: domain.OpDrain}); err != nil {
+		t.Fatalf("Apply = %v, want no error", err)
+	}
+	backend.want(t, "the drain of an owner with a kept job", "last", "kept")
+}
+
+func TestEnded_isToldOfAKeptJobWhoseIDIsTaken(t *testing.T) {
+	backend := newEndings()
+	c := openConsumer(t, backend.Backend, time.Minute)
+	backend.keep(t, "owner", false)
+	lease := leaseOne(t, c)
+	kept := workJob(domain.JobOptions{ID: "taken", Deduplication: domain.Deduplication{Key: "k", Mode: domain.DedupKeepLast}})
+	kept.Receipt = "kept"
+	enqueue(t, backend.Backend, kept)
+	enqueue(t, backend.Backend, workJob(domain.JobOptions{ID: "taken"}))
+	settled := []domain.Settlement{{Lease: lease.Ref(), Outcome: domain.Outcome{Kind: domain.Completed}}}
+	if _, err := c.Settle(t.Context(), settled, 0); err != nil {
+		t.Fatalf("Settle = %v, want no error", err)
+	}
+	backend.want(t, "the completion of the owner", "kept", "owner")
+}
+
+// Jobs of a process that ended come again, and their owner waits by then.
+func TestBackend_keepsAgainWhatWasKept(t *testing.T) {
+	backend := newEndings()
+	backend.keep(t, "owner", true)
+	if result := backend.keep(t, "kept", true); result.Status != domain.Deduplicated {
+		t.Errorf("Enqueue = %v, want the job deduplicated", result.Status)
+	}
+	backend.want(t, "two jobs that came again")
+	c := openConsumer(t, backend.Backend, time.Minute)
+	settleOne(t, c, domain.Outcome{Kind: domain.Completed})
+	backend.want(t, "the completion of the owner", "owner")
+	settleOne(t, c, domain.Outcome{Kind: domain.Completed})
+	backend.want(t, "the completion of the job that was kept", "kept")
+}

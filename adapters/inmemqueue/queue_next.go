@@ -22,7 +22,7 @@ func (q *queue) makeWay(d domain.Deduplication) {
 	if n == nil {
 		return
 	}
-	q.forgetNext(q.keys.takeNext(d.Key))
+	q.loseNext(q.keys.takeNext(d.Key))
 	q.end(n)
 	q.drop(n)
 }
@@ -31,12 +31,15 @@ func (q *queue) makeWay(d domain.Deduplication) {
 func (e *enqueue) deduplicate(q *queue, job *domain.NewJob, left int) {
 	d := job.Options.Deduplication
 	owner := q.jobs[q.keys.byKey[d.Key].owner]
+	if owner != nil && d.Mode.KeepsLast() && (owner.state == domain.StateActive || job.Again) {
+		e.keepNext(q, job, left)
+		return
+	}
+	q.endUnfiled(job)
 	switch {
 	case d.Mode == domain.DedupExtend:
 		q.keys.extend(d.Key, e.now.at.after(d.TTL))
 	case owner == nil:
-	case d.Mode.KeepsLast() && owner.state == domain.StateActive:
-		e.keepNext(q, job, left)
 	case d.Mode == domain.DedupReschedule && isPutOff(owner):
 		q.detach(owner)
 		q.delay(owner, domain.StateDelayed, e.now.at.after(job.Options.Delay))
@@ -50,14 +53,22 @@ func (e *enqueue) keepNext(q *queue, job *domain.NewJob, left int) {
 		id = e.nextID(q, left)
 	}
 	q.bytes += len(job.Data)
-	q.forgetNext(q.keys.keep(job.Options.Deduplication.Key, &nextJob{job: *job, id: id}))
+	q.loseNext(q.keys.keep(job.Options.Deduplication.Key, &nextJob{job: *job, id: id}))
 	e.receipts.write(job.Receipt, id, e.now.at)
 }
 
-// forgetNext counts a job no more that was kept.
-func (q *queue) forgetNext(next *nextJob) {
+// loseNext ends a job that was kept, if there is one.
+func (q *queue) loseNext(next *nextJob) {
 	if next != nil {
 		q.bytes -= len(next.job.Data)
+		q.endUnfiled(&next.job)
+	}
+}
+
+// endUnfiled notes that a job is over without having been on the queue.
+func (q *queue) endUnfiled(job *domain.NewJob) {
+	if job.Receipt != "" && q.ended != nil {
+		q.over = append(q.over, job.Receipt)
 	}
 }
 
@@ -68,9 +79,10 @@ func (q *queue) follow(done *domain.Job, now moment) {
 	if next == nil {
 		return
 	}
-	q.forgetNext(next)
 	if q.jobs[next.id] != nil {
+		q.loseNext(next)
 		return
 	}
+	q.bytes -= len(next.job.Data)
 	q.add(q.newNode(&next.job, next.id, now), now)
 }

@@ -130,7 +130,7 @@ func (q *queue) carryOut(op *domain.Operation, nodes []*jobNode) {
 		}
 	case domain.OpRemove, domain.OpDrain, domain.OpClean:
 		for _, n := range nodes {
-			q.forgetNext(q.keys.removed(&n.job))
+			q.loseNext(q.keys.removed(&n.job))
 			if n.state != domain.StateCompleted && n.state != domain.StateFailed {
 				q.end(n)
 			}

@@ -34,6 +34,10 @@ var errCrashed = errors.New("the process crashed")
 type process struct {
 	boundary int64
 	passed   atomic.Int64
+	// taken counts what its queue has answered, by payload.
+	taken handled
+	// meanwhile is called by the handler of each job, if set.
+	meanwhile func(p *process, data string)
 }
 
 // pass is called at each boundary; after a crash it is errCrashed for ever.
@@ -53,6 +57,9 @@ func (p *process) guard(queue ports.Enqueuer) ports.Enqueuer {
 			return nil, err
 		}
 		results, err := queue.Enqueue(ctx, jobs...)
+		for i := range jobs {
+			p.taken.add(jobs[i].Data)
+		}
 		return results, errors.Join(err, p.pass())
 	})
 }
@@ -151,6 +158,9 @@ func runMemory(t *testing.T, db *storage.DB, outbox *storage.Outbox, p *process,
 		if p.pass() != nil {
 			return false
 		}
+		if p.meanwhile != nil {
+			p.meanwhile(p, string(lease.Job.Data))
+		}
 		done.add(lease.Job.Data)
 		return p.pass() == nil
 	})
@@ -192,6 +202,62 @@ func TestOutbox_losesNothingOfAMemoryQueueInACrash(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A job comes while the owner of its key is worked, and is kept to follow it. The
+// process crashes at each boundary in turn: in the next one both are handled. Only
+// if the queue had not taken it by then it may be dropped, for its owner waits.
+func TestOutbox_losesNoKeptJobOfAMemoryQueueInACrash(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *storage.DB) {
+		for boundary := int64(0); ; boundary++ {
+			outbox := db.Outbox(storage.OutboxConfig{Namespace: fmt.Sprint("kept-", boundary)})
+			jobs := vanishing(0, 2)
+			for i := range jobs {
+				jobs[i].Options.Deduplication = domain.Deduplication{Key: "k", Mode: domain.DedupKeepLast}
+			}
+			commitJobs(t, db, outbox, jobs[0])
+			done, begun := &handled{}, &handled{}
+			isCommitted := false
+			isDone := func() bool {
+				if !isCommitted && len(begun.distinct()) > 0 {
+					commitJobs(t, db, outbox, jobs[1])
+					isCommitted = true
+				}
+				return isCommitted && rowsOf(t, db, outbox) == 0
+			}
+			crashing := &process{boundary: boundary, meanwhile: begun.untilTaken}
+			runMemory(t, db, outbox, crashing, done, isDone)
+			want := []string{"0", "1"}
+			hasCrashed := crashing.hasCrashed()
+			if hasCrashed {
+				if isCommitted && !slices.Contains(crashing.taken.distinct(), "1") {
+					want = want[:1]
+				}
+				begun = &handled{}
+				runMemory(t, db, outbox, &process{boundary: neverCrash, meanwhile: begun.untilTaken}, done, isDone)
+			}
+			if got := done.distinct(); !slices.Equal(got[:min(len(got), len(want))], want) || done.most() > 2 {
+				t.Errorf("crash at boundary %d: handled are %v, one of them %d times, want %v, at most twice", boundary, got, done.most(), want)
+			}
+			if !hasCrashed {
+				if boundary < 12 {
+					t.Errorf("there are %d boundaries, want some", boundary)
+				}
+				return
+			}
+		}
+	})
+}
+
+// untilTaken counts the job, and works the first one until the queue has taken the
+// second.
+func (h *handled) untilTaken(p *process, data string) {
+	h.add([]byte(data))
+	ticker := time.NewTicker(time.Millisecond)
+	defer ticker.Stop()
+	for data == "0" && !p.hasCrashed() && !slices.Contains(p.taken.distinct(), "1") {
+		<-ticker.C
+	}
 }
 
 func rowsOf(t *testing.T, db *storage.DB, outbox *storage.Outbox) int {

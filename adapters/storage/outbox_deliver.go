@@ -16,6 +16,10 @@ import (
 // differ.
 const triedLife = domain.ReceiptLife - time.Minute
 
+// triedInVain instead of a time tells that a row was handed over to a volatile
+// queue which was gone, or out of reach, before its job was over.
+const triedInVain = 0
+
 // outboxRow is a row that was handed over to this relay.
 type outboxRow struct {
 	id                 int64
@@ -41,13 +45,15 @@ func (row *outboxRow) job(namespace string, queue domain.QueueName, now time.Tim
 	if waited := now.Sub(time.UnixMicro(row.createdUS)); waited > 0 {
 		options.Delay = max(options.Delay-waited, 0)
 	}
-	return domain.NewJob{Queue: queue, Name: row.name, Data: row.data, Options: options, Receipt: row.receipt(namespace)}, nil
+	return domain.NewJob{
+		Queue: queue, Name: row.name, Data: row.data, Options: options, Receipt: row.receipt(namespace), Again: row.triedUS == triedInVain,
+	}, nil
 }
 
 // mayBeThere reports whether the row may have been delivered so long ago that
 // its receipt is forgotten.
 func (row *outboxRow) mayBeThere(now time.Time) bool {
-	return now.Sub(time.UnixMicro(row.triedUS)) >= triedLife
+	return row.triedUS != triedInVain && now.Sub(time.UnixMicro(row.triedUS)) >= triedLife
 }
 
 // isForEver reports whether the queue would refuse the job again.
@@ -160,16 +166,18 @@ func (q *relayQueue) send(ctx context.Context, parcels []parcel) error {
 		return err
 	}
 	for i, result := range results {
-		switch result.Status {
-		case domain.DuplicateID, domain.Deduplicated:
+		if status := result.Status; status == domain.DuplicateID || status == domain.Deduplicated {
 			q.relay.config.Log.InfoContext(ctx, "outbox job not added", "queue", string(q.name), "row", parcels[i].id,
-				"job_name", parcels[i].name, "status", result.Status.String(), "job_id", string(result.ID))
+				"job_name", parcels[i].name, "status", status.String(), "job_id", string(result.ID))
+		}
+		switch {
+		case !q.relay.config.Volatile:
+			q.delivered = append(q.delivered, parcels[i].id)
+		case result.Status == domain.DuplicateID:
 			q.unfollow(parcels[i : i+1])
 			q.delivered = append(q.delivered, parcels[i].id)
-		case domain.Accepted, domain.ReceiptKnown:
-			if !q.relay.config.Volatile {
-				q.delivered = append(q.delivered, parcels[i].id)
-			}
+		default:
+			// One that was deduplicated may be kept until the owner of its key is done.
 		}
 	}
 	return nil

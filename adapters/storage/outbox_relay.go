@@ -40,7 +40,8 @@ type RelayConfig struct {
 	// Queue takes the jobs.
 	Queue ports.Enqueuer
 	// Volatile says that what Queue accepted ends with this process. A row is
-	// then kept until [Relay.Ended] is told that its job is over.
+	// then kept until [Relay.Ended] is told that its job is over, or that it was
+	// deduplicated and is not kept to follow the owner of its key.
 	Volatile bool
 	// Queues are those to serve; nil means all. A volatile queue should take what
 	// is worked in this process, and leave the rest to others.
@@ -172,8 +173,8 @@ func (r *Relay) Handed() map[domain.QueueName]int {
 	return handed
 }
 
-// Ended tells that the jobs with these receipts are over: completed, failed, or
-// removed. Receipts of others are passed over. It does not block.
+// Ended tells that the jobs with these receipts are over: completed, failed,
+// removed, or deduplicated and not kept. Receipts of others are passed over. It does not block.
 func (r *Relay) Ended(receipts []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

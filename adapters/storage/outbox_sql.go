@@ -3,22 +3,24 @@ package storage
 // outboxSQL holds the statements of the relay, written for one dialect. The first
 // value of each is the namespace.
 type outboxSQL struct {
-	newRelay, acquire, renew     string
-	delivered, putAside, reclaim string
-	handOver, yield, release     string
+	newRelay, acquire, renew string
+	delivered, putAside      string
+	reclaim, reclaimVolatile string
+	handOver, yield, release string
 }
 
 func newOutboxSQL(dialect Dialect) *outboxSQL {
 	s := &outboxSQL{
 		newRelay: sqlNewRelay, acquire: sqlAcquireRelay, renew: sqlRenewRelay,
-		delivered: sqlDelivered, putAside: sqlPutAside, reclaim: sqlReclaim, handOver: sqlHandOver,
+		delivered: sqlDelivered, putAside: sqlPutAside, reclaim: sqlReclaim, reclaimVolatile: sqlReclaimVolatile, handOver: sqlHandOver,
 		yield: sqlYieldRelay, release: sqlReleaseRelay,
 	}
 	if dialect == Postgres {
 		s.delivered = sqlDeliveredPostgres
 	}
 	for _, text := range []*string{
-		&s.newRelay, &s.acquire, &s.renew, &s.delivered, &s.putAside, &s.reclaim, &s.handOver, &s.yield, &s.release,
+		&s.newRelay, &s.acquire, &s.renew, &s.delivered, &s.putAside, &s.reclaim, &s.reclaimVolatile,
+		&s.handOver, &s.yield, &s.release,
 	} {
 		*text = compile(dialect, *text)
 	}
@@ -86,6 +88,11 @@ const holdsRelay = `EXISTS (SELECT 1 FROM outbox_relays AS r
 // What others handed over, and did not finish, waits again.
 const sqlReclaim = `
 UPDATE outbox SET state = 0
+WHERE namespace = ?1 AND queue = ?2 AND state = 1 AND ` + holdsRelay
+
+// What was in a volatile queue is known to be in none.
+const sqlReclaimVolatile = `
+UPDATE outbox SET state = 0, tried_us = 0
 WHERE namespace = ?1 AND queue = ?2 AND state = 1 AND ` + holdsRelay
 
 // The rows' own columns are their key, for of a constant planners think that few

@@ -108,7 +108,11 @@ func (q *relayQueue) statements(more bool, into *taken, yielded *bool) []stateme
 	all = append(all, hold)
 	all = append(all, q.outcomes()...)
 	if !q.held {
-		all = append(all, q.statement(texts.reclaim))
+		reclaim := texts.reclaim
+		if q.relay.config.Volatile {
+			reclaim = texts.reclaimVolatile
+		}
+		all = append(all, q.statement(reclaim))
 	}
 	if more {
 		all = append(all, q.handOver(into))

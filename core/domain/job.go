@@ -28,6 +28,11 @@ type NewJob struct {
 	// enqueue with the same receipt for [ReceiptLife], even after the job is
 	// gone.
 	Receipt string
+	// Again tells that a queue whose jobs end with its process had taken the job
+	// before. One that is to be kept by its deduplication then is, whether or not
+	// the owner of its key is being worked by now. Queues that outlive their
+	// processes do not heed it.
+	Again bool
 }
 
 // JobOptions are the choices of a producer. The zero value is a job that is

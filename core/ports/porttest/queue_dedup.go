@@ -18,6 +18,8 @@ func queueDedupCases() []queueCase {
 		{name: "a kept job goes with its removed owner", test: keptGoesWithOwner},
 		{name: "a kept job is put where its options say", test: keptHasOptions},
 		{name: "a kept job writes its receipt", test: keptWritesReceipt},
+		{name: "a kept job follows an owner whose key has a TTL again", test: keptOutlivesTTL},
+		{name: "a kept job follows its owner though another holds the key by then", test: keptFollowsLateOwner},
 		{name: "a job replaces a delayed owner or is kept to follow it", test: replaceOrKeep},
 		{name: "a dropped job reschedules a delayed owner", test: rescheduleDelayed},
 		{name: "a deduplication that makes no sense is refused", test: senselessDeduplications},
@@ -172,6 +174,53 @@ func keptWritesReceipt(q *queueFixture) {
 	kept.Options.ID = "again"
 	q.refused(kept, domain.ReceiptKnown, "kept")
 	q.idle(c)
+}
+
+func keptOutlivesTTL(q *queueFixture) {
+	owner := q.accept(inMode(domain.DedupKeepLast, 0, 0, "1"))[0]
+	c := q.consumer()
+	lease := q.leaseOne(c)
+	q.refused(inMode(domain.DedupKeepLast, 0, 0, "2"), domain.Deduplicated, owner)
+	q.refused(inMode(domain.DedupExtend, 2*q.unit(), 0, "3"), domain.Deduplicated, owner)
+	q.settle(c, lease, completed())
+	q.pass(2 * q.unit())
+	// The kept job holds the key without an end.
+	lease = q.leaseOne(c)
+	q.refused(inMode(domain.DedupDrop, 0, 0, "4"), domain.Deduplicated, lease.Job.ID)
+	q.settle(c, lease, completed())
+	if string(lease.Job.Data) != "2" {
+		q.Errorf("the owner was followed by the job with data %s, want 2", lease.Job.Data)
+	}
+	q.idle(c)
+	q.accept(inMode(domain.DedupDrop, 0, 0, "5"))
+}
+
+// An owner loses its key at the end of the TTL, worked or not, as it does in
+// BullMQ. What is kept for the key follows the first owner that is done, and has
+// the key then.
+func keptFollowsLateOwner(q *queueFixture) {
+	owner := q.accept(inMode(domain.DedupKeepLast, 0, 0, "1"))[0]
+	c := q.consumer()
+	lease := q.leaseOne(c)
+	q.refused(inMode(domain.DedupKeepLast, 0, 0, "2"), domain.Deduplicated, owner)
+	q.refused(inMode(domain.DedupExtend, q.unit(), 0, "3"), domain.Deduplicated, owner)
+	q.pass(q.unit())
+	other := q.accept(inMode(domain.DedupDrop, 0, 0, "4"))[0]
+	q.refused(inMode(domain.DedupDrop, 0, 0, "5"), domain.Deduplicated, other)
+	q.refused(inMode(domain.DedupKeepLast, 0, 0, "6"), domain.Deduplicated, other)
+	q.settle(c, lease, completed())
+	lease = q.leaseOne(c)
+	q.same(lease, other)
+	next := q.leaseOne(c)
+	q.refused(inMode(domain.DedupDrop, 0, 0, "7"), domain.Deduplicated, next.Job.ID)
+	q.settle(c, lease, completed())
+	q.refused(inMode(domain.DedupDrop, 0, 0, "8"), domain.Deduplicated, next.Job.ID)
+	q.settle(c, next, completed())
+	if string(next.Job.Data) != "2" {
+		q.Errorf("the first owner was followed by the job with data %s, want 2", next.Job.Data)
+	}
+	q.idle(c)
+	q.accept(inMode(domain.DedupDrop, 0, 0, "9"))
 }
 
 func replaceOrKeep(q *queueFixture) {

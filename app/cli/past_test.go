@@ -103,6 +103,28 @@ func TestRunsAndWhyReadTheHistoryInStorage(t *testing.T) {
 	}
 }
 
+// States that runs are never in are those of queue jobs, asked for or not. Of very
+// many jobs that were in one, and are no more, some are looked at.
+func TestRunsFindsQueueJobsByTheirOwnStates(t *testing.T) {
+	t.Parallel()
+	job := func(id string, event domain.Event, second int) domain.Record {
+		at := now.Add(-6*time.Hour + time.Duration(second)*time.Second)
+		return domain.Record{At: at, Replica: "ann", Event: event, Queue: "mail", JobID: domain.JobID(id), JobName: "send"}
+	}
+	records := []domain.Record{job("first", domain.EventDropped, 0), job("second", domain.EventSnoozed, 1)}
+	for i := range 6000 {
+		records = append(records, job(fmt.Sprint(i), domain.EventSnoozed, i), job(fmt.Sprint(i), domain.EventCompleted, i))
+	}
+	environ, _ := kept(t, records...)
+	for state, want := range map[string]string{"result-dropped": "first", "snoozed": "looked back to"} {
+		i := args("runs", "--state", state)
+		i.Environ = environ
+		if got := run(t, i); got.code != cli.ExitOK || !strings.Contains(got.stdout+got.stderr, want) {
+			t.Errorf("runs --state %s: exit code %d, %s%s, want %q", state, got.code, got.stdout, got.stderr, want)
+		}
+	}
+}
+
 func TestJobsTellWhatBecameOfTheLatestRunOnAnyReplica(t *testing.T) {
 	t.Parallel()
 	environ, store := kept(t, lastWeek()...)

@@ -105,6 +105,12 @@ func (f *runsFlags) check(cmd *cobra.Command) error {
 	return nil
 }
 
+// ofQueues reports whether the flags ask for queue jobs, too.
+func (f *runsFlags) ofQueues() bool {
+	return f.queue != "" || f.jobID != "" || f.jobName != "" || len(f.fields) > 0 ||
+		slices.ContainsFunc(f.state, func(state string) bool { return history.State(state).OfQueueJobs() })
+}
+
 // filter returns what the flags select.
 func (f *runsFlags) filter(name string, zone *time.Location, now time.Time) (filter domain.RunFilter, err error) {
 	filter = domain.RunFilter{
@@ -117,7 +123,7 @@ func (f *runsFlags) filter(name string, zone *time.Location, now time.Time) (fil
 		path, value, _ := strings.Cut(field, "=")
 		filter.Fields = append(filter.Fields, domain.Field{Path: path, Value: value})
 	}
-	if ofQueues := f.queue != "" || f.jobID != "" || f.jobName != "" || len(f.fields) > 0; !ofQueues && len(f.origin) == 0 {
+	if !f.ofQueues() && len(f.origin) == 0 {
 		filter.Origins = domain.Origins()
 	}
 	if filter.Since, err = moment("since", f.since, zone, now); err != nil {
@@ -173,13 +179,23 @@ func (s *session) runs(ctx context.Context, name string, f *runsFlags) (err erro
 	if err != nil {
 		return err
 	}
-	if len(found) == 0 {
+	if len(found.Records) == 0 {
 		if err := s.checkJob(ctx, from, name, f.instance); err != nil {
 			return err
 		}
 		s.say("nothing is recorded of such runs")
 	}
-	return show(found)
+	s.sayReached(found, zone)
+	return show(found.Records)
+}
+
+// sayReached says how far back a listing looked that did not look at all.
+func (s *session) sayReached(found history.Listed, zone *time.Location) {
+	if !found.Reached.IsZero() {
+		// In whole seconds, and rather some records twice than none.
+		until := found.Reached.Add(time.Second).Truncate(time.Second)
+		s.say("looked back to %[1]s only: --until %[1]s goes on from there", until.In(zone).Format(time.RFC3339))
+	}
 }
 
 // checkJob refuses the name of a job that is neither registered nor known to

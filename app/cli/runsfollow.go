@@ -65,11 +65,11 @@ func (f *follower) begin(ctx context.Context, listing history.Listing) error {
 	if err != nil {
 		return err
 	}
-	slices.Reverse(found)
-	for i := range found {
-		f.shown[found[i].ID] = true
+	slices.Reverse(found.Records)
+	for i := range found.Records {
+		f.shown[found.Records[i].ID] = true
 	}
-	return f.show(found)
+	return f.show(found.Records)
 }
 
 // next prints what has been decided since, and reports whether there was

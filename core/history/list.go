@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"github.com/taktwork/takt/core/domain"
 )
@@ -45,7 +46,20 @@ func EventsOf(states []State) []domain.Event {
 	return slices.DeleteFunc(domain.DecisionEvents(), func(event domain.Event) bool { return !slices.Contains(states, StateOf(event)) })
 }
 
+// OfQueueJobs reports whether queue jobs alone can be in the state.
+func (s State) OfQueueJobs() bool {
+	switch domain.Event(s) { //nolint:exhaustive // runs can be in all others
+	case domain.EventDropped, domain.EventParked, domain.EventSnoozed, domain.EventReturned, domain.EventLimited,
+		domain.EventWaiting, domain.EventRequeued:
+		return true
+	}
+	return false
+}
+
 const (
+	// manyLookedAt bounds how many records are looked at for a short listing of
+	// states, and perRun for a long one: of each it is asked whether it is the latest.
+	manyLookedAt = 5000
 	// pageLeast and pageMost bound how many records are read at once: some for
 	// each run that is listed.
 	pageLeast, pageMost = 200, 500
@@ -63,13 +77,27 @@ type Listing struct {
 	Limit int
 }
 
+// Listed is what a listing found.
+type Listed struct {
+	// Records are the latest about each run and queue job, newest first.
+	Records []domain.Record
+	// Reached is the time after which all records were looked at, if there may be
+	// more: a listing of rare states ends after very many. Zero if enough was found,
+	// or there is no more.
+	Reached time.Time
+}
+
 // List returns the latest record of each run and queue job that the listing
-// selects, newest first. Errors are those of the reader.
-func List(ctx context.Context, reader Reader, listing Listing) ([]domain.Record, error) {
+// selects. Errors are those of the reader.
+func List(ctx context.Context, reader Reader, listing Listing) (Listed, error) {
 	l := lister{Listing: listing, reader: reader}
 	if len(l.States) == 0 {
-		l.Filter.Events = domain.DecisionEvents()
-		return l.list(ctx)
+		l.Filter.Events = slices.DeleteFunc(domain.DecisionEvents(), func(event domain.Event) bool {
+			_, tells := event.UnderWay()
+			return !tells
+		})
+		found, err := l.list(ctx)
+		return Listed{Records: found}, err
 	}
 	underWay, ended := divide(l.States)
 	// What has ended is found by its end, and what is under way among all that
@@ -77,16 +105,21 @@ func List(ctx context.Context, reader Reader, listing Listing) ([]domain.Record,
 	l.Filter.Events, l.verify = EventsOf(ended), true
 	found, err := l.list(ctx)
 	if err != nil {
-		return nil, err
+		return Listed{}, err
 	}
 	l.Filter.Events, l.Filter.UnderWay = EventsOf(underWay), true
 	more, err := l.list(ctx)
 	if err != nil {
-		return nil, err
+		return Listed{}, err
 	}
 	found = append(found, more...)
 	slices.SortFunc(found, func(a, b domain.Record) int { return cmp.Or(b.At.Compare(a.At), cmp.Compare(b.ID, a.ID)) })
-	return found[:min(len(found), l.Limit)], nil
+	// Before what was reached there may be newer ones than those found there.
+	known, _ := slices.BinarySearchFunc(found, l.reached, func(r domain.Record, reached time.Time) int { return reached.Compare(r.At) })
+	if known < l.Limit && !l.reached.IsZero() {
+		return Listed{Records: found[:known], Reached: l.reached}, nil
+	}
+	return Listed{Records: found[:min(len(found), l.Limit)]}, nil
 }
 
 // divide parts the states into those of what is under way and those of what
@@ -111,9 +144,11 @@ type lister struct {
 	found  []domain.Record
 	// verify tells that a record seen first need not be the latest.
 	verify bool
+	// reached is the time back to which was looked, zero if that was all.
+	reached time.Time
 }
 
-// list reads pages until there is enough, or no more.
+// list reads pages until there is enough, no more, or too many were looked at.
 func (l *lister) list(ctx context.Context) ([]domain.Record, error) {
 	l.seen, l.found = map[domain.Subject]bool{}, nil
 	filter := l.Filter
@@ -121,7 +156,7 @@ func (l *lister) list(ctx context.Context) ([]domain.Record, error) {
 		return nil, nil
 	}
 	filter.Limit = min(max(perRun*l.Limit, pageLeast), pageMost)
-	for {
+	for looked := 0; ; looked += filter.Limit {
 		page, err := l.reader.Query(ctx, filter)
 		if err != nil {
 			return nil, err
@@ -132,8 +167,19 @@ func (l *lister) list(ctx context.Context) ([]domain.Record, error) {
 		if len(l.found) == l.Limit || len(page) < filter.Limit {
 			return l.found, nil
 		}
+		if l.verify && looked+filter.Limit >= max(perRun*l.Limit, manyLookedAt) {
+			l.reached = latest(l.reached, page[len(page)-1].At)
+			return l.found, nil
+		}
 		filter = filter.Older(&page[len(page)-1])
 	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // take adds what is listed of a page.
@@ -164,13 +210,13 @@ func (l *lister) chooses(ctx context.Context, record *domain.Record) (bool, erro
 	if !l.verify {
 		return true, nil
 	}
-	latest, err := l.reader.Query(ctx, recordsAbout(about))
+	lately, err := l.reader.Query(ctx, recordsAbout(about))
 	if err != nil {
 		return false, err
 	}
-	for i := range latest {
-		if latest[i].Subject() == about && decides(latest[i].Event) {
-			return StateOf(latest[i].Event) == StateOf(record.Event), nil
+	for i := range lately {
+		if lately[i].Subject() == about && decides(lately[i].Event) {
+			return StateOf(lately[i].Event) == StateOf(record.Event), nil
 		}
 	}
 	return true, nil

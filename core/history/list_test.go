@@ -13,6 +13,7 @@ import (
 	"github.com/taktwork/takt/adapters/inmemqueue"
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/history"
+	"github.com/taktwork/takt/core/ports"
 )
 
 var dawn = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -21,13 +22,18 @@ var dawn = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 func kept(t *testing.T, records ...domain.Record) *inmemqueue.RunStore {
 	t.Helper()
 	store := inmemqueue.NewRunStore(100_000)
+	keepIn(t, store, records)
+	return store
+}
+
+func keepIn(t *testing.T, store ports.RunStore, records []domain.Record) {
+	t.Helper()
 	for i := range records {
 		records[i].At = dawn.Add(time.Duration(i) * time.Second)
 	}
 	if err := store.Append(t.Context(), records); err != nil {
 		t.Fatal(err)
 	}
-	return store
 }
 
 // tick is a record about the nth tick of a job.
@@ -87,7 +93,7 @@ func TestListTellsTheLatestOfEach(t *testing.T) {
 		"either kind": {history.Listing{Limit: 10, States: []history.State{history.StateRunning, "skipped"}}, []string{"report#4 started", "c retrying", "sync#3 skipped"}},
 	} {
 		found, err := history.List(t.Context(), aDay(t), c.listing)
-		if diff := cmp.Diff(c.want, told(found)); err != nil || diff != "" {
+		if diff := cmp.Diff(c.want, told(found.Records)); err != nil || diff != "" {
 			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
 		}
 	}
@@ -102,12 +108,12 @@ func TestListLooksAsFarBackAsNeeded(t *testing.T) {
 	store := kept(t, records...)
 	states := []history.State{history.StateRunning}
 	found, err := history.List(t.Context(), store, history.Listing{Limit: 10, States: states})
-	if diff := cmp.Diff([]string{"old#0 started"}, told(found)); err != nil || diff != "" {
+	if diff := cmp.Diff([]string{"old#0 started"}, told(found.Records)); err != nil || diff != "" {
 		t.Errorf("List: %v, want what has run all the time (-want +got):\n%s", err, diff)
 	}
 	found, err = history.List(t.Context(), store, history.Listing{Limit: 5000})
-	if err != nil || len(found) != 5000 {
-		t.Errorf("List = %d, %v, want 5,000 over many pages", len(found), err)
+	if err != nil || len(found.Records) != 5000 {
+		t.Errorf("List = %d, %v, want 5,000 over many pages", len(found.Records), err)
 	}
 }
 
@@ -123,9 +129,49 @@ func TestListOfWhatIsUnderWay(t *testing.T) {
 		history.StateWaiting: {"moved#4 released"},
 	} {
 		found, err := history.List(t.Context(), store, history.Listing{Limit: 10, States: []history.State{state}})
-		if diff := cmp.Diff(want, told(found)); err != nil || diff != "" {
+		if diff := cmp.Diff(want, told(found.Records)); err != nil || diff != "" {
 			t.Errorf("%s: %v (-want +got):\n%s", state, err, diff)
 		}
+	}
+}
+
+// A result that comes too late does not make what has ended run again.
+func TestListPassesOverWhatTellsNothing(t *testing.T) {
+	t.Parallel()
+	store := kept(t, tick("report", 1, domain.EventStarted), tick("report", 1, domain.EventFailed), tick("report", 1, domain.EventLate))
+	found, err := history.List(t.Context(), store, history.Listing{Limit: 10})
+	if diff := cmp.Diff([]string{"report#1 failed"}, told(found.Records)); err != nil || diff != "" {
+		t.Errorf("List: %v (-want +got):\n%s", err, diff)
+	}
+}
+
+// Jobs that were snoozed and are done by now are looked at one by one, but not
+// without end.
+func TestListEndsAfterVeryManyRecords(t *testing.T) {
+	t.Parallel()
+	const many = 6000
+	records := []domain.Record{mail("oldest", domain.EventSnoozed)}
+	for n := range many {
+		id := domain.JobID(fmt.Sprint("n", n))
+		records = append(records, mail(id, domain.EventSnoozed), mail(id, domain.EventCompleted))
+	}
+	records = append(records, mail("newest", domain.EventSnoozed))
+	store := kept(t, records...)
+	listing := history.Listing{Limit: 10, States: []history.State{"snoozed"}}
+	var all []string
+	for range 3 {
+		found, err := history.List(t.Context(), store, listing)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, told(found.Records)...)
+		if found.Reached.IsZero() {
+			break
+		}
+		listing.Filter.Before = found.Reached.Add(time.Microsecond)
+	}
+	if diff := cmp.Diff([]string{"newest snoozed", "oldest snoozed"}, all); diff != "" || listing.Filter.Before.IsZero() {
+		t.Errorf("the listings, the second before %s, found (-want +got):\n%s", listing.Filter.Before, diff)
 	}
 }
 

@@ -167,7 +167,7 @@ func (x *explainer) owner(last *domain.Record) {
 // decides reports whether the event says how far the run has come.
 func decides(event domain.Event) bool {
 	switch event { //nolint:exhaustive // all others do
-	case domain.EventLate, domain.EventStuck, domain.EventDropped:
+	case domain.EventLate, domain.EventStuck:
 		return false
 	}
 	return true
@@ -177,8 +177,8 @@ func decides(event domain.Event) bool {
 // the run over.
 func ends(event domain.Event) bool {
 	switch event { //nolint:exhaustive // all others do not
-	case domain.EventSkipped, domain.EventCoalesced, domain.EventFired, domain.EventCompleted, domain.EventFailed,
-		domain.EventCancelled, domain.EventLost, domain.EventQuarantined:
+	case domain.EventSkipped, domain.EventCoalesced, domain.EventFired, domain.EventCompleted, domain.EventDropped,
+		domain.EventFailed, domain.EventCancelled, domain.EventLost, domain.EventQuarantined:
 		return true
 	}
 	return false
@@ -207,8 +207,8 @@ func (x *explainer) end(last *domain.Record) {
 		x.conclude(CodeWaiting, "is claimed by %s and waits", last.Replica)
 	case domain.EventStarted, domain.EventTimedOut, domain.EventRetrying, domain.EventAbandoned:
 		x.conclude(CodeRunning, "is under way on %s", last.Replica)
-	case domain.EventStuck, domain.EventLate, domain.EventDropped: // they decide nothing
-	case domain.EventParked, domain.EventSnoozed, domain.EventReturned, domain.EventLimited, domain.EventWaiting, domain.EventRequeued: // queue jobs alone
+	case domain.EventStuck, domain.EventLate: // they decide nothing
+	case domain.EventDropped, domain.EventParked, domain.EventSnoozed, domain.EventReturned, domain.EventLimited, domain.EventWaiting, domain.EventRequeued: // queue jobs alone
 	case domain.EventRegistered, domain.EventJobPaused, domain.EventJobResumed,
 		domain.EventWorkerStarted, domain.EventWorkerAlive, domain.EventWorkerStopped: // no decisions
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/taktwork/takt/core/domain"
@@ -88,7 +89,9 @@ func (b *bench) slowest(ctx context.Context, store ports.RunStore, asks []ask) (
 
 // runsAsk lists as "worker runs" does.
 func runsAsk(words string, filter domain.RunFilter, states ...history.State) ask {
-	if ofQueues := filter.Queue != "" || filter.JobID != "" || filter.JobName != "" || len(filter.Fields) > 0; !ofQueues && len(filter.Origins) == 0 {
+	ofQueues := filter.Queue != "" || filter.JobID != "" || filter.JobName != "" || len(filter.Fields) > 0 ||
+		slices.ContainsFunc(states, history.State.OfQueueJobs)
+	if !ofQueues && len(filter.Origins) == 0 {
 		filter.Origins = domain.Origins()
 	}
 	return ask{words, func(ctx context.Context, store ports.RunStore) error {

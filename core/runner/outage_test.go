@@ -2,6 +2,7 @@ package runner_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -12,6 +13,8 @@ import (
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/ports"
 	"github.com/taktwork/takt/core/ports/portmock"
+	"github.com/taktwork/takt/core/runner"
+	"github.com/taktwork/takt/core/schedule"
 )
 
 // reservingIn returns a consumer whose calls of Reserve are answered in turn;
@@ -152,6 +155,42 @@ func TestClaimsAreRenewedAtOnceAfterAStepOfTheStoresClock(t *testing.T) {
 		f.waitUntil(2 * time.Minute)
 		// By the store's clock the minute took half a minute more.
 		wantLines(t, "ends", r.told("report", "completed", "lost"), "1m30s manual:one completed #1")
+	})
+}
+
+// The step may show first when a replica looks which ticks others have decided.
+func TestClaimsAreRenewedAtOnceAfterAStepThatALookAtOthersShowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		// Their ticks lie between two beats.
+		schedule, err := schedule.NewEvery(10*time.Second, 250*time.Millisecond)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var jobs []runner.ScheduledJob
+		for i := range 100 {
+			jobs = append(jobs, runner.ScheduledJob{Name: fmt.Sprint("job-", i), Schedule: schedule, Handler: takes(0)})
+		}
+		ledger := &reachableLedger{Ledger: f.ledger.Ledger}
+		ann := f.replicaOn(t, "ann", ledger, append(slices.Clone(jobs), manualJob("report", takes(time.Minute)))...)
+		ann.mustStart(t)
+		f.start(t, "bob", jobs...)
+		go func() { _, _ = ann.Trigger(t.Context(), "report", "one") }()
+		f.waitUntil(10270 * time.Millisecond)
+		var calls []string
+		ledger.watch(func(call string) { calls = append(calls, call) })
+		f.step(30 * time.Second)
+		f.waitUntil(10400 * time.Millisecond)
+		synctest.Wait()
+		if len(calls) == 0 || calls[0] != "sync" || f.log.count("clock was stepped") == 0 {
+			t.Fatalf("calls before the beat = %q, want a look at others' ticks to show the step", calls)
+		}
+		calls = nil
+		f.waitUntil(10600 * time.Millisecond)
+		synctest.Wait()
+		calls = slices.DeleteFunc(calls, func(call string) bool { return call == "claim" || call == "finish" })
+		wantLines(t, "calls of the first beat after the step", calls, "sync", "renew", "abandoned")
+		ledger.watch(nil)
 	})
 }
 

@@ -61,8 +61,11 @@ type scheduler struct {
 	due          dueTicks
 	lastWake     time.Time
 	lastSync     time.Time
-	version      uint64
-	runs         map[domain.RunKey]*run
+	// stepped is by how much the store's time was stepped since claims were last
+	// looked after.
+	stepped time.Duration
+	version uint64
+	runs    map[domain.RunKey]*run
 	// busy counts what may still begin a run: see enter.
 	busy    int
 	quiet   bool

@@ -73,7 +73,7 @@ func (s *scheduler) undecided(ctx context.Context, due []schedule.Due) ([]schedu
 	if len(due) < lookFirst {
 		return due, nil
 	}
-	if _, err := s.sync(ctx); err != nil {
+	if err := s.sync(ctx); err != nil {
 		return due, err
 	}
 	s.mu.Lock()

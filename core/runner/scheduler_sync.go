@@ -17,7 +17,7 @@ import (
 func (s *scheduler) Register(ctx context.Context) error {
 	var failing outage
 	for {
-		_, err := s.sync(ctx)
+		err := s.sync(ctx)
 		if err == nil {
 			return nil
 		}
@@ -47,11 +47,11 @@ func (s *scheduler) syncLoop(ctx context.Context) {
 		case <-beat.C:
 		}
 		asked := s.ports.Now()
-		step, err := s.sync(ctx)
+		err := s.sync(ctx)
 		away := s.ports.Now().Sub(asked)
 		s.pokeWaiting()
 		chosen := preemptible
-		if lapsed = lapsed || err != nil || away+step >= s.cfg.Timing.ClaimLease/renewalsPerLease; lapsed {
+		if lapsed = lapsed || err != nil || away+s.takeStep() >= s.cfg.Timing.ClaimLease/renewalsPerLease; lapsed {
 			chosen = everyRun
 		}
 		renewed := s.renew(ctx, chosen, &renewing)
@@ -68,24 +68,33 @@ func (s *scheduler) syncLoop(ctx context.Context) {
 	}
 }
 
-// sync exchanges news with the ledger and returns by how much the store's
-// time was stepped.
-func (s *scheduler) sync(ctx context.Context) (step time.Duration, err error) {
+// sync exchanges news with the ledger, and notes by how much the store's time
+// was stepped.
+func (s *scheduler) sync(ctx context.Context) error {
 	s.syncing.Lock()
 	defer s.syncing.Unlock()
 	request := domain.SyncRequest{Replica: s.cfg.Replica, Definitions: s.definitions(), Since: s.seen()}
 	asked := s.ports.Now()
 	reply, err := s.ports.Ledger.Sync(ctx, request)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	step = s.clock.Sample(reply.Now, asked, s.ports.Now())
-	s.apply(reply)
+	step := s.clock.Sample(reply.Now, asked, s.ports.Now())
+	s.apply(reply, step)
 	if step.Abs() >= stepReported {
 		s.ports.Log.WarnContext(ctx, "the store's clock was stepped: ticks already decided are not repeated, missed ones follow their misfire policy",
 			"step_ms", step.Milliseconds())
 	}
-	return step, nil
+	return nil
+}
+
+// takeStep returns by how much the store's time was stepped since the last call.
+func (s *scheduler) takeStep() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	step := s.stepped
+	s.stepped = 0
+	return step
 }
 
 // definitions returns the jobs that this replica runs. One that is disabled
@@ -111,10 +120,11 @@ func (s *scheduler) seen() uint64 {
 	return s.version
 }
 
-// apply takes in the ledger's state of the jobs.
-func (s *scheduler) apply(reply domain.SyncReply) {
+// apply takes in the ledger's state of the jobs, and the step of its time.
+func (s *scheduler) apply(reply domain.SyncReply, step time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.stepped += step
 	s.version = reply.Version
 	s.lastSync = s.ports.Now()
 	if s.scope == "" {

@@ -17,16 +17,17 @@ const (
 	definitionsAgain = 24 * time.Hour
 	// definitionsShare bounds what they take of a history: one record of so many.
 	definitionsShare = 20
-	// definitionsTurn is how long a replica leaves it to the one before it to record
-	// the definitions that they share.
-	definitionsTurn = 2 * time.Second
-	// definitionsTurns bounds for how many it does.
-	definitionsTurns = 3
+	// definitionsTurn is how long a replica leaves it to the one before it to begin
+	// to record the definitions that they share, definitionsStuck how long that one
+	// may then record nothing until it counts as gone.
+	definitionsTurn  = 2 * time.Second
+	definitionsStuck = 15 * time.Second
 	// signsSeen is how many signs of life are looked at for such replicas.
 	signsSeen = 100
-	// registeredAtOnce bounds how many definitions are recorded in one go: a
-	// journal that takes in many more than its store does would shed.
-	registeredAtOnce = journalLimit / 8
+	// definitionsAtOnce bounds how many are recorded in one go, definitionsPause
+	// is between two of them.
+	definitionsAtOnce = journalLimit / 8
+	definitionsPause  = 2 * journalPause
 	// catalogPath is the field by which the history finds that the definitions
 	// of a catalog are recorded.
 	catalogPath = "catalog"
@@ -58,6 +59,13 @@ type definitionsKept struct {
 	// record then.
 	looked time.Time
 	latest int64
+	// turn is when it may be this replica's turn to record them, waits how often it
+	// has waited for that.
+	turn  time.Time
+	waits int
+	// recording tells that this replica records them, recorded how many are.
+	recording bool
+	recorded  int
 }
 
 // looksAgain reports whether so much is recorded since the history was last
@@ -74,78 +82,126 @@ func (s *scheduler) looksAgain(kept *definitionsKept, latest int64) bool {
 
 // keepDefinitions records the definitions of all jobs unless the history knows
 // them: once for all replicas that have the same, and again before they are
-// pruned. It reports whether the history could tell.
-func (s *scheduler) keepDefinitions(ctx context.Context, kept *definitionsKept) bool {
+// pruned. It does not wait for its turn nor for room in the journal, but returns
+// when it wants to go on; zero if it is done for now.
+func (s *scheduler) keepDefinitions(ctx context.Context, kept *definitionsKept) time.Duration {
 	if s.catalog == "" {
-		return true
+		return 0
 	}
-	first := kept.at.IsZero()
-	known, newest, err := s.knowsDefinitions(ctx, kept)
-	if err == nil && !known {
-		if err = s.awaitTurn(ctx); err == nil {
-			known, newest, err = s.knowsDefinitions(ctx, kept)
+	if left := kept.turn.Sub(s.ports.Now()); left > 0 && !kept.recording {
+		return left
+	}
+	if !kept.recording {
+		known, newest, err := s.knowsDefinitions(ctx, kept)
+		if err != nil {
+			return journalRetry
 		}
+		if known {
+			s.keptDefinitions(kept, newest)
+			return 0
+		}
+		if err := s.awaitTurn(ctx, kept); err != nil || ctx.Err() != nil {
+			return journalRetry
+		}
+		if left := kept.turn.Sub(s.ports.Now()); left > 0 {
+			return left
+		}
+		kept.recording, kept.recorded, kept.number = true, 0, max(newest, 1)
 	}
-	switch {
-	case err != nil:
-		return false
-	case ctx.Err() != nil:
-	case !known:
-		s.recordDefinitions(ctx)
-		kept.number = max(newest, 1)
-		fallthrough
-	case first:
-		kept.at = s.ports.Now()
+	if !s.recordDefinitions(kept) {
+		return definitionsPause
+	}
+	kept.recording, kept.at = false, time.Time{}
+	s.keptDefinitions(kept, kept.number)
+	return 0
+}
+
+// keptDefinitions notes that the history knows the definitions.
+func (s *scheduler) keptDefinitions(kept *definitionsKept, newest int64) {
+	now := s.ports.Now()
+	kept.turn, kept.waits = time.Time{}, 0
+	if kept.at.IsZero() {
+		kept.at = now
 		s.recordSuperseded()
 	}
 	if s.looksAgain(kept, newest) {
-		kept.looked, kept.latest = s.ports.Now(), newest
+		kept.looked, kept.latest = now, newest
 	}
-	return true
 }
 
-// awaitTurn waits while other replicas that have the same definitions may
-// record them.
-func (s *scheduler) awaitTurn(ctx context.Context) error {
-	turn := s.turn()
-	if turn == 0 || s.journal.store == nil {
+// awaitTurn decides when it is this replica's turn to record the definitions:
+// others that have the same may record them before. Replicas that start at one
+// time are to see one another, and then go by their rank.
+func (s *scheduler) awaitTurn(ctx context.Context, kept *definitionsKept) error {
+	rank, now := s.rank(), s.ports.Now()
+	if rank == 0 || s.journal.store == nil {
+		kept.turn = now
 		return nil
 	}
-	// Replicas that start at one time are to see one another.
-	wait(ctx, 2*journalPause)
+	kept.waits++
+	if kept.waits == 1 {
+		kept.turn = now.Add(definitionsPause)
+		return nil
+	}
+	leaves, err := s.seesRecording(ctx)
+	if err == nil && !leaves && kept.waits == 2 {
+		leaves, err = s.seesOther(ctx)
+	}
+	if err != nil {
+		kept.waits--
+		return err
+	}
+	kept.turn = now
+	if leaves {
+		kept.turn = now.Add(time.Duration(rank) * definitionsTurn)
+	}
+	return nil
+}
+
+// seesOther reports whether another replica that has the same definitions lives.
+func (s *scheduler) seesOther(ctx context.Context) (bool, error) {
 	signs, err := s.journal.store.Query(ctx, domain.RunFilter{
 		Events: []domain.Event{domain.EventWorkerStarted, domain.EventWorkerAlive, domain.EventWorkerStopped}, Limit: signsSeen,
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	stopped := map[string]bool{}
 	for i := range signs {
 		sign := &signs[i]
 		stopped[sign.Replica] = stopped[sign.Replica] || sign.Event == domain.EventWorkerStopped
 		if sign.By == s.catalog && sign.Replica != s.cfg.Replica && !stopped[sign.Replica] {
-			wait(ctx, time.Duration(turn)*definitionsTurn)
-			break
+			return true, nil
 		}
 	}
-	return nil
+	return false, nil
 }
 
-// turn returns how many turns this replica waits: one that is alone none, and
+// seesRecording reports whether another replica has begun to record the same
+// definitions, and goes on with it.
+func (s *scheduler) seesRecording(ctx context.Context) (bool, error) {
+	latest, err := s.oneRecord(ctx, domain.RunFilter{Events: []domain.Event{domain.EventRegistered}})
+	if err != nil {
+		return false, err
+	}
+	return latest.By == s.catalog && latest.Replica != s.cfg.Replica && s.clock.Now().Sub(latest.At) < definitionsStuck, nil
+}
+
+// rank returns how many turns this replica waits: one that is alone none, and
 // of several each another number, for they start at one time.
-func (s *scheduler) turn() int {
+func (s *scheduler) rank() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.replicas) < 2 {
 		return 0
 	}
-	before, own := 1, domain.Hash(s.catalog, s.cfg.Replica)
+	rank, own := 1, domain.Hash(s.catalog, s.cfg.Replica)
 	for _, replica := range s.replicas {
 		if domain.Hash(s.catalog, replica) > own {
-			before++
+			rank++
 		}
 	}
-	return min(before, definitionsTurns)
+	return rank
 }
 
 // knowsDefinitions reports whether the history has the definitions and is not
@@ -197,21 +253,28 @@ func (s *scheduler) prunes(latest, oldest *domain.Record) bool {
 	return full > 0 && latest.ID-oldest.ID >= full/2 || age > 0 && latest.At.Sub(oldest.At) >= age/2
 }
 
-// recordDefinitions records the definitions of all jobs.
-func (s *scheduler) recordDefinitions(ctx context.Context) {
-	for names := s.names; len(names) > 0; {
-		some := names[:min(len(names), registeredAtOnce)]
-		for _, name := range some {
-			s.journal.Record(s.definitionOf(s.jobs[name]))
-		}
-		if names = names[len(some):]; len(names) > 0 && !wait(ctx, 2*journalPause) {
-			return
-		}
+// recordDefinitions records the next of the definitions of all jobs and, after the
+// last one, that all are; it reports whether that is done. So that they shed no
+// decisions, nor are shed, they are recorded as the store takes them in.
+func (s *scheduler) recordDefinitions(kept *definitionsKept) bool {
+	next := s.names[kept.recorded:]
+	next = next[:min(len(next), definitionsAtOnce)]
+	records := make([]domain.Record, 0, len(next)+1)
+	for _, name := range next {
+		records = append(records, s.definitionOf(s.jobs[name]))
 	}
-	s.journal.Record(domain.Record{
-		Event: domain.EventRegistered, By: s.catalog, Count: len(s.names),
-		Fields: []domain.Field{{Path: catalogPath, Value: s.catalog}},
-	})
+	isLast := kept.recorded+len(next) == len(s.names)
+	if isLast {
+		records = append(records, domain.Record{
+			Event: domain.EventRegistered, By: s.catalog, Count: len(s.names),
+			Fields: []domain.Field{{Path: catalogPath, Value: s.catalog}},
+		})
+	}
+	if !s.journal.Offer(records) {
+		return false
+	}
+	kept.recorded += len(next)
+	return isLast
 }
 
 func (s *scheduler) definitionOf(job *jobState) domain.Record {

@@ -2,6 +2,7 @@ package runner_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,6 +12,7 @@ import (
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/history"
 	"github.com/taktwork/takt/core/ports"
+	"github.com/taktwork/takt/core/runner"
 )
 
 // newSharedFleet returns a fleet whose replicas write one history.
@@ -195,4 +197,102 @@ func TestSignsOfLife_areGivenToAHistoryThatCannotBeRead(t *testing.T) {
 			t.Errorf("%d signs of life in 5 minutes, %v, want 10", len(alive), err)
 		}
 	})
+}
+
+// hourlyJobs are very many jobs that are not due for now.
+func hourlyJobs(t *testing.T, n int) []runner.ScheduledJob {
+	t.Helper()
+	jobs := make([]runner.ScheduledJob, n)
+	for i := range jobs {
+		jobs[i] = tickJob(t, fmt.Sprint("job-", i), time.Hour, takes(0))
+	}
+	return jobs
+}
+
+// definitions are the records of definitions in the order in which they were
+// appended, those that say that all are recorded apart.
+func (f *fleet) definitions(t *testing.T) (definitions, catalogs []domain.Record) {
+	t.Helper()
+	records, err := f.shared.Query(t.Context(), domain.RunFilter{
+		Events: []domain.Event{domain.EventRegistered}, AfterID: -1, Limit: 1_000_000,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range records {
+		if r.Run.Job == "" {
+			catalogs = append(catalogs, r)
+		} else {
+			definitions = append(definitions, r)
+		}
+	}
+	return definitions, catalogs
+}
+
+// pacedStore takes its time for each record.
+type pacedStore struct {
+	*inmemqueue.RunStore
+
+	each time.Duration
+}
+
+// Append implements [ports.RunStore].
+func (s pacedStore) Append(ctx context.Context, records []domain.Record) error {
+	time.Sleep(time.Duration(len(records)) * s.each)
+	return s.RunStore.Append(ctx, records)
+}
+
+// Replicas of very many jobs leave it to one of them to record the definitions,
+// however long that takes. Meanwhile they give signs of life.
+func TestDefinitions_ofVeryManyJobsAreRecordedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const many = 10_000
+		f := newFleet(t)
+		f.shared = pacedStore{RunStore: inmemqueue.NewRunStore(200_000), each: 500 * time.Microsecond}
+		for _, name := range []string{"ann", "bob", "cid", "dan"} {
+			f.start(t, name, hourlyJobs(t, many)...)
+		}
+		time.Sleep(5 * time.Minute)
+		definitions, catalogs := f.definitions(t)
+		if len(definitions) != many || len(catalogs) != 1 {
+			t.Errorf("%d definitions of %d jobs are recorded, and %d times that all are, want each once", len(definitions), many, len(catalogs))
+		}
+		alive, err := f.shared.Query(t.Context(), domain.RunFilter{Events: []domain.Event{domain.EventWorkerAlive}, Limit: 1000})
+		if err != nil || len(alive) < 4*9 {
+			t.Errorf("%d signs of life of 4 replicas in 5 minutes, %v, want 9 or 10 each", len(alive), err)
+		}
+	})
+}
+
+// A history that falls behind, or is away, gets all definitions all the same, and
+// only then the record which says so.
+func TestDefinitions_waitForRoomInTheHistory(t *testing.T) {
+	for name, hold := range map[string]func(store *slowStore){
+		"slow": func(store *slowStore) { store.set(false, 3*time.Second) },
+		"away": func(store *slowStore) { store.set(true, 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const many = 20_000
+				f := newFleet(t)
+				store := &slowStore{RunStore: inmemqueue.NewRunStore(100_000)}
+				f.shared = store
+				hold(store)
+				f.start(t, "ann", hourlyJobs(t, many)...)
+				time.Sleep(20 * time.Second)
+				store.set(false, 100*time.Millisecond)
+				time.Sleep(time.Minute)
+				definitions, catalogs := f.definitions(t)
+				if len(definitions) != many || len(catalogs) != 1 {
+					t.Fatalf("%d definitions of %d jobs are recorded, and %d times that all are, want each once", len(definitions), many, len(catalogs))
+				}
+				if last := definitions[many-1]; last.ID > catalogs[0].ID {
+					t.Errorf("the last definition is record %d, but that all are recorded is %d", last.ID, catalogs[0].ID)
+				}
+				if n := f.log.count("run records not stored"); name == "slow" && n > 0 {
+					t.Errorf("%d times records were shed, want none: decisions need the room", n)
+				}
+			})
+		})
+	}
 }

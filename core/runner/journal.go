@@ -84,8 +84,7 @@ func newJournal(replica string, store ports.RunStore, log *slog.Logger, clock *s
 func (j *journal) Record(records ...domain.Record) {
 	now := j.tick()
 	for i := range records {
-		records[i].At = now
-		records[i].Replica = j.replica
+		j.stamp(&records[i], now)
 		j.logRecord(&records[i])
 	}
 	j.mu.Lock()
@@ -107,6 +106,38 @@ func (j *journal) Record(records ...domain.Record) {
 		j.bytes += size
 		j.pending = append(j.pending, records[i])
 	}
+	j.wakeUp()
+}
+
+// Offer takes in the records, none of them a decision, if there is room for all
+// of them and for as many decisions. It reports whether it did. It does not block,
+// and logs nothing.
+func (j *journal) Offer(records []domain.Record) bool {
+	now := j.tick()
+	bytes := 0
+	for i := range records {
+		j.stamp(&records[i], now)
+		bytes += recordSize(&records[i])
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.store == nil {
+		return true
+	}
+	if len(j.pending)+j.taken+len(records) > journalLimit/2 || j.bytes+bytes > journalBytes/2 {
+		return false
+	}
+	j.bytes += bytes
+	j.pending = append(j.pending, records...)
+	j.wakeUp()
+	return true
+}
+
+// stamp says in the record who made it, and when.
+func (j *journal) stamp(r *domain.Record, now time.Time) { r.At, r.Replica = now, j.replica }
+
+// wakeUp has Run append the records that wait; it is called with mu held.
+func (j *journal) wakeUp() {
 	signal(j.wake)
 	if len(j.pending) >= journalEnough {
 		signal(j.enough)

@@ -38,8 +38,10 @@ func (r *Runner) live(ctx context.Context, began time.Time) {
 	var known definitionsKept
 	for {
 		var again <-chan time.Time
-		if r.scheduler != nil && !r.scheduler.keepDefinitions(ctx, &known) {
-			again = time.After(journalRetry)
+		if r.scheduler != nil {
+			if pause := r.scheduler.keepDefinitions(ctx, &known); pause > 0 {
+				again = time.After(pause)
+			}
 		}
 		select {
 		case <-ctx.Done():

@@ -82,6 +82,9 @@ func newJournal(replica string, store ports.RunStore, log *slog.Logger, clock *s
 // Record takes in decisions. It does not block; when the store is so far
 // behind that too many records wait, the newest are shed and counted.
 func (j *journal) Record(records ...domain.Record) {
+	if len(records) == 0 {
+		return
+	}
 	now := j.tick()
 	for i := range records {
 		j.stamp(&records[i], now)

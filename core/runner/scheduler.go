@@ -17,6 +17,10 @@ const (
 	yield = 50 * time.Millisecond
 	// wakeSpacing lets ticks that lie close together share a wake.
 	wakeSpacing = 2 * time.Millisecond
+	// A waker that is armed is left alone if it wakes armedLate too late or
+	// armedEarly too early at most: each news of the ledger says a little otherwise
+	// what time it is, and a waker that is armed again costs more than the news.
+	armedLate, armedEarly = 200 * time.Microsecond, wakeSpacing
 	// claimBatch is the largest number of queries in one call of the ledger.
 	claimBatch = 500
 	// lookFirst is from how many ticks of others' jobs on a replica looks whether
@@ -60,7 +64,9 @@ type scheduler struct {
 	loaded       bool
 	due          dueTicks
 	lastWake     time.Time
-	lastSync     time.Time
+	// armed is when the waker is to wake, zero if it is not known to.
+	armed    time.Time
+	lastSync time.Time
 	// stepped is by how much the store's time was stepped since claims were last
 	// looked after.
 	stepped time.Duration
@@ -156,11 +162,12 @@ func (s *scheduler) wake() {
 		return
 	}
 	defer s.arm()
-	s.lastWake = s.ports.Now()
+	s.armed = time.Time{}
 	now := s.clock.Now()
 	s.mine.Due(now, func(due schedule.Due) { s.due.mine = append(s.due.mine, due) })
 	s.others.Due(now.Add(-yield), func(due schedule.Due) { s.due.others = append(s.due.others, due) })
 	if len(s.due.mine)+len(s.due.others) > 0 {
+		s.lastWake = s.ports.Now()
 		signal(s.planned)
 	}
 }
@@ -183,10 +190,17 @@ func (s *scheduler) arm() {
 	if next.IsZero() || s.quiet {
 		return
 	}
-	spacing := s.lastWake.Add(wakeSpacing).Sub(s.ports.Now())
-	if err := s.ports.Waker.Arm(max(next.Sub(s.clock.Now()), spacing)); err != nil {
-		s.ports.Log.ErrorContext(s.quieting, "waker not armed", "err", err)
+	now := s.ports.Now()
+	d := max(next.Sub(s.clock.Now()), s.lastWake.Add(wakeSpacing).Sub(now))
+	if later := now.Add(d).Sub(s.armed); later >= -armedLate && later <= armedEarly {
+		return
 	}
+	s.armed = time.Time{}
+	if err := s.ports.Waker.Arm(d); err != nil {
+		s.ports.Log.ErrorContext(s.quieting, "waker not armed", "err", err)
+		return
+	}
+	s.armed = now.Add(d)
 }
 
 // Quiesce stops ticks and gives back the runs that have not started.

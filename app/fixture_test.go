@@ -11,10 +11,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/taktwork/takt/app"
+	"github.com/taktwork/takt/core/domain"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -48,6 +50,9 @@ func jobs(name string, all ...app.ScheduledJob) app.Option {
 }
 
 func nothing(context.Context, app.Run) (any, error) { return nil, nil }
+
+// constant is a back-off.
+func constant(int, *domain.Job, error) time.Duration { return time.Second }
 
 func ignore(context.Context, app.Job[any]) (any, error) { return nil, nil }
 

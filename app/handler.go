@@ -28,6 +28,14 @@ type Handler struct {
 	method  string
 	around  []Middleware
 	fields  []string
+	// starts bounds the starts of a job, nil for no bound.
+	starts   *int
+	backoffs []namedBackoff
+}
+
+type namedBackoff struct {
+	kind string
+	wait func(attempts int, job *domain.Job, err error) time.Duration
 }
 
 // HandlerOption sets one option of a handler.
@@ -51,6 +59,27 @@ func HistoryFields(paths ...string) HandlerOption {
 // one is the outermost.
 func Wrap(middleware ...Middleware) HandlerOption {
 	return func(h *Handler) { h.around = append(h.around, middleware...) }
+}
+
+// MaxStarts fails a job that would start more than n attempts, with the reason
+// "job started more than allowable limit": beside the failed ones, which the
+// job's own options bound, those count that were put off, returned by a worker
+// that stopped or lost with one that crashed. It is BullMQ's maxStartedAttempts.
+func MaxStarts(n int) HandlerOption {
+	return func(h *Handler) { h.starts = &n }
+}
+
+// NamedBackoff lets jobs of Node producers name a back-off of the program's
+// own, as settings.backoffStrategy of BullMQ's workers does: backoff.type is
+// the kind. wait returns how long the job waits after so many failed attempts,
+// the latest with err; job.Options.Backoff has what else the producer said. A
+// negative wait fails the job, longer ones than [domain.MaxDelay] are cut. It
+// is called by several goroutines at a time; if it panics, the job fails. A job
+// whose kind no option names fails with its first error, and with that kind in
+// the reason; errors that say themselves when to try again ([RetryAfter]) need
+// no back-off.
+func NamedBackoff(kind string, wait func(attempts int, job *domain.Job, err error) time.Duration) HandlerOption {
+	return func(h *Handler) { h.backoffs = append(h.backoffs, namedBackoff{kind: kind, wait: wait}) }
 }
 
 // Handle makes fn the handler of the jobs with the name on the queue; an

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/taktwork/takt/adapters/redisqueue"
 	"github.com/taktwork/takt/app"
 	"github.com/taktwork/takt/app/config"
@@ -77,6 +79,50 @@ func TestOneConnectionServesQueuesAndLedger(t *testing.T) {
 	}
 	if counts, err := queues.Counts(t.Context(), "default"); err != nil || len(counts) != 1 {
 		t.Errorf("Counts() = %+v, %v, want those of the queue", counts, err)
+	}
+}
+
+// What a handler says about retries reaches the jobs of Node producers, which
+// name back-offs of their own.
+func TestAHandlersBackoffAndBoundOfStartsReachItsJobs(t *testing.T) {
+	server := redistest.Start(t)
+	settings := app.Settings{Backend: config.BackendRedis, Redis: redisqueue.Connection{Addr: server.Addr}, Queues: []string{"mail"}}
+	busy := func(context.Context, app.Job[any]) (any, error) { return nil, errors.New("busy") }
+	hours := func(attempts int, job *domain.Job, err error) time.Duration {
+		if err.Error() != "busy" || job.Name != "waits" {
+			return 0
+		}
+		return time.Duration(attempts) * time.Hour
+	}
+	worker := build(t, settings, app.Feature("f", func() app.Contribution {
+		return app.Contribution{Handlers: []app.Handler{
+			app.Handle("mail", "waits", busy, app.NamedBackoff("hours", hours)),
+			app.Handle("mail", "bounded", busy, app.MaxStarts(1)),
+			app.Handle("mail", "strange", busy),
+		}}
+	}))
+	if err := worker.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer worker.Stop(context.WithoutCancel(t.Context()))
+	client := server.ClientOf(0)
+	for _, name := range []string{"waits", "bounded", "strange"} {
+		client.HSet(t.Context(), "bull:mail:"+name, "name", name, "data", "{}", "timestamp", 1, "delay", 0, "priority", 0,
+			"opts", `{"attempts":9,"backoff":{"type":"hours"}}`)
+		client.LPush(t.Context(), "bull:mail:wait", name)
+	}
+	client.ZAdd(t.Context(), "bull:mail:marker", redis.Z{Member: "0"})
+	for name, want := range map[string][2]string{
+		"waits": {"busy", "3600000"}, "bounded": {"busy", "0"}, "strange": {`unknown backoff "hours" after: busy`, "0"},
+	} {
+		for until := time.Now().Add(time.Minute); !client.HExists(t.Context(), "bull:mail:"+name, "failedReason").Val(); redistest.Pass(20 * time.Millisecond) {
+			if time.Now().After(until) {
+				t.Fatalf("job %s is not tried after a minute", name)
+			}
+		}
+		if job := client.HGetAll(t.Context(), "bull:mail:"+name).Val(); job["failedReason"] != want[0] || job["delay"] != want[1] {
+			t.Errorf("job %s = %v, want its reason %q and delay %s", name, job, want[0], want[1])
+		}
 	}
 }
 

@@ -79,6 +79,9 @@ func mistakes() []app.Option {
 			app.Handle("undeclared", "lost", ignore),
 			app.Handle("declared", "timeout", ignore, app.AttemptTimeout(0)),
 			app.Handle("declared", "middleware", ignore, app.Wrap(nil)),
+			app.Handle("declared", "starts", ignore, app.MaxStarts(0)),
+			app.Handle("declared", "backoffs", ignore, app.NamedBackoff("fixed", constant), app.NamedBackoff("", constant),
+				app.NamedBackoff("mine", constant), app.NamedBackoff("mine", constant), app.NamedBackoff("none", nil)),
 		}}),
 		contribute("g.handlers", app.Contribution{Handlers: []app.Handler{
 			app.Handle("declared", "once", func(context.Context, app.Job[int]) (any, error) { return 1, nil }),

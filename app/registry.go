@@ -150,6 +150,7 @@ func (r *registry) addHandler(h Handler) {
 		r.problem("%s: %s", what, badTimeout(*h.timeout))
 	}
 	r.checkFields(what, h.fields)
+	r.checkRetries(what, h)
 	if r.once("handler on queue "+domain.Quote(h.queue)+" of job", h.name, by+describeMethod(h.method)) && len(r.problems) == before {
 		r.handlers = append(r.handlers, h)
 	}
@@ -173,6 +174,26 @@ func (r *registry) checkFields(what string, paths []string) {
 	}
 }
 
+// checkRetries reports what is wrong with a handler's back-offs and its bound
+// of starts.
+func (r *registry) checkRetries(what string, h Handler) {
+	if h.starts != nil && *h.starts < 1 {
+		r.problem("%s: at most %d starts; at least 1 is needed", what, *h.starts)
+	}
+	seen := map[string]bool{}
+	for _, b := range h.backoffs {
+		switch kind := domain.Quote(b.kind); {
+		case domain.BackoffKind(b.kind).Known():
+			r.problem("%s: backoff %s is no name of its own; %q and %q are built in", what, kind, domain.BackoffFixed, domain.BackoffExponential)
+		case b.wait == nil:
+			r.problem("%s: the function of backoff %s is nil", what, kind)
+		case seen[b.kind]:
+			r.problem("%s: backoff %s is registered twice", what, kind)
+		}
+		seen[b.kind] = true
+	}
+}
+
 func describeMethod(method string) string {
 	if method == "" {
 		return ""
@@ -189,6 +210,13 @@ func (r *registry) workedQueues() []runner.Queue {
 		}
 		route := runner.Route{Handler: r.wrap(h), HistoryFields: h.fields}
 		override(&route.Timeout, h.timeout)
+		override(&route.MaxStarts, h.starts)
+		for _, b := range h.backoffs {
+			if route.Backoffs == nil {
+				route.Backoffs = map[domain.BackoffKind]runner.BackoffFunc{}
+			}
+			route.Backoffs[domain.BackoffKind(b.kind)] = b.wait
+		}
 		routes[h.queue][h.name] = route
 	}
 	var queues []runner.Queue

@@ -16,7 +16,6 @@ var EncodeOptions = encodeOptions
 type WireOptions struct {
 	domain.JobOptions
 
-	UnknownBackoff        string
 	NeverRetry            bool
 	Completed, Failed     string
 	KeepLogs, StackTraces int
@@ -26,7 +25,7 @@ type WireOptions struct {
 func DecodeOptions(text string) WireOptions {
 	o := decodeOptions(text)
 	return WireOptions{
-		JobOptions: o.JobOptions, UnknownBackoff: o.unknownBackoff, NeverRetry: o.neverRetry,
+		JobOptions: o.JobOptions, NeverRetry: o.neverRetry,
 		Completed: o.completed, Failed: o.failed, KeepLogs: o.keepLogs, StackTraces: o.stackLimit,
 	}
 }

@@ -39,7 +39,7 @@ func appendBackoff(out []byte, b domain.Backoff) []byte {
 	if kind == "" {
 		kind = domain.BackoffFixed
 	}
-	out = append(append(append(out, `,"backoff":{"type":"`...), kind...), `","delay":`...)
+	out = append(append(append(out, `,"backoff":{"type":`...), quoteJSON(string(kind))...), `,"delay":`...)
 	out = strconv.AppendInt(out, b.Delay.Milliseconds(), 10)
 	if b.Jitter > 0 {
 		out = strconv.AppendFloat(append(out, `,"jitter":`...), b.Jitter, 'f', -1, 64)

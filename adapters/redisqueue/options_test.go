@@ -103,7 +103,13 @@ func backoffCases() []decodeCase {
 		{`{"backoff":{"type":"fixed","delay":-5}}`, fixedBackoff(0)},
 		{`{"backoff":{"type":"fixed","delay":1e300}}`, fixedBackoff(domain.MaxDelay)},
 		{`{"backoff":-1}`, func(o *redisqueue.WireOptions) { o.NeverRetry = true }},
-		{`{"backoff":{"type":"mine","delay":5}}`, func(o *redisqueue.WireOptions) { o.UnknownBackoff = "mine" }},
+		{`{"backoff":{"type":"mine","delay":5,"jitter":0.5}}`, func(o *redisqueue.WireOptions) {
+			o.Backoff = domain.Backoff{Kind: "mine", Delay: 5 * time.Millisecond, Jitter: 0.5}
+		}},
+		{`{"backoff":{"type":"mine","delay":-1}}`, func(o *redisqueue.WireOptions) { o.Backoff.Kind = "mine" }},
+		{`{"backoff":{"type":"fixed","delay":-1}}`, func(o *redisqueue.WireOptions) {
+			o.Backoff.Kind, o.NeverRetry = domain.BackoffFixed, true
+		}},
 		{`{"backoff":{"type":"exponential","delay":50,"jitter":7}}`, func(o *redisqueue.WireOptions) {
 			o.Backoff = domain.Backoff{Kind: domain.BackoffExponential, Delay: 50 * time.Millisecond, Jitter: 1}
 		}},

@@ -77,6 +77,9 @@ func (c *consumer) nextRun(run scheduledRun) ([]any, error) {
 		return nil, err
 	}
 	next, more, err := pattern.NextRun(repeat, int64(wholeNumber(options["prevMillis"], 1<<53)), c.backend.config.Now().UnixMilli())
+	if err != nil {
+		err = fmt.Errorf("scheduler %s of pattern %s: %w", domain.Quote(held.scheduler), domain.Quote(repeat.Pattern), err)
+	}
 	if err != nil || !more {
 		return nil, err
 	}

@@ -71,13 +71,8 @@ func (c *consumer) appendFailure(head func(string) []string, outcome *domain.Out
 }
 
 // appendRetry writes the retry, or the failure that BullMQ makes of a retry
-// whose delay nobody can tell or that was not wanted.
+// that was not wanted.
 func (c *consumer) appendRetry(head func(string) []string, outcome *domain.Outcome, held *leased) []string {
-	if name := held.options.unknownBackoff; name != "" {
-		failed := *outcome
-		failed.Reason = domain.CleanText("unknown backoff "+domain.Quote(name)+" after: "+outcome.Reason, domain.MaxReason)
-		return c.appendFailure(head, &failed, held)
-	}
 	if held.options.neverRetry {
 		return c.appendFailure(head, outcome, held)
 	}

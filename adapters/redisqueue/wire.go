@@ -15,8 +15,6 @@ import (
 type wireOptions struct {
 	domain.JobOptions
 
-	// unknownBackoff is the name of a back-off that only its own worker knows.
-	unknownBackoff string
 	// neverRetry is set by a delay of -1 between attempts.
 	neverRetry bool
 	// keepsCompleted and keepsFailed tell that the job says itself how long it
@@ -115,14 +113,12 @@ func (o *wireOptions) decodeBackoff(raw json.RawMessage) {
 		return
 	}
 	delay, ok := number(shape.Delay)
-	o.neverRetry = ok && delay == -1
-	switch kind := domain.BackoffKind(shape.Type); kind {
-	case domain.BackoffFixed, domain.BackoffExponential:
+	kind := domain.BackoffKind(shape.Type)
+	// What a delay means to a back-off of another kind, that kind knows.
+	o.neverRetry = ok && delay == -1 && kind.Known()
+	if kind != "" {
 		jitter, _ := number(shape.Jitter)
 		o.Backoff = domain.Backoff{Kind: kind, Delay: millis(delay), Jitter: math.Min(math.Max(jitter, 0), 1)}
-	case "":
-	default:
-		o.unknownBackoff = shape.Type
 	}
 }
 

@@ -18,6 +18,12 @@ const (
 	BackoffExponential BackoffKind = "exponential"
 )
 
+// Known reports whether a [Backoff] of the kind can tell its waits. Jobs of
+// others may name one that only a handler knows.
+func (k BackoffKind) Known() bool {
+	return k == "" || k == BackoffFixed || k == BackoffExponential
+}
+
 // Backoff says how long to wait between attempts. The zero value waits not
 // at all.
 type Backoff struct {
@@ -49,7 +55,7 @@ func (b Backoff) After(attempts int, dice float64) time.Duration {
 // Validate reports what is wrong with the backoff, or nil.
 func (b Backoff) Validate() error {
 	switch {
-	case b.Kind != "" && b.Kind != BackoffFixed && b.Kind != BackoffExponential:
+	case !b.Kind.Known():
 		return Invalidf("backoff: unknown kind %s; known are %q and %q", Quote(string(b.Kind)), BackoffFixed, BackoffExponential)
 	case b.Delay < 0 || b.Delay > MaxDelay:
 		return Invalidf("backoff: delay %s is out of range; at least 0s, at most %s", b.Delay, MaxDelay)

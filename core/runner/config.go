@@ -139,6 +139,13 @@ type Route struct {
 	Handler ports.Handler
 	// Timeout ends an attempt; zero sets no limit.
 	Timeout time.Duration
+	// MaxStarts is how many attempts of a job may start, those included that
+	// were put off or cut short; zero sets no limit. One that would start again
+	// fails without its handler, and none is retried that could not start.
+	MaxStarts int
+	// Backoffs are the back-offs that jobs may name beside those that the
+	// domain knows.
+	Backoffs map[domain.BackoffKind]BackoffFunc
 	// HistoryFields are the paths in a job's data whose values are recorded
 	// with what became of it, such as customer.id; see [domain.Field].
 	HistoryFields []string

@@ -86,9 +86,9 @@ func isNoResult(err error) bool {
 	return ok
 }
 
-// decideJob returns what becomes of a queue job after an attempt, and false
-// if nothing may be written because the job is another worker's.
-func decideJob(job *domain.Job, end attemptEnd, dice float64) (domain.Outcome, bool) {
+// decideJob returns what becomes of a queue job after an attempt on the route,
+// and false if nothing may be written because the job is another worker's.
+func decideJob(job *domain.Job, route *Route, end attemptEnd, dice float64) (domain.Outcome, bool) {
 	kind, err := classify(end)
 	switch kind {
 	case endSuccess:
@@ -111,13 +111,25 @@ func decideJob(job *domain.Job, end attemptEnd, dice float64) (domain.Outcome, b
 		return failedOutcome(err), true
 	case endFailure, endTimeout:
 	}
-	if job.AttemptsLeft() == 0 {
-		return failedOutcome(err), true
+	outcome := failedOutcome(err)
+	if job.AttemptsLeft() == 0 || route.startedEnough(job, 1) {
+		return outcome, true
 	}
-	retry := failedOutcome(err)
-	retry.Kind = domain.Retry
-	retry.After = retryDelay(err, job.Options.Backoff, job.AttemptsMade+1, dice)
-	return retry, true
+	after, final := route.wait(job, err, dice)
+	if final != nil {
+		outcome.Reason = reasonOf(final)
+		return outcome, true
+	}
+	outcome.Kind, outcome.After = domain.Retry, after
+	return outcome, true
+}
+
+// startsExceeded is BullMQ's word for it.
+const startsExceeded = "job started more than allowable limit"
+
+// startedEnough reports whether the job may not start so many times more.
+func (r *Route) startedEnough(job *domain.Job, more int) bool {
+	return r.MaxStarts > 0 && job.AttemptsStarted+more > r.MaxStarts
 }
 
 func failedOutcome(err error) domain.Outcome {

@@ -30,9 +30,14 @@ func AttemptEnd(result []byte, err, cause error) attemptEnd {
 	return attemptEnd{result: result, err: err, cause: cause}
 }
 
-// DecideJob decides about the end of a job's attempt.
+// DecideJob decides about the end of a job's attempt on a route that says nothing.
 func DecideJob(job *domain.Job, end attemptEnd, dice float64) (domain.Outcome, bool) {
-	return decideJob(job, end, dice)
+	return decideJob(job, new(Route), end, dice)
+}
+
+// DecideJobOf decides about the end of a job's attempt on the route.
+func DecideJobOf(route *Route, job *domain.Job, end attemptEnd, dice float64) (domain.Outcome, bool) {
+	return decideJob(job, route, end, dice)
 }
 
 // ResultError is what a handler's adapter returns for a result that cannot be kept.

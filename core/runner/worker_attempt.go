@@ -55,7 +55,7 @@ func (w *worker) finish(a *jobAttempt, end attemptEnd) (more bool) {
 	if end.err == nil && len(end.result) > w.cfg.MaxPayload {
 		end.result, end.err = nil, &resultError{cause: fmt.Errorf("result of %d bytes: %w", len(end.result), domain.ErrTooLarge)}
 	}
-	outcome, ours := decideJob(&a.lease.Job, end, w.dice())
+	outcome, ours := decideJob(&a.lease.Job, a.route, end, w.dice())
 
 	w.mu.Lock()
 	discarded := w.conclude(a, ours)

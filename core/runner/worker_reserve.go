@@ -122,6 +122,9 @@ func (w *worker) beginOne(a *jobAttempt) {
 	w.begun++
 	a.number = w.begun
 	route, known := w.routes[a.lease.Job.Name]
+	if known && a.lease.Refused == "" && route.startedEnough(&a.lease.Job, 0) {
+		a.lease.Refused = startsExceeded
+	}
 	if w.quiet || !known || a.lease.Refused != "" {
 		w.dismiss(a)
 		return

@@ -81,6 +81,8 @@ type work struct {
 	handlers    handlers
 	config      config
 	timing      runner.Timing
+	// route changes what is said of each handler.
+	route func(*runner.Route)
 }
 
 // work starts a worker of the queue mail, unless the work says otherwise, that
@@ -89,7 +91,11 @@ func (l *lab) work(w work) *runner.Runner {
 	l.t.Helper()
 	routes := map[string]runner.Route{}
 	for name, handle := range w.handlers {
-		routes[name] = runner.Route{Handler: handle}
+		route := runner.Route{Handler: handle}
+		if w.route != nil {
+			w.route(&route)
+		}
+		routes[name] = route
 	}
 	if w.queue == "" {
 		w.queue = "mail"

@@ -9,6 +9,7 @@ import (
 	"github.com/taktwork/takt/adapters/redisqueue"
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/runner"
+	"github.com/taktwork/takt/test/interop/keydump"
 	"github.com/taktwork/takt/test/interop/node"
 	"github.com/taktwork/takt/test/redistest"
 )
@@ -88,17 +89,67 @@ func TestALongRateLimitIsLookedAtAgain(t *testing.T) {
 	})
 }
 
-func TestNodeRefusesToStartTaktsJobTooOften(t *testing.T) {
+// startedTooOften has a job of the other side put off twice, and then worked by
+// a worker that allows it two starts.
+func startedTooOften(l *lab, put func(), work func()) keydump.Dump {
+	l.t.Helper()
+	put()
+	desk := l.desk()
+	for range 2 {
+		desk.settle(desk.next(), domain.Outcome{Kind: domain.Snoozed, After: time.Millisecond})
+	}
+	work()
+	l.awaitIn("failed", "a")
+	return l.dump().Without(":marker", ":stalled-check")
+}
+
+func TestAJobThatStartedTooOftenFailsOnBothWorkers(t *testing.T) {
 	forVersions(t, full, func(t *testing.T, l *lab) {
-		id := l.put("send", `{}`, domain.JobOptions{Attempts: 9})
-		desk := l.desk()
-		for range 2 {
-			desk.settle(desk.next(), domain.Outcome{Kind: domain.Snoozed, After: time.Millisecond})
-		}
-		l.Worker("mail", node.Steps{}, node.Opts{"maxStartedAttempts": 2})
-		l.awaitIn("failed", id)
-		if got := l.Queue("mail").MustJob(id); got.AttemptsStarted != 3 {
+		byNode := newLab(t, l.Version)
+		left := startedTooOften(byNode, func() { byNode.put("send", `{}`, domain.JobOptions{ID: "a", Attempts: 9}) }, func() {
+			byNode.Worker("mail", node.Steps{}, node.Opts{"name": "w", "maxStartedAttempts": 2})
+		})
+		if got := byNode.Queue("mail").MustJob("a"); got.AttemptsStarted != 3 {
 			t.Errorf("job = %+v, want it failed as it was started the third time", got)
+		}
+		events := l.Events("mail")
+		got := startedTooOften(l, func() { l.Queue("mail").Add("send", node.Opts{}, node.Opts{"jobId": "a", "attempts": 9}) }, func() {
+			l.work(work{handlers: handlers{"send": echo}, route: func(r *runner.Route) { r.MaxStarts = 2 }})
+		})
+		if diff := keydump.Diff(left, got); diff != "" {
+			t.Errorf("takt leaves other keys than node (-node +takt):\n%s", diff)
+		}
+		failed := node.Decode[map[string]string](t, events.Await(t, 1, "failed")[0].Args[0])
+		if got := failed["failedReason"]; got != "job started more than allowable limit" {
+			t.Errorf("node hears of %q, want its own words", got)
+		}
+	})
+}
+
+// The last start that is allowed is the last attempt. 5.x would still wait for
+// one that it then refuses to start.
+func TestNoRetryFollowsTheLastStartThatIsAllowed(t *testing.T) {
+	forVersions(t, full, func(t *testing.T, l *lab) {
+		fail := func(l *lab, work func()) keydump.Dump {
+			l.Queue("mail").Add("send", node.Opts{}, node.Opts{"jobId": "a", "attempts": 9})
+			work()
+			l.awaitIn("failed", "a")
+			return l.dump().Without(":marker", ":stalled-check")
+		}
+		got := fail(l, func() {
+			l.work(work{handlers: handlers{"send": fails(errBusy)}, route: func(r *runner.Route) { r.MaxStarts = 2 }})
+		})
+		l.wantHash("a", map[string]string{"ats": "2", "atm": "2", "failedReason": errBusy.Error()})
+		byNode := newLab(t, l.Version)
+		left := fail(byNode, func() {
+			byNode.Worker("mail", node.Steps{"*": {node.Fail(errBusy.Error())}}, node.Opts{"name": "w", "maxStartedAttempts": 2})
+		})
+		if l.Version != node.V6 {
+			byNode.wantHash("a", map[string]string{"ats": "3", "atm": "3", "failedReason": "job started more than allowable limit"})
+			return
+		}
+		if diff := keydump.Diff(left, got); diff != "" {
+			t.Errorf("takt leaves other keys than node (-node +takt):\n%s", diff)
 		}
 	})
 }

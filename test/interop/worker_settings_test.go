@@ -1,11 +1,16 @@
 package interop_test
 
 import (
+	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/taktwork/takt/adapters/redisqueue"
 	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/core/runner"
+	"github.com/taktwork/takt/test/interop/keydump"
 	"github.com/taktwork/takt/test/interop/node"
 )
 
@@ -48,6 +53,67 @@ func TestABackoffOfNodesOwnLeavesTaktsJobsTheirs(t *testing.T) {
 	})
 }
 
+// A back-off that a handler of Takt's names is that of Node's job, and waits as
+// Node's worker would with the same.
+func TestABackoffOfTaktsHandlerDelaysNodesJobs(t *testing.T) {
+	hours := func(attempts int, job *domain.Job, _ error) time.Duration {
+		if attempts > 2 {
+			return -1
+		}
+		return time.Duration(attempts) * job.Options.Backoff.Delay
+	}
+	forVersions(t, full, func(t *testing.T, l *lab) {
+		try := func(l *lab, work func(*lab)) keydump.Dump {
+			queue := l.Queue("mail")
+			queue.Add("send", 1, node.Opts{"jobId": "a", "attempts": 9, "backoff": node.Opts{"type": "hours", "delay": 3_600_000}})
+			work(l)
+			for _, delay := range []string{"3600000", "7200000"} {
+				await(t, "the job to wait", func() bool { return l.hash("a")["delay"] == delay && len(l.scores("delayed")) == 1 })
+				queue.OnJob("a", "promote")
+			}
+			l.awaitIn("failed", "a")
+			return l.dump().Without(":marker", ":stalled-check")
+		}
+		left := try(newLab(t, l.Version), func(l *lab) {
+			l.Worker("mail", node.Steps{"*": {node.Fail(errBusy.Error())}}, node.Opts{
+				"name": "w", "settings": node.Opts{"backoffStrategy": node.Delays(3_600_000, 7_200_000, -1)},
+			})
+		})
+		got := try(l, func(l *lab) {
+			l.work(work{handlers: handlers{"send": fails(errBusy)}, route: func(r *runner.Route) {
+				r.Backoffs = map[domain.BackoffKind]runner.BackoffFunc{"hours": hours}
+			}})
+		})
+		if diff := keydump.Diff(left, got); diff != "" {
+			t.Errorf("takt leaves other keys than node (-node +takt):\n%s", diff)
+		}
+	})
+}
+
+// A back-off that nobody knows fails the job with its name. Node's worker
+// leaves the job active until its lock runs out.
+func TestABackoffThatTaktDoesNotKnowFailsTheJobWithItsName(t *testing.T) {
+	forVersions(t, full, func(t *testing.T, l *lab) {
+		queue, events := l.Queue("mail"), l.Events("mail")
+		strange := queue.Add("send", 1, node.Opts{"attempts": 3, "backoff": node.Opts{"type": "hours", "delay": 50}}).ID
+		later := queue.Add("later", 1, node.Opts{"attempts": 3, "backoff": node.Opts{"type": "hours"}}).ID
+		l.work(work{handlers: handlers{"send": fails(errBusy), "later": fails(domain.RetryAfter(time.Hour, errBusy))}})
+		l.awaitIn("failed", strange)
+		want := `unknown backoff "hours" after: ` + errBusy.Error()
+		l.wantHash(strange, map[string]string{"failedReason": want, "atm": "1"})
+		failed := node.Decode[map[string]string](t, events.Await(t, 1, "failed")[0].Args[0])
+		if got := failed["failedReason"]; got != want {
+			t.Errorf("node hears of %q, want %q", got, want)
+		}
+		await(t, "the job whose error says when", func() bool { return len(l.scores("delayed")) == 1 })
+		l.wantHash(later, map[string]string{"delay": "3600000"})
+
+		queue.OnJob(strange, "retry")
+		l.awaitIn("failed", strange)
+		await(t, "a second try", func() bool { return l.hash(strange)["atm"] == "2" })
+	})
+}
+
 // Settings of schedules of Node's own are for schedules that Node plans: jobs
 // of Takt are worked beside them.
 func TestSettingsOfNodesSchedulesLeaveTaktsJobsAlone(t *testing.T) {
@@ -59,6 +125,34 @@ func TestSettingsOfNodesSchedulesLeaveTaktsJobsAlone(t *testing.T) {
 		l.awaitIn("completed", id)
 		if got := string(queue.MustJob(id).ReturnValue); got != "7" {
 			t.Errorf("result = %s, want that of takt's job", got)
+		}
+	})
+}
+
+// A schedule that a program of Node computes is not continued by Takt: its job
+// is worked, the log names the pattern, and Node takes the schedule up again.
+func TestAScheduleThatNodeComputesIsWorkedAndReported(t *testing.T) {
+	forVersions(t, full, func(t *testing.T, l *lab) {
+		book := &lockedBuffer{}
+		l.work(work{handlers: handlers{"tick": echo}, config: func(c *redisqueue.Config) {
+			c.Log = slog.New(slog.NewTextHandler(book, nil))
+		}})
+		at := int(time.Now().Add(100 * time.Millisecond).UnixMilli())
+		for round := range 2 {
+			due := at + round*1000
+			queue := l.Queue("mail", node.Opts{"settings": node.Opts{"repeatStrategy": node.Delays(due)}})
+			queue.Call("upsertJobScheduler", "moon", node.Opts{"pattern": "full moon"}, node.Opts{"name": "tick"})
+			l.awaitIn("completed", fmt.Sprintf("repeat:moon:%d", due))
+			await(t, "the report", func() bool { return strings.Count(book.String(), "schedule not continued") == round+1 })
+			if len(l.scores("delayed")) > 0 {
+				t.Errorf("jobs %v are planned, want none: only node knows when", l.scores("delayed"))
+			}
+			if got := l.scores("repeat")["moon"]; int(got) != due {
+				t.Errorf("the schedule is at %v, want it kept for node at %d", got, due)
+			}
+		}
+		if !strings.Contains(book.String(), "full moon") {
+			t.Errorf("log = %s, want the pattern named", book)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package interop_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,15 +24,22 @@ func (l *lab) operated() *redisqueue.Queue {
 	return queue
 }
 
-// everyPlace is everyState with the two places that it leaves out: jobs under
-// way, and a parent that waits for its children.
+// everyPlace is everyState with what it leaves out: a job under way, a parent
+// that waits for its children, one of them on its queue, the owner of a
+// deduplication key, and the run of a schedule.
 func everyPlace(l *lab, s side) {
 	l.t.Helper()
 	everyState(l, s)
 	l.Flow().Call("add", node.Opts{
 		"name": "all", "queueName": "mail", "opts": node.Opts{"jobId": "parent"},
-		"children": []any{node.Opts{"name": "part", "queueName": "other", "data": 1}},
+		"children": []any{
+			node.Opts{"name": "part", "queueName": "other", "data": 1},
+			node.Opts{"name": "part", "queueName": "mail", "data": 1, "opts": node.Opts{"delay": 7_200_000}},
+		},
 	})
+	queue := l.Queue("mail")
+	queue.Add("send", 1, node.Opts{"delay": 3_600_000, "deduplication": node.Opts{"id": "k"}})
+	queue.Call("upsertJobScheduler", "beat", node.Opts{"every": 3_600_000, "startDate": time.Now().Add(time.Hour).UnixMilli()}, node.Opts{"name": "tick"})
 	l.desk().next()
 }
 
@@ -46,7 +54,8 @@ func bullNames() map[domain.State]string {
 // shown is what both sides show of a job.
 type shown struct {
 	ID, Name, Data, State, Result, Reason, Worker, ParentKey, Scheduler, Dedup string
-	Made, Started, Priority, Stacks                                            int
+	Stacks                                                                     string
+	Made, Started, Priority                                                    int
 	Created, Processed, Finished, Delay                                        int64
 }
 
@@ -55,7 +64,7 @@ func shownByTakt(view *redisqueue.JobView) shown {
 		ID: string(view.Job.ID), Name: view.Job.Name, Data: string(view.Job.Data), State: bullNames()[view.State],
 		Result: string(view.Result), Reason: view.Reason, Worker: view.Worker, ParentKey: view.ParentKey,
 		Scheduler: view.Scheduler, Dedup: view.Deduplication, Made: view.Job.AttemptsMade, Started: view.Job.AttemptsStarted,
-		Priority: view.Job.Options.Priority, Stacks: len(view.Stacks), Created: view.Job.CreatedAt.UnixMilli(),
+		Priority: view.Job.Options.Priority, Stacks: strings.Join(view.Stacks, "|"), Created: view.Job.CreatedAt.UnixMilli(),
 		Processed: millisOf(view.StartedAt), Finished: millisOf(view.FinishedAt), Delay: view.Delay.Milliseconds(),
 	}
 }
@@ -96,7 +105,7 @@ func shownByNode(job *bullJob, state string) shown {
 	return shown{
 		ID: job.ID, Name: job.Name, Data: string(job.Data), State: state, Result: result, Reason: job.FailedReason,
 		Worker: job.ProcessedBy, ParentKey: job.ParentKey, Scheduler: job.Scheduler, Dedup: job.Dedup, Made: job.Made,
-		Started: job.Started, Priority: job.Priority, Stacks: len(job.Stacks), Created: job.Timestamp,
+		Started: job.Started, Priority: job.Priority, Stacks: strings.Join(job.Stacks, "|"), Created: job.Timestamp,
 		Processed: job.ProcessedOn, Finished: job.FinishedOn, Delay: job.Delay,
 	}
 }
@@ -107,6 +116,7 @@ func TestGetters_BothSidesListTheSameJobsInTheSameOrder(t *testing.T) {
 			t.Run(s.name, func(t *testing.T) {
 				l := newLab(t, l.Version)
 				everyPlace(l, s)
+				wantLinked(t, l)
 				for state, name := range bullNames() {
 					for _, backward := range []bool{false, true} {
 						for _, page := range [][2]int{{0, 100}, {0, 1}, {1, 1}, {1, 5}} {
@@ -117,6 +127,23 @@ func TestGetters_BothSidesListTheSameJobsInTheSameOrder(t *testing.T) {
 			})
 		}
 	})
+}
+
+// wantLinked checks that delayed jobs have the members that tell where a job
+// comes from: who lists them must not take one for nothing.
+func wantLinked(t *testing.T, l *lab) {
+	t.Helper()
+	views, err := l.operated().Jobs(t.Context(), redisqueue.JobQuery{States: []domain.State{domain.StateDelayed}, Limit: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var parents, keys, schedulers []string
+	for i := range views {
+		parents, keys, schedulers = append(parents, views[i].ParentKey), append(keys, views[i].Deduplication), append(schedulers, views[i].Scheduler)
+	}
+	if !slices.Contains(parents, key("parent")) || !slices.Contains(keys, "k") || !slices.Contains(schedulers, "beat") {
+		t.Errorf("the delayed jobs have the parents %q, keys %q and schedulers %q, want %s, k and beat among them", parents, keys, schedulers, key("parent"))
+	}
 }
 
 // wantSamePage checks that both sides list the same jobs behind the first

@@ -255,6 +255,35 @@ func TestCheck54_BothWorkersShareARateLimit(t *testing.T) {
 	})
 }
 
+// What one worker starts counts in the window of the other, whoever began it.
+func TestCheck54_TheStartsOfOneWorkerCountForTheOther(t *testing.T) {
+	limiter := node.Opts{"limiter": node.Opts{"max": 2, "duration": 60_000}}
+	limited := func(c *redisqueue.Config) {
+		c.Limits = map[domain.QueueName]redisqueue.RateLimit{"mail": {Max: 2, Per: time.Minute}}
+	}
+	forVersions(t, full, func(t *testing.T, l *lab) {
+		queue := l.Queue("mail")
+		queue.AddBulk(node.BulkJob{Name: "send"}, node.BulkJob{Name: "send"}, node.BulkJob{Name: "send"})
+		desk := l.desk(limited)
+		desk.next()
+		desk.next()
+		worker := l.Worker("mail", node.Steps{}, limiter)
+		redistest.Pass(200 * time.Millisecond)
+		if n := len(worker.All("active")); n > 0 {
+			t.Errorf("node started %d jobs after takt's two, want none in this window", n)
+		}
+		worker.Close()
+
+		l = newLab(t, l.Version)
+		l.Queue("mail").AddBulk(node.BulkJob{Name: "send"}, node.BulkJob{Name: "send"}, node.BulkJob{Name: "send"})
+		l.Worker("mail", node.Steps{}, limiter).Await(t, 2, "completed")
+		desk = l.desk(limited)
+		desk.nothing(200 * time.Millisecond)
+		must(t, l.redis.Del(t.Context(), key("limiter")))
+		desk.next()
+	})
+}
+
 func TestCheck55_ATaktHandlerHoldsItsQueue(t *testing.T) {
 	forVersions(t, full, func(t *testing.T, l *lab) {
 		queue, order := l.Queue("mail"), &journal{}

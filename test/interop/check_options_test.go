@@ -51,6 +51,21 @@ func TestCheck16_NodeWaitsBetweenTheTriesOfTaktsJob(t *testing.T) {
 	})
 }
 
+func TestCheck18_NodeShortensTheBackoffOfTaktsJobs(t *testing.T) {
+	forVersions(t, full, func(t *testing.T, l *lab) {
+		backoff := domain.Backoff{Kind: domain.BackoffFixed, Delay: time.Minute, Jitter: 0.5}
+		worker := l.Manual("mail")
+		var delays []string
+		for range 20 {
+			id := l.put("send", `{}`, domain.JobOptions{Attempts: 2, Backoff: backoff})
+			job, _ := worker.Next("t")
+			job.Call("moveToFailed", node.Failure("Error", "busy"), "t", false)
+			delays = append(delays, l.hash(id)["delay"])
+		}
+		wantJittered(t, delays, 30_000, 60_000)
+	})
+}
+
 func TestCheck46_NodeKeepsAsManyOfTaktsJobsAsTheySay(t *testing.T) {
 	hour := domain.Retention{Limited: true, Age: time.Hour}
 	hourly, one, slow := hour, hour, hour

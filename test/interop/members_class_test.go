@@ -39,6 +39,9 @@ func TestEveryClassOfNodeNamesTheKeysThatTaktUses(t *testing.T) {
 		if len(wanted) < 5 {
 			t.Fatalf("takt used the keys %v, want those of a queue that was worked", wanted)
 		}
+		if token := text(t, l.Queue("mail").Get("token")); len(token) != len("00000000-0000-0000-0000-000000000000") {
+			t.Errorf("Queue: token = %s, want a UUID", token)
+		}
 		for class, object := range l.everyClass() {
 			if name, qualified := text(t, object.Get("name")), text(t, object.Get("qualifiedName")); name != "mail" || qualified != "bull:mail" {
 				t.Errorf("%s: name = %s, qualifiedName = %s, want mail and bull:mail", class, name, qualified)

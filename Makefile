@@ -88,6 +88,10 @@ bench: ## run the benchmarks and print them as a table (BENCH, BENCHTIME)
 bench-redis: redis node ## measure BullMQ's worker and ours on one Redis, in turns (BENCH, BENCH_JOBS, ROUNDS)
 	@.ci/bench-redis
 
+.PHONY: bench-bulk
+bench-bulk: redis ## clean, drain, retry, promote, remove and obliterate a million jobs (TAKT_BENCH_JOBS): the longest anybody waits
+	@BENCH='^BenchmarkBulk$$' BENCHTIME=1x BENCH_PACKAGES=./adapters/redisqueue .ci/bench
+
 .PHONY: bench-sql
 bench-sql: postgres redis ## measure ledger, history and outbox in Postgres and SQLite against their goals (BENCH, ROUNDS, TICKS, FLEET_SECONDS, RECORDS)
 	@.ci/bench-sql

@@ -75,6 +75,7 @@ func (b *bench) rows() []figures.Row {
 		{Name: "process-1", Measure: b.measureSingly},
 		{Name: "enqueue", Measure: b.measureEnqueueing},
 		{Name: "flow", Measure: b.measureFlows},
+		{Name: "page", Measure: b.measurePages},
 		{Name: "latency", Measure: b.measureLatency},
 		{Name: "idle", Measure: b.measureIdle},
 		{Name: "memory", Measure: b.measureMemory},

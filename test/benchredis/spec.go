@@ -38,6 +38,9 @@ type spec struct {
 	// Flow, if set, is how many jobs the flows have in which a producer adds
 	// them; it reports how long each took.
 	Flow int `json:"flow"`
+	// Pages, if set, is how often a producer reads its jobs, which it has added
+	// before, in one page; it reports how long each took.
+	Pages int `json:"pages"`
 }
 
 // payload is what every job carries. At is read from the machine's monotonic

@@ -24,12 +24,19 @@ func add(ctx context.Context, what spec, t *talk) (err error) {
 			return err
 		}
 	}
+	if what.Pages > 0 {
+		if err := addBulk(ctx, backend, what); err != nil {
+			return err
+		}
+	}
 	if err := t.ready(ctx); err != nil {
 		return err
 	}
 	began := takeMoment()
 	var latencies []float64
 	switch {
+	case what.Pages > 0:
+		latencies, err = readPages(ctx, backend, what)
 	case what.Flow > 0:
 		latencies, err = addFlows(ctx, backend, what)
 	case what.Rate > 0:

@@ -121,3 +121,13 @@ func TestAProducerAddsFlows(t *testing.T) {
 		t.Errorf("%d parents wait, want 20", n)
 	}
 }
+
+func TestAProducerReadsPagesOfWhatItAdded(t *testing.T) {
+	server := redistest.Start(t)
+	what := specOn(server, 30)
+	what.Pages = 3
+	read := talk(t, "producer", what)
+	if r := read[len(read)-1].Report; r == nil || len(r.Latencies) != 3 {
+		t.Errorf("the producer said %+v, want how long 3 pages took", read)
+	}
+}

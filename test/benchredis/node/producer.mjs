@@ -33,6 +33,17 @@ async function addFlows(queueName, jobs) {
   return latencies;
 }
 
+async function readPages(queue) {
+  const latencies = [];
+  for (let page = 0; page < spec.pages; page += 1) {
+    const began = nanoseconds();
+    const jobs = await queue.getJobs(['waiting'], 0, spec.jobs - 1);
+    latencies.push((nanoseconds() - began) / 1e6);
+    if (jobs.length !== spec.jobs) throw new Error(`a page of ${jobs.length} jobs, want ${spec.jobs}`);
+  }
+  return latencies;
+}
+
 async function addPaced(queue) {
   const began = performance.now();
   const adds = [];
@@ -52,11 +63,13 @@ if (spec.rate === 0) {
   await (spec.flow > 0 ? addFlows(other.name, spec.warm) : addBulk(other, spec.warm));
   await other.close();
 }
+if (spec.pages > 0) await addBulk(queue, spec.jobs);
 say({ ready: true });
 await begun;
 const at = nanoseconds();
 let latencies = [];
-if (spec.flow > 0) latencies = await addFlows(queue.name, spec.jobs);
+if (spec.pages > 0) latencies = await readPages(queue);
+else if (spec.flow > 0) latencies = await addFlows(queue.name, spec.jobs);
 else await (spec.rate > 0 ? addPaced(queue) : addBulk(queue, spec.jobs));
 const seconds = (nanoseconds() - at) / 1e9;
 await queue.close();

@@ -85,7 +85,7 @@ func TestCheck16_AFixedBackoffDelaysTheRetry(t *testing.T) {
 }
 
 func TestCheck17_AnExponentialBackoffDoubles(t *testing.T) {
-	forVersions(t, full, func(t *testing.T, l *lab) {
+	forVersions(t, full, func(_ *testing.T, l *lab) {
 		order := &journal{}
 		id := l.Queue("mail").Add("send", node.Opts{}, node.Opts{"attempts": 4, "backoff": node.Opts{"type": "exponential", "delay": 50}}).ID
 		l.work(work{handlers: handlers{"send": order.failing}})

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"github.com/taktwork/takt/core/domain"
 )
@@ -38,11 +39,10 @@ type AddedNode struct {
 // WithIDs returns the flow with the ids of its answer, to be added again.
 func (n FlowNode) WithIDs(added AddedNode) FlowNode {
 	n.Options.ID = added.ID
-	children := make([]FlowNode, len(n.Children))
-	for i := range min(len(children), len(added.Children)) {
-		children[i] = n.Children[i].WithIDs(added.Children[i])
+	n.Children = slices.Clone(n.Children)
+	for i := range min(len(n.Children), len(added.Children)) {
+		n.Children[i] = n.Children[i].WithIDs(added.Children[i])
 	}
-	n.Children = children
 	return n
 }
 

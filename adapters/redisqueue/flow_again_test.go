@@ -255,3 +255,11 @@ func TestAFlowIsAddedAgainUnderTheIDsOfItsAnswer(t *testing.T) {
 		t.Error("WithIDs changed the flow itself")
 	}
 }
+
+func TestWithIDsKeepsChildrenWithoutAnAnswer(t *testing.T) {
+	flow := tree("", leaf("a"), leaf("b"))
+	named := flow.WithIDs(redisqueue.AddedNode{Added: redisqueue.Added{ID: "root"}})
+	if named.Options.ID != "root" || len(named.Children) != 2 || named.Children[1].Options.ID != "b" {
+		t.Errorf("WithIDs = %+v, want both children as they are", named)
+	}
+}

@@ -407,3 +407,15 @@ func TestAHandlerThatWaitsForNothingIsHeldUp(t *testing.T) {
 		}
 	}
 }
+
+// A key of the queue's own is no child, whatever it says of itself.
+func TestRemoveUnprocessedChildren_passesOverKeysOfTheQueue(t *testing.T) {
+	r := newRawQueue(t, nil)
+	r.addFlow(tree("root", leaf("a")))
+	r.do("HSET bull:q:meta parentKey bull:q:root", "SADD bull:q:root:dependencies bull:q:meta")
+	removed, err := r.queue().RemoveUnprocessedChildren(t.Context(), "root")
+	if err != nil || !slices.Equal(removed, []redisqueue.JobRef{ref("a")}) {
+		t.Errorf("RemoveUnprocessedChildren = %d jobs, %v, want a alone", len(removed), err)
+	}
+	r.wantSet("bull:q:root:dependencies", "bull:q:meta")
+}

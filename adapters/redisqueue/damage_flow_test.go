@@ -239,3 +239,17 @@ func TestAFlowAtTheEndOfAStreamLeavesNothingHalfDone(t *testing.T) {
 	}
 	r.wantList("bull:sound:wait", "other")
 }
+
+// A child is retried though its parent is damaged, which keeps what it knows.
+func TestARetryLeavesADamagedParentAsItWas(t *testing.T) {
+	r, _ := newFamily(t, &journal{}, redisqueue.KeepWaiting, domain.Retention{}, 0)
+	r.end(nil, nil)
+	r.damage("bull:mother:p:dependencies")
+	before := r.ofParents()
+	if err := r.queue().Retry(t.Context(), "c", redisqueue.RetryOptions{From: domain.StateCompleted}); err != nil {
+		t.Errorf("Retry = %v, want no error", err)
+	}
+	if diff := cmp.Diff(before, r.ofParents()); diff != "" {
+		t.Errorf("the parent is not as it was (-before +after):\n%s", diff)
+	}
+}

@@ -17,6 +17,7 @@ local function relink(q, child, parent_key, source)
   if not pq or call('TYPE', parent_key).ok ~= 'hash' then
     return
   end
+  ask('SCARD', parent_key .. ':dependencies')
   local known
   if source == 'completed' then
     known = call('HDEL', parent_key .. ':processed', child)

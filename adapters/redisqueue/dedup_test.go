@@ -3,9 +3,13 @@ package redisqueue_test
 import (
 	"bytes"
 	"errors"
+	"log/slog"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/taktwork/takt/adapters/redisqueue"
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/ports"
 	"github.com/taktwork/takt/test/torture/proxy"
@@ -74,22 +78,97 @@ func TestWhatIsKeptReplacesWhateverWasThere(t *testing.T) {
 }
 
 func TestAKeptJobThatIsNoneIsDropped(t *testing.T) {
-	for name, id := range map[string]string{"a key of the queue": "wait", "a job of its id": "b"} {
+	r := newRawQueue(t, nil)
+	c := r.consumer()
+	r.enqueue(keyed(domain.DedupKeepLast, 0))
+	lease := reserve(t, c, 1)[0]
+	r.add(domain.JobOptions{ID: "b"})
+	r.do("HSET bull:q:dn:k name other data {} opts {} jid b")
+	r.events()
+	settle(t, c, lease)
+	r.wantKey("bull:q:dn:k", false)
+	r.wantList("bull:q:wait", "b")
+	if got := r.rdb.HGet(t.Context(), "bull:q:b", "name").Val(); got != "n" {
+		t.Errorf("name of job b = %s, want it as it was", got)
+	}
+	if got := r.events(); !slices.Contains(got, "duplicated b") {
+		t.Errorf("events = %q, want one that tells of the job that was dropped", got)
+	}
+}
+
+// A kept job without an id that it could have takes the queue's next one that
+// is free.
+func TestAKeptJobWithoutAnIDTakesTheNext(t *testing.T) {
+	for name, fields := range map[string]string{"none": "", "empty": "jid", "a key of the queue": "jid wait"} {
 		t.Run(name, func(t *testing.T) {
 			r := newRawQueue(t, nil)
 			c := r.consumer()
 			r.enqueue(keyed(domain.DedupKeepLast, 0))
 			lease := reserve(t, c, 1)[0]
-			r.add(domain.JobOptions{ID: "b"})
-			r.do("HSET bull:q:dn:k name other data {} opts {} jid " + id)
+			r.do("HSET bull:q:dn:k name other data {} opts {}", "RPUSH bull:q:2 x")
+			if fields == "jid" {
+				r.rdb.HSet(t.Context(), "bull:q:dn:k", "jid", "")
+			} else if fields != "" {
+				r.do("HSET bull:q:dn:k " + fields)
+			}
 			settle(t, c, lease)
 			r.wantKey("bull:q:dn:k", false)
-			r.wantList("bull:q:wait", "b")
-			if got := r.rdb.HGet(t.Context(), "bull:q:b", "name").Val(); got != "n" {
-				t.Errorf("name of job b = %s, want it as it was", got)
+			r.wantList("bull:q:wait", "3")
+			if job := reserve(t, c, 1)[0].Job; job.Name != "other" {
+				t.Errorf("job 3 is named %s, want the kept job", job.Name)
+			}
+			if owner := r.rdb.Get(t.Context(), "bull:q:de:k").Val(); owner != "3" {
+				t.Errorf("the key's owner is %q, want 3", owner)
 			}
 		})
 	}
+}
+
+// What keeps a kept job from being added is told, and it is kept.
+func TestAKeptJobThatCannotBeAddedIsTold(t *testing.T) {
+	for key, spoil := range map[string]string{
+		"bull:q:id": "SET bull:q:id x", "bull:q:dn:k": "SET bull:q:dn:k x", "bull:q:de:k": "RPUSH bull:q:de:k x",
+	} {
+		t.Run(key, func(t *testing.T) {
+			said := &journal{}
+			r := newRawQueue(t, func(c *redisqueue.Config) { c.Log = slog.New(slog.NewTextHandler(said, nil)) })
+			c := r.consumer()
+			r.enqueue(keyed(domain.DedupKeepLast, 0))
+			lease := reserve(t, c, 1)[0]
+			r.do("HSET bull:q:dn:k name other data {} opts {}", "DEL "+key, spoil)
+			settle(t, c, lease)
+			if !strings.Contains(said.read(), "outcome written beside damaged keys") || !strings.Contains(said.read(), "("+key+")") {
+				t.Errorf("the log says %q, want it to name %s", said.read(), key)
+			}
+			r.wantKey("bull:q:dn:k", true)
+		})
+	}
+}
+
+// What a kept job says of its parent may be anything.
+func TestAKeptJobIsLinkedToNothingOutsideItsPrefix(t *testing.T) {
+	r := newRawQueue(t, nil)
+	c := r.consumer()
+	r.enqueue(keyed(domain.DedupKeepLast, 0))
+	lease := reserve(t, c, 1)[0]
+	r.do("HSET bull:q:dn:k name other data {} opts {} jid b pk other:q:p pd {} pdk other:q:set")
+	settle(t, c, lease)
+	r.wantList("bull:q:wait", "b")
+	r.wantKey("other:q:set", false)
+	r.wantKey("other:q:p:dependencies", false)
+}
+
+// A parent does not wait for a child that another job has replaced.
+func TestAReplacedChildReleasesItsParent(t *testing.T) {
+	r := newRawQueue(t, nil)
+	job := keyed(domain.DedupReplace, 0)
+	job.Options.Delay = time.Hour
+	r.enqueue(job)
+	r.parent("p")
+	r.do("HSET bull:q:1 parentKey bull:q:p parent {}", "SADD bull:q:p:dependencies bull:q:1")
+	r.enqueue(job)
+	r.wantKey("bull:q:p:dependencies", false)
+	r.wantList("bull:q:wait", "p")
 }
 
 func TestOwnersThatEndTogetherAreEachFollowed(t *testing.T) {

@@ -86,3 +86,28 @@ func TestLogLinesAreNotLostWhileTheMemoryOfRedisIsFull(t *testing.T) {
 	}
 	r.wantList("bull:q:1:logs", "said")
 }
+
+// When the memory is full, that is when jobs are to be removed and queues to be
+// paused.
+func TestQueuesAreOperatedWhileTheMemoryOfRedisIsFull(t *testing.T) {
+	r := newRawQueue(t, nil)
+	// Its run stays, in the midst of those that go.
+	r.add(domain.JobOptions{ID: "a"})
+	r.upsert(redisqueue.Scheduler{ID: "s", Every: time.Hour})
+	r.add(domain.JobOptions{ID: "b"})
+	r.do("HSET bull:q:f name n timestamp 1", "ZADD bull:q:failed 1 f")
+	run := r.rdb.LIndex(t.Context(), "bull:q:wait", 1).Val()
+	r.fillMemory()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for _, op := range []domain.Operation{{Kind: domain.OpPause}, {Kind: domain.OpDrain}, {Kind: domain.OpRetry}, {Kind: domain.OpResume}} {
+		if _, err := r.backend.Apply(ctx, "q", op); err != nil {
+			t.Errorf("Apply(%s) = %v, want no error", op.Kind, err)
+		}
+	}
+	r.wantList("bull:q:wait", "f", run)
+	if _, err := r.backend.Apply(ctx, "q", domain.Operation{Kind: domain.OpRemove, IDs: []domain.JobID{"f", "gone"}}); err != nil {
+		t.Errorf("Apply(remove) = %v, want no error", err)
+	}
+	r.wantKey("bull:q:f", false)
+}

@@ -2,6 +2,7 @@ package redisqueue
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,9 +18,14 @@ type parentReports struct {
 
 // reportParent says in the log that a parent was not told of the end of its
 // child. The child is done all the same, but its parent goes on waiting for it.
+// Other complaints are of what else hangs on an outcome.
 func (c *consumer) reportParent(ctx context.Context, complaint string) {
 	complaint = domain.CleanText(complaint, domain.MaxReason)
-	if c.parents.isDue(complaint, c.backend.config.Now()) {
+	switch other, isOther := strings.CutPrefix(complaint, "!"); {
+	case !c.parents.isDue(complaint, c.backend.config.Now()):
+	case isOther:
+		c.backend.config.Log.WarnContext(ctx, "outcome written beside damaged keys", "queue", c.queue, "err", other)
+	default:
 		c.backend.config.Log.WarnContext(ctx, "a parent was not told that its child ended", "queue", c.queue, "err", complaint)
 	}
 }

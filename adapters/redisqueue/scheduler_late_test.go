@@ -187,7 +187,6 @@ func TestASchedulesNextJobIsThereWholeOrNotAtAll(t *testing.T) {
 	}
 }
 
-
 func TestAConsumerThatClosesTriesLateSchedulesOnceMore(t *testing.T) {
 	for name, mended := range map[string]bool{"in vain": false, "with success": true} {
 		t.Run(name, func(t *testing.T) {

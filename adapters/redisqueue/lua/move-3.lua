@@ -39,7 +39,7 @@
 --      order in which they were leased
 --
 -- Reply  a list: a string of "code,code,...", empty when all are 0, and in a line behind it what is
---        wrong with a parent, if anything is; what to wait for ("l" and ms for a rate limit, "d" and the ms until the first delayed job is due,
+--        wrong with a parent, or with "!" before it with something else beside the outcomes; what to wait for ("l" and ms for a rate limit, "d" and the ms until the first delayed job is due,
 --        "e" when there is none and no more is ready, "r" when more is ready,
 --        "b" while the queue is blocked, "n" for nothing known), and then the
 --        new leases (lease_jobs and lease_of in include/lease.lua)

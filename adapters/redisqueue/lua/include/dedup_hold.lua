@@ -1,4 +1,4 @@
--- @include queue
+-- @include flow
 -- Deduplication keys as jobs are added (protocol 2.17). A key's owner is in
 -- Q:de:KEY, a job that is to follow it in Q:dn:KEY.
 
@@ -37,10 +37,16 @@ end
 -- replace_owner puts the job in the place of an owner that is delayed, and tells
 -- whether it was.
 local function replace_owner(q, owner, id, job)
-  if is_reserved(owner) or call('ZREM', q.delayed, owner) == 0 then
+  if is_reserved(owner) or not call('ZSCORE', q.delayed, owner) then
     return false
   end
   local key = q.base .. owner
+  local parent_key = try('HGET', key, 'parentKey')
+  if type(parent_key) == 'string' then
+    -- It would wait for ever.
+    unlink_child(q, key, parent_key, job.timestamp, false)
+  end
+  call('ZREM', q.delayed, owner)
   call('DEL', key, key .. ':logs', key .. ':dependencies', key .. ':processed', key .. ':failed', key .. ':unsuccessful')
   call('XADD', q.events, 'MAXLEN', '~', max_events(q), '*', 'event', 'removed', 'jobId', owner, 'prev', 'delayed')
   if job.dedup_ttl > 0 and not job.dedup_mode.extend then

@@ -23,7 +23,12 @@ local function operated_queue()
       return nil, before or overtaken
     end
   end
-  return queue_of(ARGV[2], ARGV[3]), nil
+  local q = queue_of(ARGV[2], ARGV[3])
+  if not DRY then
+    -- Most of all then there is something to be done by hand.
+    free_first(q)
+  end
+  return q, nil
 end
 
 -- operated replies with the values, and keeps the reply.

@@ -114,7 +114,7 @@ local function settle_plain(q, now, batch, points)
     error(completed, 0)
   end
   if points > 0 and completed > 0 then
-    pcall(count_finished, q, 'completed', completed, now, points)
+    beside(q.base .. 'metrics:completed', count_finished, q, 'completed', completed, now, points)
   end
   q.finished = q.finished or completed > 0
 end

@@ -80,6 +80,12 @@ local function max_events(q)
   return q.max_events
 end
 
+-- free_first makes the first change of a call one that needs no memory: Redis
+-- carries such calls out while it is full.
+local function free_first(q)
+  try('XTRIM', q.events, 'MAXLEN', '~', q.max_events or MAX_EVENTS)
+end
+
 -- trim_events trims the events of the queue, as most of BullMQ's scripts do. The
 -- trimming comes first: a script whose first change needs no memory is carried
 -- out while it is full.

@@ -156,6 +156,16 @@ local function release_leases(q, batch)
   end
 end
 
+-- beside does what must not stop an outcome either, about the key. Its complaint
+-- is no parent's.
+local function beside(key, step, ...)
+  local ok, err = pcall(step, ...)
+  if not ok then
+    local words = words_of(err)
+    complaint = complaint or '!' .. (string.sub(words, -1) == ')' and words or words .. ' (' .. key .. ')')
+  end
+end
+
 -- tell_parent tells a finished job's parent how it ended.
 local function tell_parent(q, key, completed, value, parent_key, now)
   local pq, parent = parent_of(q, parent_key)
@@ -209,7 +219,7 @@ local function finish(q, kind, key, at, f, now)
   local fields = call('HMGET', key, 'parentKey', 'atm', 'deid')
   local parent_key, made = fields[1], (tonumber(fields[2]) or 0) + 1
   if fields[3] then
-    pcall(free_dedup, q, id, fields[3], now)
+    beside(q.base .. 'de:' .. fields[3], free_dedup, q, id, fields[3], now)
   end
   if parent_key then
     tell(tell_parent, q, key, kind.letter == 'C', value, parent_key, now)
@@ -263,8 +273,8 @@ end
 
 -- put_off delays the job by so many ms.
 local function put_off(q, key, id, delay, now)
-  call('HSET', key, 'delay', delay)
   delay_job(q, id, now + tonumber(delay))
+  call('HSET', key, 'delay', delay)
   q.new_delayed = true
 end
 
@@ -300,23 +310,25 @@ local function wait_children(q, key, id, now)
   call('XADD', q.events, 'MAXLEN', '~', max_events(q), '*', 'event', 'waiting-children', 'jobId', id, 'prev', 'active')
 end
 
--- apply writes the outcome at position at, one that does not finish its job.
+-- apply writes the outcome at position at, one that does not finish its job. What
+-- may be refused comes first: the call is made again then, and must not charge the
+-- job twice.
 local function apply(q, kind, key, at, now, parked)
   local letter, id, value = kind.letter, ARGV[at + 1], ARGV[at + 3]
   if letter == 'R' then
-    charge(key, value, ARGV[at + 5])
     line_up(q, id, priority_of(q, id), ARGV[at + 4] == 'l' and 'RPUSH' or 'LPUSH')
+    charge(key, value, ARGV[at + 5])
     base_marker(q)
     waiting_event(q, id, 'active')
   elseif letter == 'D' then
-    charge(key, value, ARGV[at + 5])
     put_off(q, key, id, ARGV[at + 4], now)
+    charge(key, value, ARGV[at + 5])
   elseif letter == 'S' then
     put_off(q, key, id, value, now)
   elseif letter == 'P' then
-    bump(key, 'parked')
-    call('HSET', parked, id, value)
     put_off(q, key, id, ARGV[at + 4], now)
+    bump(key, 'parked')
+    beside(parked, call, 'HSET', parked, id, value)
   elseif letter == 'W' then
     wait_children(q, key, id, now)
   elseif letter ~= 'X' then
@@ -329,14 +341,21 @@ end
 
 -- prepare does what comes once for a batch before its outcomes.
 local function prepare(q, batch, now)
-  local finishes, retries = false, false
+  local finishes, retries, sets = false, false, {}
   for i = 1, batch.n do
     local kind = batch.kinds[i]
-    finishes = finishes or (kind.finishes and batch.codes[i] == OK)
+    if kind.finishes and batch.codes[i] == OK then
+      finishes = true
+      sets[kind.set] = true
+    end
     retries = retries or kind.letter == 'R'
     if kind.letter == 'W' and batch.codes[i] == OK and size_of('ZCARD', batch.keys[i] .. ':unsuccessful') > 0 then
       batch.codes[i] = FAILED_CHILDREN
     end
+  end
+  for set in pairs(sets) do
+    -- It stops the call before the jobs are charged.
+    ask('ZCARD', q.base .. set)
   end
   if retries then
     promote_due(q, now)
@@ -356,10 +375,10 @@ local function conclude(q, f, now, points)
   flush_finished(q, f, now)
   if points > 0 then
     if f.completed > 0 then
-      pcall(count_finished, q, 'completed', f.completed, now, points)
+      beside(q.base .. 'metrics:completed', count_finished, q, 'completed', f.completed, now, points)
     end
     if f.failed > 0 then
-      pcall(count_finished, q, 'failed', f.failed, now, points)
+      beside(q.base .. 'metrics:failed', count_finished, q, 'failed', f.failed, now, points)
     end
   end
 end

@@ -38,7 +38,7 @@ func (b *Backend) call(ctx context.Context, s *script, keys []string, args []any
 		reply, err = b.run(ctx, s, keys, args)
 		return err
 	})
-	return reply, err
+	return reply, b.named(ctx, keys, args, err)
 }
 
 // request is one call of a script; of is the session that numbers it.
@@ -232,7 +232,7 @@ func (b *Backend) callOf(ctx context.Context, r request) (reply any, err error) 
 		reply, err = b.runOf(ctx, r)
 		return err
 	})
-	return reply, err
+	return reply, b.named(ctx, r.keys, r.args, err)
 }
 
 // runOf runs the script once, after a look at what has become of the session's

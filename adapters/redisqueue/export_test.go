@@ -1,6 +1,7 @@
 package redisqueue
 
 import (
+	"context"
 	"io/fs"
 	"maps"
 	"slices"
@@ -113,3 +114,8 @@ func LatestStack(stacks, reason string) string { return latestStack(stacks, stri
 
 // DecodeEvent reads an entry of a stream of events.
 var DecodeEvent = decodeEvent
+
+// CallScript runs a script that is no numbered call of a session.
+func (b *Backend) CallScript(ctx context.Context, name string, keys []string, args ...any) (any, error) {
+	return b.call(ctx, scriptNamed(name), keys, args)
+}

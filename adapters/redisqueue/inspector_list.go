@@ -46,8 +46,13 @@ func (l listing) ids(ctx context.Context, state domain.State, from, n int) ([]st
 	return l.ranked(ctx, l.base+string(state), from, n)
 }
 
+// reading is [Backend.repeat] for what lists ids. A key that is damaged is named.
+func (l listing) reading(ctx context.Context, ask func() error) error {
+	return l.named(ctx, []string{l.base + "meta"}, nil, l.repeat(ctx, "list ids", ask))
+}
+
 func (l listing) ask(ctx context.Context, send func() *redis.StringSliceCmd) (ids []string, err error) {
-	err = l.repeat(ctx, "list ids", func() error {
+	err = l.reading(ctx, func() error {
 		ids, err = send().Result()
 		return err
 	})
@@ -69,7 +74,7 @@ func (l listing) tail(ctx context.Context, key string, from, n int) ([]string, e
 // pause comes first when the pause ends.
 func (l listing) ready(ctx context.Context, from, n int) ([]string, error) {
 	var aside int64
-	err := l.repeat(ctx, "list ids", func() (err error) {
+	err := l.reading(ctx, func() (err error) {
 		aside, err = l.client.LLen(ctx, l.base+"paused").Result()
 		return err
 	})
@@ -89,7 +94,7 @@ func (l listing) ready(ctx context.Context, from, n int) ([]string, error) {
 // putOff lists the delayed jobs that are not parked.
 func (l listing) putOff(ctx context.Context, from, n int) ([]string, error) {
 	var count int64
-	err := l.repeat(ctx, "list ids", func() (err error) {
+	err := l.reading(ctx, func() (err error) {
 		count, err = l.client.HLen(ctx, l.parked).Result()
 		return err
 	})
@@ -121,7 +126,7 @@ func (l listing) putOff(ctx context.Context, from, n int) ([]string, error) {
 // parkedNames returns the job names under which the ids are parked, nil for
 // those that are not.
 func (l listing) parkedNames(ctx context.Context, ids []string) (names []any, err error) {
-	err = l.repeat(ctx, "list ids", func() error {
+	err = l.reading(ctx, func() error {
 		names, err = l.client.HMGet(ctx, l.parked, ids...).Result()
 		return err
 	})
@@ -140,7 +145,7 @@ func (l listing) parkedJobs(ctx context.Context, from, n int) ([]string, error) 
 	var found []parkedID
 	for cursor, more := uint64(0), true; more; more = cursor != 0 {
 		var page []string
-		err := l.repeat(ctx, "list ids", func() (err error) {
+		err := l.reading(ctx, func() (err error) {
 			page, cursor, err = l.client.HScan(ctx, l.parked, cursor, "", unparkPage).Result()
 			return err
 		})
@@ -166,7 +171,7 @@ func (l listing) parkedJobs(ctx context.Context, from, n int) ([]string, error) 
 // still delayed: others may have removed them.
 func (l listing) appendParked(ctx context.Context, found []parkedID, page []string) ([]parkedID, error) {
 	scores := make([]*redis.FloatCmd, 0, len(page)/2)
-	err := l.repeat(ctx, "list ids", func() error {
+	err := l.reading(ctx, func() error {
 		scores = scores[:0]
 		_, err := l.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 			for i := 0; i+1 < len(page); i += 2 {

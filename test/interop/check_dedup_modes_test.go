@@ -329,3 +329,24 @@ func queueOf(t *testing.T, backend *redisqueue.Backend) *redisqueue.Queue {
 	}
 	return queue
 }
+
+// Node leaves an owner that is replaced among the children of its parent, which
+// waits for it for ever then. Takt takes it out.
+func TestCheck64_AParentWaitsForNoChildThatTaktHasReplaced(t *testing.T) {
+	forVersions(t, fast, func(t *testing.T, l *lab) {
+		queue := l.Queue("mail")
+		for by, want := range map[byte]int64{'n': 1, 't': 0} {
+			dedup := "k" + string(by)
+			options := domain.JobOptions{Delay: time.Hour, Deduplication: domain.Deduplication{Key: dedup, Mode: domain.DedupReplace}}
+			child, parent := l.addDedup('t', nil, "1", options), l.put("send", "{}", domain.JobOptions{Delay: time.Hour})
+			must(t, l.redis.HSet(t.Context(), key(child), "parentKey", key(parent), "parent", `{"id":"`+parent+`","queueKey":"bull:mail"}`))
+			must(t, l.redis.SAdd(t.Context(), key(parent)+":dependencies", key(child)))
+			if answer := l.addDedup(by, queue, "2", options); answer == child || l.has(child) {
+				t.Errorf("%c: job %s was not replaced", by, child)
+			}
+			if left := must(t, l.redis.SCard(t.Context(), key(parent)+":dependencies")); left != want {
+				t.Errorf("%c: the parent waits for %d children, want %d", by, left, want)
+			}
+		}
+	})
+}

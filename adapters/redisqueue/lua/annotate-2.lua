@@ -21,6 +21,7 @@ if before or overtaken then
 end
 
 local q = queue_of(ARGV[2], ARGV[3])
+ask('XLEN', q.events)
 
 -- What others left in the place of the log must not stop the jobs' other notes.
 -- A server whose memory is full refuses the first write of a call alone: nothing

@@ -55,7 +55,7 @@ for _, d in ipairs(dispatches) do
   end
 end
 -- What is wrong with one queue must not stop the others' jobs.
-local counters, queues, damaged = {}, {}, {}
+local counters, queues, damaged, used = {}, {}, {}, {}
 for base, n in pairs(wanted) do
   local ok, q, counter = pcall(open_queue, base, n)
   if ok then
@@ -88,6 +88,7 @@ local function dispatch(d)
   if not ok then
     return REFUSED, words_of(status)
   end
+  used[d.base] = true
   end_run(d.key, run)
   return status == DEDUPLICATED and id ~= d.job.id and BLOCKED or DISPATCHED, id
 end
@@ -96,10 +97,14 @@ local answers = {}
 for i, d in ipairs(dispatches) do
   answers[2 * i - 1], answers[2 * i] = dispatch(d)
 end
-for _, q in pairs(queues) do
-  sign_queue(q)
-  flush_pushes(q)
-  call('XTRIM', q.events, 'MAXLEN', '~', max_events(q))
+for base, q in pairs(queues) do
+  if used[base] then
+    sign_queue(q)
+    flush_pushes(q)
+    call('XTRIM', q.events, 'MAXLEN', '~', max_events(q))
+  else
+    return_ids(base, wanted[base])
+  end
 end
 flush_claims()
 

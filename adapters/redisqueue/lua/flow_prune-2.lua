@@ -38,7 +38,7 @@ local prune
 
 -- prune_children removes the children that a job waits for.
 local function prune_children(job, depth)
-  for _, child in ipairs(call('SRANDMEMBER', job.key .. ':dependencies', BELOW_MOST)) do
+  for _, child in ipairs(ask('SRANDMEMBER', job.key .. ':dependencies', BELOW_MOST)) do
     local cq, id = parent_of(job.q, child)
     if cq then
       prune({ q = cq, id = id, key = child, above = job.key }, depth + 1)
@@ -77,6 +77,12 @@ check_release(q)
 local page = ask('SSCAN', root .. ':dependencies', ARGV[5], 'COUNT', LOOK)
 for _, child in ipairs(page[2]) do
   local cq, id = parent_of(q, child)
+  if cq and not cq.prunable then
+    check_release(cq)
+    ask('ZCARD', cq.base .. 'completed')
+    ask('ZCARD', cq.base .. 'failed')
+    cq.prunable = true
+  end
   if cq and call('EXISTS', child) == 0 then
     unlink_child(cq, child, root, now, false)
   elseif cq and is_ours(cq, id) then

@@ -34,7 +34,7 @@ if ARGV[7] == '1' then
 end
 if source == 'delayed' then
   promote_job(q, id, fields)
-  call('HDEL', KEYS[3], id)
+  try('HDEL', KEYS[3], id)
 else
   retry_job(q, id, fields, source)
 end

@@ -26,5 +26,5 @@ call('HSET', q.base .. id, 'delay', ARGV[5])
 delay_job(q, id, clock_ms() + delay)
 delay_marker(q)
 -- Whoever says when it is due does not want it parked.
-call('HDEL', KEYS[3], id)
+try('HDEL', KEYS[3], id)
 return operated(DONE)

@@ -38,5 +38,5 @@ elseif pass.again then
 elseif not pass.removed then
   return operated(NO_JOB, {})
 end
-call('HDEL', KEYS[3], id)
+try('HDEL', KEYS[3], id)
 return operated(DONE, {})

@@ -28,6 +28,14 @@ elseif ARGV[4] ~= '1' and call('LLEN', q.active) > 0 then
   return operated(ACTIVE, removed)
 end
 
+-- It fails here, before anything is removed, if a key is something else.
+for _, name in ipairs({ 'wait', 'paused', 'active' }) do
+  ask('LLEN', q.base .. name)
+end
+for _, name in ipairs({ 'delayed', 'repeat', 'completed', 'prioritized', 'failed', 'waiting-children' }) do
+  ask('ZCARD', q.base .. name)
+end
+
 local function remove(ids)
   local found = {}
   for i, id in ipairs(ids) do

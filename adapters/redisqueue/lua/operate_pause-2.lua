@@ -16,7 +16,10 @@ end
 
 local paused = q.base .. 'paused'
 
--- LLEN, not EXISTS: what is no list is an error here, before anything changes.
+-- What is no list is an error here, before anything changes.
+ask('LLEN', q.wait)
+ask('LLEN', paused)
+
 local function has(list)
   return call('LLEN', list) > 0
 end

@@ -29,6 +29,12 @@ local finished = place == 'completed' or place == 'failed'
 local cut = tonumber(ARGV[6]) and now - tonumber(ARGV[6])
 local skip, most = tonumber(ARGV[7]), tonumber(ARGV[9])
 
+-- It fails here if a key is something else that a drain comes to after this one.
+ask('LLEN', q.wait)
+ask('LLEN', q.base .. 'paused')
+ask('ZCARD', q.prioritized)
+ask('ZCARD', q.delayed)
+
 -- is_old tells whether a job is old enough to be removed. Its time is when it
 -- ended, began or came, whichever is known.
 local function is_old(fields)
@@ -98,6 +104,6 @@ else
 end
 remove_jobs(q, ids, found, now)
 if place == 'delayed' and #ids > 0 then
-  call('HDEL', KEYS[3], unpack(ids))
+  try('HDEL', KEYS[3], unpack(ids))
 end
 return operated(total, skip + looked - #ids, young, ids)

@@ -55,8 +55,11 @@ local function remove(id)
 end
 
 for at = 5, #ARGV do
-  local removed = remove(ARGV[at])
-  if begun == 1 then
+  local ok, removed = pcall(remove, ARGV[at])
+  if not ok and handled == 0 then
+    error(removed, 0)
+  elseif not ok or begun == 1 then
+    -- What is removed already is answered first.
     break
   end
   handled = handled + 1
@@ -68,6 +71,6 @@ for at = 5, #ARGV do
   end
 end
 if #ids > 0 and not DRY then
-  call('HDEL', KEYS[3], unpack(ids))
+  try('HDEL', KEYS[3], unpack(ids))
 end
 return operated(handled, ids, begun, gone)

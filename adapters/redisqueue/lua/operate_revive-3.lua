@@ -48,7 +48,7 @@ local function revive_all(ids, fields)
     take_ranked(set, ids)
     base_marker(q)
     if source == 'delayed' then
-      call('HDEL', KEYS[3], unpack(ids))
+      try('HDEL', KEYS[3], unpack(ids))
     end
   end
 end

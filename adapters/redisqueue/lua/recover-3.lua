@@ -67,8 +67,9 @@ local function forget_parked()
   if call('EXISTS', KEYS[3]) == 0 then
     return
   end
-  for _, id in ipairs(call('HRANDFIELD', KEYS[3], PARKED_LOOK)) do
-    if not call('ZSCORE', q.delayed, id) then
+  -- Names are hints: nothing else hangs on what is there.
+  for _, id in ipairs(try('HRANDFIELD', KEYS[3], PARKED_LOOK)) do
+    if not try('ZSCORE', q.delayed, id) then
       call('HDEL', KEYS[3], id)
     end
   end
@@ -79,11 +80,14 @@ local function scan()
   if call('EXISTS', guard) == 1 then
     return answers
   end
+  -- It fails here, before anything is taken, if a key is something else.
+  ask('LLEN', ready_list(q))
+  ask('LLEN', q.active)
+  ask('SCARD', stalled)
+  ask('XLEN', q.events)
   -- First what needs no memory: the scan goes on while that is full.
   trim_events(q)
   call('SET', guard, now, 'PX', ARGV[4])
-  -- It fails here, before anything is taken, if the list is something else.
-  call('LLEN', ready_list(q))
   local ids = call('SMEMBERS', stalled)
   if #ids > 0 then
     call('DEL', stalled)

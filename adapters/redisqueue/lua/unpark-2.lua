@@ -10,6 +10,7 @@
 -- @include queue
 
 local q = queue_of(ARGV[1], ARGV[2])
+check_queue(q)
 local count = 0
 for i = 3, #ARGV do
   local id = ARGV[i]
@@ -20,7 +21,7 @@ for i = 3, #ARGV do
     waiting_event(q, id, 'delayed')
     redis.pcall('HSET', q.base .. id, 'delay', 0)
   end
-  call('HDEL', KEYS[2], id)
+  try('HDEL', KEYS[2], id)
 end
 if count > 0 then
   base_marker(q)

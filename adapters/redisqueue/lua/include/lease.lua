@@ -96,7 +96,7 @@ local function start_other(q, id, key, largest)
     say_started(key, fields[6])
   end
   if fields[12] then
-    call('HDEL', KEYS[3], id)
+    try('HDEL', KEYS[3], id)
   end
   return lease_of(id, fields, largest), fields[8] and true or false
 end

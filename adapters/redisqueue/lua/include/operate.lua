@@ -25,6 +25,7 @@ local function operated_queue()
   end
   local q = queue_of(ARGV[2], ARGV[3])
   if not DRY then
+    ask('XLEN', q.events)
     -- Most of all then there is something to be done by hand.
     free_first(q)
   end

@@ -91,10 +91,10 @@ end
 
 -- children_of returns children of a job, at most so many of a kind.
 local function children_of(key, most)
-  local pending = call('SRANDMEMBER', key .. ':dependencies', most)
-  local ended = call('ZRANGE', key .. ':unsuccessful', 0, most - 1)
-  append_all(ended, call('HRANDFIELD', key .. ':processed', most))
-  append_all(ended, call('HRANDFIELD', key .. ':failed', most))
+  local pending = ask('SRANDMEMBER', key .. ':dependencies', most)
+  local ended = ask('ZRANGE', key .. ':unsuccessful', 0, most - 1)
+  append_all(ended, ask('HRANDFIELD', key .. ':processed', most))
+  append_all(ended, ask('HRANDFIELD', key .. ':failed', most))
   return pending, ended
 end
 

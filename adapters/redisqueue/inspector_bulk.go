@@ -156,6 +156,7 @@ func (q *Queue) Obliterate(ctx context.Context, options ObliterateOptions) (int,
 		code := u.number()
 		if err == nil {
 			w.add(u.texts())
+			q.warnOf(ctx, u.texts())
 			err = u.err
 		}
 		if err == nil && code == obliterateMore {

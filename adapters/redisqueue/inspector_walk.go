@@ -146,7 +146,8 @@ func (w *walk) revive(ctx context.Context, source domain.State) error {
 		if err != nil {
 			return err
 		}
-		if w.add(u.texts()); u.err != nil {
+		w.add(u.texts())
+		if w.queue.warnOf(ctx, u.texts()); u.err != nil {
 			return u.err
 		}
 		ids = ids[n:]
@@ -168,10 +169,12 @@ func (w *walk) slices(ctx context.Context, next func(skip int) (unpacker, error)
 		}
 		total, following, last := u.number(), u.number(), u.number() == 1
 		ids := u.texts()
+		untold := u.texts()
 		if u.err != nil {
 			return u.err
 		}
 		w.add(ids)
+		w.queue.warnOf(ctx, untold)
 		seen := following - skip
 		if !w.op.DryRun {
 			seen += len(ids)

@@ -142,6 +142,9 @@ type jobRequest struct {
 func (q *Queue) operateOn(ctx context.Context, script string, r jobRequest, more ...string) error {
 	u, err := q.operate(ctx, script, false, append([]string{string(r.id)}, more...)...)
 	code := u.number()
+	if err == nil && u.rest != "" {
+		q.warnOf(ctx, u.texts())
+	}
 	if err == nil {
 		err = u.err
 	}
@@ -168,6 +171,15 @@ func codeError(code int) error {
 		return ErrScheduled
 	}
 	return errReply
+}
+
+// warnOf says which parents could not be told what became of a child: for each
+// its key, the child's, and why.
+func (q *Queue) warnOf(ctx context.Context, untold []string) {
+	for ; len(untold) >= 3; untold = untold[3:] {
+		q.backend.config.Log.WarnContext(ctx, "parent not told of its child",
+			"queue", q.name, "parent", untold[0], "child", untold[1], "err", domain.CleanText(untold[2], domain.MaxReason))
+	}
 }
 
 // operate runs a script whose first arguments are those of

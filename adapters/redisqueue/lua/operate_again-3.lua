@@ -9,7 +9,8 @@
 --       5 "failed", "completed" or "delayed"
 --       6 "1" to forget the attempts made
 --       7 "1" to forget how often it was begun
--- Reply  a MessagePack number: a code of include/operate.lua
+-- Reply  MessagePack values: a code of include/operate.lua, and the parents that
+--        could not be told
 -- @include revive
 
 local q, before = operated_queue()
@@ -20,11 +21,11 @@ end
 local id, source = ARGV[4], ARGV[5]
 local fields = revival_fields(q, id)
 if not revivable(fields) or is_reserved(id) then
-  return operated(NO_JOB)
+  return operated(NO_JOB, {})
 end
-check_queue(q)
-if call('ZREM', q.base .. source, id) == 0 then
-  return operated(OTHER_STATE)
+check_change(q)
+if not call('ZSCORE', q.base .. source, id) then
+  return operated(OTHER_STATE, {})
 end
 if ARGV[6] == '1' then
   call('HDEL', q.base .. id, 'atm', 'attemptsMade')
@@ -38,5 +39,6 @@ if source == 'delayed' then
 else
   retry_job(q, id, fields, source)
 end
+call('ZREM', q.base .. source, id)
 base_marker(q)
-return operated(DONE)
+return operated(DONE, untold)

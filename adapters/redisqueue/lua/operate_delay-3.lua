@@ -18,7 +18,7 @@ local id, delay = ARGV[4], tonumber(ARGV[5])
 if not is_job(q, id) then
   return operated(NO_JOB)
 end
-check_queue(q)
+check_change(q)
 if call('ZREM', q.delayed, id) == 0 then
   return operated(OTHER_STATE)
 end

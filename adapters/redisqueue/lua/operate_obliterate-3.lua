@@ -9,8 +9,8 @@
 --       4 "1" to remove active jobs as well
 --       5 how many jobs to remove at most
 -- Reply  MessagePack values: 0 if all is done, 1 if there is more, 2 if the
---        queue is not paused, 3 if jobs are active; and a list of the ids that
---        were removed
+--        queue is not paused, 3 if jobs are active; a list of the ids that were
+--        removed, and the parents that could not be told
 -- @include slices
 
 local q, before = operated_queue()
@@ -23,9 +23,9 @@ local now, left = clock_ms(), tonumber(ARGV[5])
 local removed = {}
 
 if not q.paused then
-  return operated(NOT_PAUSED, removed)
+  return operated(NOT_PAUSED, removed, untold)
 elseif ARGV[4] ~= '1' and call('LLEN', q.active) > 0 then
-  return operated(ACTIVE, removed)
+  return operated(ACTIVE, removed, untold)
 end
 
 -- It fails here, before anything is removed, if a key is something else.
@@ -84,12 +84,12 @@ local steps = {
 }
 for _, step in ipairs(steps) do
   if left <= 0 then
-    return operated(MORE, removed)
+    return operated(MORE, removed, untold)
   end
   step[2](step[1])
 end
 if left <= 0 then
-  return operated(MORE, removed)
+  return operated(MORE, removed, untold)
 end
 local names = {
   'events', 'delay', 'stalled-check', 'stalled', 'id', 'pc', 'marker', 'meta', 'limiter', 'metrics:completed', 'metrics:failed',
@@ -100,4 +100,4 @@ for i, name in ipairs(names) do
 end
 names[#names + 1] = KEYS[3]
 call('UNLINK', unpack(names))
-return operated(FINISHED, removed)
+return operated(FINISHED, removed, untold)

@@ -16,7 +16,8 @@ end
 
 local paused = q.base .. 'paused'
 
--- What is no list is an error here, before anything changes.
+-- What is no list stops the call before anything changes.
+check_change(q)
 ask('LLEN', q.wait)
 ask('LLEN', paused)
 

@@ -18,7 +18,7 @@ local id, priority, lifo = ARGV[4], tonumber(ARGV[5]), ARGV[6] == '1'
 if not is_job(q, id) then
   return operated(NO_JOB)
 end
-check_queue(q)
+check_change(q)
 
 local function take_ready()
   return call('ZREM', q.prioritized, id) == 1 or call('LREM', q.wait, -1, id) == 1 or call('LREM', q.base .. 'paused', -1, id) == 1

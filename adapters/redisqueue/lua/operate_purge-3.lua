@@ -12,8 +12,8 @@
 --       8 how many to look at
 --       9 how many to remove at most
 -- Reply  MessagePack values: how many jobs there are, how many to pass over in
---        the next call, 1 if those behind are all too young, and a list of the
---        ids that were removed
+--        the next call, 1 if those behind are all too young, a list of the ids
+--        that were removed, and the parents that could not be told
 -- @include slices
 
 local q, before = operated_queue()
@@ -95,7 +95,7 @@ for i, position in ipairs(positions) do
   ids[i] = slice[position]
 end
 if DRY then
-  return operated(total, skip + looked, young, ids)
+  return operated(total, skip + looked, young, ids, {})
 end
 if in_list then
   take_listed(key, skip, positions)
@@ -106,4 +106,4 @@ remove_jobs(q, ids, found, now)
 if place == 'delayed' and #ids > 0 then
   try('HDEL', KEYS[3], unpack(ids))
 end
-return operated(total, skip + looked - #ids, young, ids)
+return operated(total, skip + looked - #ids, young, ids, untold)

@@ -12,7 +12,8 @@
 --       8 the largest score, empty for any
 -- Reply  MessagePack values. For ids: a list of those that became ready. For a
 --        slice: how many jobs there are, how many to pass over in the next
---        call, 1 if those behind have larger scores, and the list.
+--        call, 1 if those behind have larger scores, and the list. At the end
+--        the parents that could not be told.
 -- @include revive
 
 local q, before = operated_queue()
@@ -39,17 +40,30 @@ local function chosen(ids)
   return fit, fields
 end
 
-local function revive_all(ids, fields)
-  check_queue(q)
+-- revive_each makes the jobs ready, and keeps count of those that are.
+local function revive_each(ids, fields, count)
   for i, id in ipairs(ids) do
     revive(q, id, fields[i], source)
+    count.ready = i
   end
-  if #ids > 0 then
-    take_ranked(set, ids)
+end
+
+-- revive_all makes the jobs ready. If that breaks off, those that are ready are
+-- nowhere else.
+local function revive_all(ids, fields)
+  check_change(q)
+  local count = { ready = 0 }
+  local ok, err = pcall(revive_each, ids, fields, count)
+  if count.ready > 0 then
+    local ready = { unpack(ids, 1, count.ready) }
+    take_ranked(set, ready)
     base_marker(q)
     if source == 'delayed' then
-      try('HDEL', KEYS[3], unpack(ids))
+      try('HDEL', KEYS[3], unpack(ready))
     end
+  end
+  if not ok then
+    error(err, 0)
   end
 end
 
@@ -62,7 +76,7 @@ if ARGV[5] == 'ids' then
   if not DRY then
     revive_all(ids, fields)
   end
-  return operated(ids)
+  return operated(ids, untold)
 end
 
 local skip, total, latest = tonumber(ARGV[6]), call('ZCARD', set), tonumber(ARGV[8])
@@ -73,7 +87,7 @@ while latest and slice[1] and scores[#slice] > latest do
 end
 local ids, fields = chosen(slice)
 if DRY then
-  return operated(total, skip + #slice, last, ids)
+  return operated(total, skip + #slice, last, ids, {})
 end
 revive_all(ids, fields)
-return operated(total, skip + #slice - #ids, last, ids)
+return operated(total, skip + #slice - #ids, last, ids, untold)

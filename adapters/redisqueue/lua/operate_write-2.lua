@@ -18,7 +18,7 @@ local id, field, value = ARGV[4], ARGV[5], ARGV[6]
 if not is_job(q, id) then
   return operated(NO_JOB)
 end
-check_queue(q)
+check_change(q)
 call('HSET', q.base .. id, field, value)
 if field == 'progress' then
   call('XADD', q.events, 'MAXLEN', '~', max_events(q), '*', 'event', 'progress', 'jobId', id, 'data', value)

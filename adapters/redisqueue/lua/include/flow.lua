@@ -168,37 +168,59 @@ local function delete_keys(list)
   end
 end
 
--- unlink_child takes the child out of its parent's dependencies; the last one
--- releases the parent. Hard deletes a parent of the same queue instead, as
--- operations by hand do.
-local function unlink_child(q, child, parent_key, now, hard)
+-- link_of returns how a parent knows of its child, nil if it does not wait for
+-- it: last tells whether it waits for no other, and gone whether it is then
+-- deleted. The keys that the parent would come to are looked at.
+local function link_of(q, child, parent_key, hard)
   local pq, parent = parent_of(q, parent_key)
   if not pq or call('EXISTS', parent_key) == 0 then
-    return
+    return nil
   end
-  local pending = check_pending(pq, parent_key)
-  if call('SREM', parent_key .. ':dependencies', child) == 0 or pending > 1 then
-    return
+  if ask('SISMEMBER', parent_key .. ':dependencies', child) == 0 then
+    return nil
   end
-  if call('ZREM', pq.base .. 'waiting-children', parent) == 0 then
-    return
+  local link = { q = pq, id = parent, key = parent_key, child = child }
+  link.last = check_pending(pq, parent_key) == 1 and call('ZSCORE', pq.base .. 'waiting-children', parent) ~= false
+  link.gone = link.last and hard and pq.base == q.base
+  return link
+end
+
+-- links_above returns the links from a child to its parent, and from one that is
+-- deleted with it to its own, and so on.
+local function links_above(q, child, parent_key, hard)
+  local links, seen = {}, {}
+  while parent_key and not seen[parent_key] do
+    seen[parent_key] = true
+    local link = link_of(q, child, parent_key, hard)
+    links[#links + 1] = link
+    if not link or not link.gone then
+      break
+    end
+    q, child, parent_key = link.q, parent_key, call('HGET', parent_key, 'parentKey')
   end
-  if not hard then
-    call('RPUSH', ready_list(pq), parent)
-    base_marker(pq)
-    call('XADD', pq.events, '*', 'event', 'waiting', 'jobId', parent, 'prev', 'waiting-children')
-    return
+  return links
+end
+
+-- unlink_child takes the child out of its parent's dependencies; the last one
+-- releases the parent. Hard deletes a parent of the same queue instead, as
+-- operations by hand do. Before anything is written all is looked at.
+local function unlink_child(q, child, parent_key, now, hard)
+  for _, link in ipairs(links_above(q, child, parent_key, hard)) do
+    local pq = link.q
+    call('SREM', link.key .. ':dependencies', link.child)
+    if link.last then
+      call('ZREM', pq.base .. 'waiting-children', link.id)
+    end
+    if link.gone then
+      local list = {}
+      job_keys(list, link.key)
+      delete_keys(list)
+    elseif link.last then
+      call('RPUSH', ready_list(pq), link.id)
+      base_marker(pq)
+      if not hard then
+        call('XADD', pq.events, '*', 'event', 'waiting', 'jobId', link.id, 'prev', 'waiting-children')
+      end
+    end
   end
-  if pq.base ~= q.base then
-    call('RPUSH', ready_list(pq), parent)
-    base_marker(pq)
-    return
-  end
-  local above = call('HGET', parent_key, 'parentKey')
-  if above then
-    unlink_child(pq, parent_key, above, now, true)
-  end
-  local list = {}
-  job_keys(list, parent_key)
-  delete_keys(list)
 end

@@ -1,4 +1,5 @@
 -- @include session
+-- @include events
 -- @include flow
 -- @include scheduled
 -- What operations by hand have in common. Their first arguments are
@@ -41,6 +42,27 @@ local function operated(...)
   return reply
 end
 
+-- The last id that an event can have.
+local LAST_EVENT = '18446744073709551615-18446744073709551615'
+
+-- append_all appends the values of a list to another.
+local function append_all(list, values)
+  for _, value in ipairs(values) do
+    list[#list + 1] = value
+  end
+end
+
+-- check_change stops the call before anything changes if a key that an
+-- operation writes to is something else, or takes no more: others may have
+-- written an event after which none can come.
+local function check_change(q)
+  check_queue(q)
+  local _, last = stream_ends(q.events)
+  if last == LAST_EVENT then
+    raise('ERR the stream takes no more entries', q.events)
+  end
+end
+
 -- look_at returns fields of a job's hash, none if there is something else
 -- under its name. The first is always its timestamp.
 local function look_at(q, id, ...)
@@ -61,4 +83,19 @@ local function drop_dedup(q, id, dedup)
   if dedup and redis.pcall('GET', q.base .. 'de:' .. dedup) == id then
     call('DEL', q.base .. 'de:' .. dedup, q.base .. 'dn:' .. dedup)
   end
+end
+
+-- Parents that could not be told what becomes of a child, each once: its key,
+-- the child's, and why, one after the other.
+local untold, spoken_of = {}, {}
+
+-- tell_above calls a function that tells the parent of a job. What is wrong with
+-- a parent must not keep its child; the reply to the call tells of it.
+local function tell_above(parent_key, child, what, ...)
+  local ok, err = pcall(what, ...)
+  if ok or spoken_of[parent_key] then
+    return
+  end
+  spoken_of[parent_key] = true
+  append_all(untold, { parent_key, child, words_of(err) })
 end

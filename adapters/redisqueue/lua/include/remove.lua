@@ -20,12 +20,12 @@ local function check_places(q)
     return
   end
   q.checked = true
-  check_queue(q)
+  check_change(q)
   for _, set in ipairs(SETS) do
-    call('ZCARD', q.base .. set)
+    ask('ZCARD', q.base .. set)
   end
   for _, list in ipairs(LISTS) do
-    call('LLEN', q.base .. list)
+    ask('LLEN', q.base .. list)
   end
 end
 
@@ -35,7 +35,7 @@ local function check_parent(q, id)
   local pq = parent_key and parent_of(q, parent_key)
   if pq then
     check_places(pq)
-    call('SCARD', parent_key .. ':dependencies')
+    ask('SCARD', parent_key .. ':dependencies')
   end
 end
 
@@ -80,13 +80,6 @@ local function take_anywhere(base, id)
     return set, 0
   end
   return in_lists(base, id, take_listed_one)
-end
-
--- append_all appends the values of a list to another.
-local function append_all(list, values)
-  for _, value in ipairs(values) do
-    list[#list + 1] = value
-  end
 end
 
 -- children_of returns children of a job, at most so many of a kind.

@@ -17,7 +17,11 @@ local function relink(q, child, parent_key, source)
   if not pq or call('TYPE', parent_key).ok ~= 'hash' then
     return
   end
-  ask('SCARD', parent_key .. ':dependencies')
+  -- Nothing is written if a key is something else.
+  for command, kind in pairs({ SCARD = ':dependencies', HLEN = ':processed', ZCARD = ':unsuccessful' }) do
+    ask(command, parent_key .. kind)
+  end
+  ask('HLEN', parent_key .. ':failed')
   local known
   if source == 'completed' then
     known = call('HDEL', parent_key .. ':processed', child)
@@ -43,21 +47,21 @@ local function revival_fields(q, id)
   return look_at(q, id, 'name', 'opts', 'priority', 'parentKey')
 end
 
--- retry_job makes a job ready that has failed, or is completed: the source.
+-- retry_job makes a job ready that has failed, or is completed: the source. What
+-- may fail, as promote_job has it, too, comes first.
 local function retry_job(q, id, fields, source)
   local key = q.base .. id
+  waiting_event(q, id, source)
   call('HDEL', key, 'finishedOn', 'processedOn', source == 'completed' and 'returnvalue' or 'failedReason')
   line_up(q, id, tonumber(fields[4]) or 0, is_lifo(fields[3]) and 'RPUSH' or 'LPUSH')
   if fields[5] then
-    -- What is wrong with the parent's keys must not stop its child.
-    pcall(relink, q, key, fields[5], source)
+    tell_above(fields[5], key, relink, q, key, fields[5], source)
   end
-  waiting_event(q, id, source)
 end
 
 -- promote_job makes a delayed job ready.
 local function promote_job(q, id, fields)
-  line_up(q, id, tonumber(fields[4]) or 0, 'LPUSH')
   waiting_event(q, id, 'delayed')
+  line_up(q, id, tonumber(fields[4]) or 0, 'LPUSH')
   call('HSET', q.base .. id, 'delay', 0)
 end

@@ -60,8 +60,7 @@ local function remove_jobs(q, ids, found, now)
   for i, id in ipairs(ids) do
     local fields = found[i]
     if fields[2] then
-      -- What is wrong with a parent must not keep its child.
-      pcall(unlink_child, q, q.base .. id, fields[2], now, true)
+      tell_above(fields[2], q.base .. id, unlink_child, q, q.base .. id, fields[2], now, true)
     end
     drop_dedup(q, id, fields[3])
     if owns_keys(q, id, fields.foreign) then

@@ -50,7 +50,8 @@ func (b *Backend) Enqueue(ctx context.Context, jobs ...domain.NewJob) ([]domain.
 func isReserved(id domain.JobID) bool {
 	switch id {
 	case "active", "wait", "waiting-children", "paused", "id", "delayed", "prioritized", "stalled-check", "completed",
-		"failed", "stalled", "repeat", "limiter", "meta", "events", "pc", "marker", "de", "delay", "priority":
+		"failed", "stalled", "repeat", "limiter", "meta", "events", "pc", "marker", "de", "delay", "priority", "metrics",
+		"dn":
 		return true
 	}
 	return false

@@ -1,12 +1,15 @@
 package redisqueue_test
 
 import (
+	"errors"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/taktwork/takt/adapters/redisqueue"
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/test/redistest"
 )
@@ -69,6 +72,45 @@ func TestIDsCountOnOverAllCallsOfALongBatch(t *testing.T) {
 	for i, result := range got {
 		if want := (domain.EnqueueResult{Status: domain.Accepted, ID: domain.JobID(strconv.Itoa(i + 1))}); result != want {
 			t.Fatalf("result %d = %v, want %v", i, result, want)
+		}
+	}
+}
+
+// A job of this id would have a key that is the queue's own, or one below it.
+func TestIDsThatAreKeysOfAQueueAreRefused(t *testing.T) {
+	backend := open(t, redistest.Start(t), nil)
+	for _, id := range []domain.JobID{"meta", "metrics", "dn", "de", "repeat"} {
+		job := domain.NewJob{Queue: "q", Name: "n", Options: domain.JobOptions{ID: id}}
+		if _, err := backend.Enqueue(t.Context(), job); !errors.Is(err, domain.ErrInvalid) {
+			t.Errorf("Enqueue with id %s = %v, want %v", id, err, domain.ErrInvalid)
+		}
+	}
+}
+
+// Both lists of them are one.
+func TestReservedIDsAreTheSameInScripts(t *testing.T) {
+	r := newRawQueue(t, nil)
+	scripts, err := redisqueue.Scripts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := ""
+	for _, s := range scripts {
+		if s.Name == "operate_orphans" {
+			source = s.Source
+		}
+	}
+	_, list, _ := strings.Cut(source, "reserved = reserved or {")
+	list, _, _ = strings.Cut(list, "}")
+	for entry := range strings.SplitSeq(list, ",") {
+		name, _, named := strings.Cut(strings.TrimSpace(entry), " = ")
+		name = strings.Trim(name, "[']")
+		if !named {
+			continue
+		}
+		job := domain.NewJob{Queue: "q", Name: "n", Options: domain.JobOptions{ID: domain.JobID(name)}}
+		if _, err := r.backend.Enqueue(t.Context(), job); !errors.Is(err, domain.ErrInvalid) {
+			t.Errorf("Enqueue with id %s = %v, want %v as scripts have it", name, err, domain.ErrInvalid)
 		}
 	}
 }

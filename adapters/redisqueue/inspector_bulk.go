@@ -193,7 +193,8 @@ func obliterateError(code int) error {
 }
 
 // TrimEvents drops the oldest events until about most are left, and returns
-// how many went. The error is [domain.ErrInvalid] for a negative number.
+// how many went: at least so many, for the number is lost with a reply. The
+// error is [domain.ErrInvalid] for a negative number.
 func (q *Queue) TrimEvents(ctx context.Context, most int) (int, error) {
 	if most < 0 {
 		return 0, domain.Invalidf("trim events: %d to keep is negative", most)

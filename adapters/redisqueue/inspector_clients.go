@@ -5,10 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // Client is a connection to the server that works a queue, or reads its
@@ -48,39 +45,14 @@ func (q *Queue) EventReaders(ctx context.Context) ([]Client, error) {
 }
 
 // clients returns the connections whose name is one of those wanted, which
-// wanted returns the worker's part of. On a cluster they are all on the node
-// that has the queue, or on any: the node with the most of them counts.
+// wanted returns the worker's part of. On a cluster they are on the node that has
+// the queue, where they wait for its keys.
 func (q *Queue) clients(ctx context.Context, wanted func(name string) (string, bool)) ([]Client, error) {
-	lists, err := ask(ctx, q.backend, "list clients", func() ([]string, error) { return clientLists(ctx, q.backend.client) })
+	list, err := ask(ctx, q.backend, "list clients", func() (string, error) { return q.backend.client.ClientList(ctx).Result() })
 	if err != nil {
 		return nil, fmt.Errorf("clients of queue %s: %w", q.name, err)
 	}
-	var most []Client
-	for _, list := range lists {
-		if found := selectClients(list, wanted); len(found) > len(most) {
-			most = found
-		}
-	}
-	return most, nil
-}
-
-// clientLists returns what CLIENT LIST says on each node.
-func clientLists(ctx context.Context, client redis.UniversalClient) ([]string, error) {
-	cluster, ok := client.(*redis.ClusterClient)
-	if !ok {
-		list, err := client.ClientList(ctx).Result()
-		return []string{list}, err
-	}
-	var mu sync.Mutex
-	var lists []string
-	err := cluster.ForEachShard(ctx, func(ctx context.Context, node *redis.Client) error {
-		list, err := node.ClientList(ctx).Result()
-		mu.Lock()
-		defer mu.Unlock()
-		lists = append(lists, list)
-		return err
-	})
-	return lists, err
+	return selectClients(list, wanted), nil
 }
 
 // selectClients reads a list of connections, one a line of fields apart by

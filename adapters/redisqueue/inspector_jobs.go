@@ -36,8 +36,9 @@ func (b *Backend) Jobs(ctx context.Context, queue domain.QueueName, filter domai
 		return views, nil
 	}
 	l, end := b.listing(queue), filter.Offset+filter.Limit
-	for from := filter.Offset; from < end; from += idPage {
-		n := min(idPage, end-from)
+	page := idPageOf(filter.State)
+	for from := filter.Offset; from < end; from += page {
+		n := min(page, end-from)
 		ids, err := l.ids(ctx, filter.State, from, n)
 		if err == nil {
 			err = r.read(ctx, filter.State, withoutMarkers(ids))

@@ -165,3 +165,25 @@ func TestTheOldestJobOfEveryKindIsFound(t *testing.T) {
 		})
 	}
 }
+
+// Delayed jobs are told from parked ones in one pass, however many are wanted.
+func TestDelayedJobsAreListedInOnePass(t *testing.T) {
+	const jobs, parked = 5000, 10
+	r := newRawQueue(t, nil)
+	r.fill("delayed", jobs)
+	for i := range parked {
+		r.do(fmt.Sprintf("HSET takt:{bull}:default:parked:q j%d n", 100*i))
+	}
+	r.do("CONFIG RESETSTAT")
+	views := r.views(domain.JobFilter{State: domain.StateDelayed, Offset: 5, Limit: jobs})
+	if len(views) != jobs-parked-5 || views[0].Job.ID != "j6" || views[len(views)-1].Job.ID != "j4999" {
+		t.Errorf("%d jobs from %s on, want %d from j6 on", len(views), views[0].Job.ID, jobs-parked-5)
+	}
+	if calls := r.calls("zrange"); calls > 7 {
+		t.Errorf("%d pages of ids were read, want each once", calls)
+	}
+	r.do("DEL takt:{bull}:default:parked:q")
+	if views := r.views(domain.JobFilter{State: domain.StateDelayed, Offset: 5, Limit: 2500}); len(views) != 2500 || views[2499].Job.ID != "j2504" {
+		t.Errorf("%d jobs, want 2500 from j5 on", len(views))
+	}
+}

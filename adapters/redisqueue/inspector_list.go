@@ -91,6 +91,16 @@ func (l listing) ready(ctx context.Context, from, n int) ([]string, error) {
 	return append(ids, rest...), err
 }
 
+// idPageOf returns how many ids of a state are listed at a time. Those of delayed
+// and of parked jobs are told apart one by one, from the first on: all that are
+// wanted are listed in one go.
+func idPageOf(state domain.State) int {
+	if state == domain.StateDelayed || state == domain.StateParked {
+		return maxOffset
+	}
+	return idPage
+}
+
 // putOff lists the delayed jobs that are not parked.
 func (l listing) putOff(ctx context.Context, from, n int) ([]string, error) {
 	var count int64
@@ -98,29 +108,39 @@ func (l listing) putOff(ctx context.Context, from, n int) ([]string, error) {
 		count, err = l.client.HLen(ctx, l.parked).Result()
 		return err
 	})
+	at, skip, size := 0, from, idPage
+	if count == 0 {
+		at, skip, size = from, 0, min(n, idPage)
+	}
+	var ids []string
+	for err == nil && len(ids) < n {
+		var page []string
+		if page, err = l.ranked(ctx, l.delayed, at, size); err != nil || len(page) == 0 {
+			break
+		}
+		at += len(page)
+		if count > 0 {
+			page, err = l.unparked(ctx, page)
+		}
+		passed := min(skip, len(page))
+		ids, skip = append(ids, page[passed:]...), skip-passed
+	}
+	return ids[:min(n, len(ids))], err
+}
+
+// unparked returns those of the ids that are not parked.
+func (l listing) unparked(ctx context.Context, ids []string) ([]string, error) {
+	names, err := l.parkedNames(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
-	if count == 0 {
-		return l.ranked(ctx, l.delayed, from, n)
-	}
-	var ids []string
-	for at := 0; len(ids) < from+n; at += idPage {
-		page, err := l.ranked(ctx, l.delayed, at, idPage)
-		if err != nil || len(page) == 0 {
-			return ids[min(from, len(ids)):], err
-		}
-		names, err := l.parkedNames(ctx, page)
-		if err != nil {
-			return nil, err
-		}
-		for i, id := range page {
-			if names[i] == nil {
-				ids = append(ids, id)
-			}
+	var unparked []string
+	for i, id := range ids {
+		if names[i] == nil {
+			unparked = append(unparked, id)
 		}
 	}
-	return ids[from : from+n], nil
+	return unparked, nil
 }
 
 // parkedNames returns the job names under which the ids are parked, nil for
@@ -145,11 +165,12 @@ func (l listing) parkedJobs(ctx context.Context, from, n int) ([]string, error) 
 	var found []parkedID
 	for cursor, more := uint64(0), true; more; more = cursor != 0 {
 		var page []string
+		var next uint64
 		err := l.reading(ctx, func() (err error) {
-			page, cursor, err = l.client.HScan(ctx, l.parked, cursor, "", unparkPage).Result()
+			page, next, err = l.client.HScan(ctx, l.parked, cursor, "", unparkPage).Result()
 			return err
 		})
-		if err == nil {
+		if cursor = next; err == nil {
 			found, err = l.appendParked(ctx, found, page)
 		}
 		if err != nil {

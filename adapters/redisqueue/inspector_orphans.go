@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/taktwork/takt/core/domain"
 )
 
@@ -17,7 +15,9 @@ const orphanPage = 1000
 
 // RemoveOrphans removes the jobs that are in none of the queue's lists and
 // sets, as damage or a removal half done leaves them, and returns how many
-// there were. Keys that are no jobs stay, whatever their names. It needs the
+// there were. Keys that are no jobs stay, whatever their names: a job has a name
+// or a time in its hash, and without a hash only what it keeps beside it is
+// removed, if it is of the type that it has there. It needs the
 // right to SCAN, which deploy/redis-acl.conf does not give to workers, and
 // eight bytes of memory or some more for each job that waits or is active.
 func (q *Queue) RemoveOrphans(ctx context.Context, bulk Bulk) (int, error) {
@@ -61,36 +61,27 @@ func (o *orphans) readLists(ctx context.Context) error {
 	return nil
 }
 
-// scan goes through the keys of the queue.
+// scan goes through the keys of the queue. On a cluster the backend's client is
+// that of the node which has them.
 func (o *orphans) scan(ctx context.Context) error {
 	b := o.queue.backend
-	client, err := holderOf(ctx, b.client, o.queue.base+"meta")
-	if err != nil {
-		return translate("scan", err)
-	}
 	pattern := globQuote(o.queue.base) + "*"
 	var cursor uint64
 	for more := true; more && o.left() > 0; more = cursor != 0 {
+		var next uint64
 		names, err := ask(ctx, b, "scan", func() (names []string, err error) {
-			names, cursor, err = client.Scan(ctx, cursor, pattern, orphanPage).Result()
+			names, next, err = b.client.Scan(ctx, cursor, pattern, orphanPage).Result()
 			return names, err
 		})
 		if err != nil {
 			return err
 		}
+		cursor = next
 		if err := o.remove(ctx, o.unlisted(names)); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// holderOf returns the client of the node that has the key.
-func holderOf(ctx context.Context, client redis.UniversalClient, key string) (redis.Cmdable, error) {
-	if cluster, ok := client.(*redis.ClusterClient); ok {
-		return cluster.MasterForKey(ctx, key)
-	}
-	return client, nil
 }
 
 // globQuote has a pattern mean the text itself.
@@ -105,7 +96,7 @@ func (o *orphans) unlisted(names []string) []string {
 	seen := map[string]bool{}
 	for _, name := range names {
 		id, _, _ := strings.Cut(strings.TrimPrefix(name, o.queue.base), ":")
-		if id == "" || seen[id] || isReserved(domain.JobID(id)) || id == "metrics" || id == "dn" {
+		if id == "" || seen[id] || isReserved(domain.JobID(id)) {
 			continue
 		}
 		seen[id] = true

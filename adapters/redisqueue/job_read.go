@@ -65,8 +65,12 @@ func (q *JobQuery) check() error {
 // readState reads the jobs of one state.
 func (q *Queue) readState(ctx context.Context, r *jobReader, state domain.State, query *JobQuery) error {
 	l, end := q.backend.listing(q.name), query.Offset+query.Limit
-	for from := query.Offset; from < end; from += idPage {
-		n := min(idPage, end-from)
+	page := idPage
+	if state == domain.StateParked {
+		page = idPageOf(state)
+	}
+	for from := query.Offset; from < end; from += page {
+		n := min(page, end-from)
 		ids, err := l.placed(ctx, state, stretch{from: from, n: n, backward: query.Backward})
 		if err != nil {
 			return err

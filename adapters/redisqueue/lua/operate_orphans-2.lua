@@ -24,18 +24,36 @@ local function is_orphan(id)
   return list == nil, looked + 1
 end
 
+-- What a job has beside its hash, and of which type. Another queue may have
+-- something else there: its failed jobs, where a prefix has a colon.
+local BESIDE = { logs = 'list', dependencies = 'set', processed = 'hash', failed = 'hash', unsuccessful = 'zset' }
+
+-- keys_of returns the keys of the job; none if what is there under its name is
+-- no job.
+local function keys_of(id, fields)
+  local key, keys = q.base .. id, {}
+  if fields[1] or fields[2] then
+    keys[1] = key
+  elseif fields.foreign or call('EXISTS', key) == 1 then
+    return keys
+  end
+  for name, kind in pairs(BESIDE) do
+    if call('TYPE', key .. ':' .. name).ok == kind then
+      keys[#keys + 1] = key .. ':' .. name
+    end
+  end
+  return keys
+end
+
+-- remove removes the job, and tells whether there was one.
 local function remove(id)
-  local fields = look_at(q, id, 'deid')
-  if fields.foreign then
-    return false
+  local fields = look_at(q, id, 'name', 'deid')
+  local keys = keys_of(id, fields)
+  if #keys == 0 or DRY then
+    return #keys > 0
   end
-  local list = {}
-  job_keys(list, q.base .. id)
-  if DRY then
-    return call('EXISTS', unpack(list)) > 0
-  end
-  drop_dedup(q, id, fields[2])
-  return call('UNLINK', unpack(list)) > 0
+  drop_dedup(q, id, fields[3])
+  return call('UNLINK', unpack(keys)) > 0
 end
 
 local most, work, handled, removed = tonumber(ARGV[4]), 0, 0, {}

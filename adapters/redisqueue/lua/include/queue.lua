@@ -209,6 +209,7 @@ local function is_reserved(id)
     active = true, wait = true, ['waiting-children'] = true, paused = true, id = true, delayed = true, prioritized = true,
     ['stalled-check'] = true, completed = true, failed = true, stalled = true, ['repeat'] = true, limiter = true, meta = true,
     events = true, pc = true, marker = true, de = true, delay = true, priority = true,
+    metrics = true, dn = true,
   }
   return reserved[id]
 end

@@ -75,28 +75,42 @@ type jobEnd struct {
 
 func (f jobEnd) over() bool { return f.state == "completed" }
 
-// finish asks how the job stands; that it failed or is not there is an error.
-func (q *Queue) finish(ctx context.Context, id domain.JobID) (jobEnd, error) {
+// endText is a reply of events_finished.lua.
+type endText struct {
+	state, text string
+	last        EventID
+}
+
+// endOf asks how the job stands.
+func (q *Queue) endOf(ctx context.Context, id domain.JobID) (endText, error) {
 	reply, err := q.backend.call(ctx, scriptNamed("events_finished"), []string{q.eventsKey()}, []any{q.base, string(id)})
 	if err != nil {
-		return jobEnd{}, fmt.Errorf("job %s of queue %s: keys %s, completed, failed, events: %w",
+		return endText{}, fmt.Errorf("job %s of queue %s: keys %s, completed, failed, events: %w",
 			domain.Quote(string(id)), q.name, q.base+domain.CleanText(string(id), domain.MaxReason), ended(ctx, err))
 	}
 	parts, _ := reply.([]any)
 	if len(parts) != 3 {
-		return jobEnd{}, errReply
+		return endText{}, errReply
 	}
 	state, _ := parts[0].(string)
 	text, _ := parts[1].(string)
 	last, _ := parts[2].(string)
-	f := jobEnd{state: state, last: EventID(last)}
-	switch state {
-	case "missing":
+	return endText{state: state, text: text, last: EventID(last)}, nil
+}
+
+// finish asks how the job stands; that it failed or is not there is an error.
+func (q *Queue) finish(ctx context.Context, id domain.JobID) (jobEnd, error) {
+	end, err := q.endOf(ctx, id)
+	f := jobEnd{state: end.state, last: end.last}
+	switch {
+	case err != nil:
+		return jobEnd{}, err
+	case end.state == "missing":
 		return f, q.missing(id)
-	case "failed":
-		return f, &JobFailedError{Queue: q.name, ID: id, Reason: text}
-	case "completed":
-		f.result, err = q.resultOf(id, []byte(text))
+	case end.state == "failed":
+		return f, &JobFailedError{Queue: q.name, ID: id, Reason: end.text}
+	case end.state == "completed":
+		f.result, err = q.resultOf(id, []byte(end.text))
 	}
 	return f, err
 }

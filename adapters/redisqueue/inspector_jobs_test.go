@@ -187,3 +187,32 @@ func TestDelayedJobsAreListedInOnePass(t *testing.T) {
 		t.Errorf("%d jobs, want 2500 from j5 on", len(views))
 	}
 }
+
+// What is too large to be shown is not read, as far as it can be told before;
+// and no call reads much.
+func TestLargeFieldsAreNotReadToBeLeftOut(t *testing.T) {
+	const jobs, size = 20, 2 << 20
+	for field, calls := range map[string]int{"data": 1, "returnvalue": 1, "opts": 1, "stacktrace": jobs} {
+		t.Run(field, func(t *testing.T) {
+			r := newRawQueue(t, nil)
+			for i := range jobs {
+				id := fmt.Sprintf("j%d", i)
+				r.do("HSET bull:q:"+id+" name n timestamp 1 failedReason no", "RPUSH bull:q:wait "+id)
+				if err := r.rdb.HSet(t.Context(), "bull:q:"+id, field, strings.Repeat("x", size)).Err(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r.do("CONFIG RESETSTAT")
+			views := r.views(domain.JobFilter{State: domain.StateWait})
+			if len(views) != jobs || views[0].Job.Name != "n" || views[0].Reason != "no" || views[0].Job.Data != nil {
+				t.Errorf("%d jobs, the first %+v, want %d without what is too large", len(views), views[0].Job, jobs)
+			}
+			if got := r.calls("evalsha"); got < calls {
+				t.Errorf("%d calls, want at least %d", got, calls)
+			}
+			if read := r.calls("hgetall"); calls == 1 && read > 0 {
+				t.Errorf("%d jobs were read whole", read)
+			}
+		})
+	}
+}

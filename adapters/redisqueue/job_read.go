@@ -117,18 +117,20 @@ type Ended struct {
 	Reason string
 }
 
-// Ended returns how the job has ended. The error is [ports.ErrNotFound] if
-// there is no such job: it may have been removed as it ended.
+// Ended returns how the job has ended, with its result whatever its size. The
+// error is [ports.ErrNotFound] if there is no such job: it may have been removed
+// as it ended.
 func (q *Queue) Ended(ctx context.Context, id domain.JobID) (Ended, error) {
-	view, err := q.Job(ctx, id)
-	if err != nil {
+	end, err := q.endOf(ctx, id)
+	switch {
+	case err != nil:
 		return Ended{}, err
-	}
-	switch view.State { //nolint:exhaustive // the others have not ended
-	case domain.StateCompleted:
-		return Ended{Finished: true, Result: view.Result}, nil
-	case domain.StateFailed:
-		return Ended{Finished: true, Failed: true, Reason: view.Reason}, nil
+	case end.state == "missing":
+		return Ended{}, q.missing(id)
+	case end.state == "completed":
+		return Ended{Finished: true, Result: bytesOf(end.text)}, nil
+	case end.state == "failed":
+		return Ended{Finished: true, Failed: true, Reason: domain.CleanText(end.text, domain.MaxReason)}, nil
 	}
 	return Ended{}, nil
 }

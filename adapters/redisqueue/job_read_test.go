@@ -113,11 +113,13 @@ func TestQueueJob_showsWhatOnlyBullMQHas(t *testing.T) {
 }
 
 func TestQueueEnded_tellsHowAJobEnded(t *testing.T) {
-	r := newRawQueue(t, nil)
+	r := newRawQueue(t, func(c *redisqueue.Config) { c.MaxPayload = 10 })
+	large := strings.Repeat("7", 100)
+	r.do("HSET bull:q:large name n timestamp 1 returnvalue "+large, "ZADD bull:q:completed 2 large", "HSET bull:q:none name n timestamp 1", "ZADD bull:q:completed 3 none")
 	r.do("HSET bull:q:ok name n timestamp 1 returnvalue 7", "ZADD bull:q:completed 1 ok", "HSET bull:q:bad name n timestamp 1 failedReason why",
 		"ZADD bull:q:failed 1 bad", "HSET bull:q:new name n timestamp 1 failedReason before", "RPUSH bull:q:wait new")
 	for id, want := range map[domain.JobID]redisqueue.Ended{
-		"ok": {Finished: true, Result: []byte("7")}, "bad": {Finished: true, Failed: true, Reason: "why"}, "new": {},
+		"ok": {Finished: true, Result: []byte("7")}, "large": {Finished: true, Result: []byte(large)}, "none": {Finished: true}, "bad": {Finished: true, Failed: true, Reason: "why"}, "new": {},
 	} {
 		got, err := r.handle().Ended(t.Context(), id)
 		if err != nil || got.Finished != want.Finished || got.Failed != want.Failed || string(got.Result) != string(want.Result) || got.Reason != want.Reason {

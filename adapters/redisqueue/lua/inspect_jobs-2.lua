@@ -27,6 +27,9 @@ local FIELDS = {
   'returnvalue', 'failedReason', 'stacktrace', 'processedOn', 'finishedOn', 'delay', 'pb', 'parentKey', 'parent',
   'deid', 'rjk', 'defa',
 }
+-- Those that producers and handlers fill: how long they are is asked before they
+-- are read.
+local LARGE = { 'data', 'returnvalue', 'opts' }
 -- Those that are cut when they are too long; others are left out.
 local CUT = { name = true, failedReason = true, defa = true }
 
@@ -75,27 +78,62 @@ local function still_listed(id)
   return (found_in(listed, id)) or (listed == 'wait' and (found_in('paused', id)))
 end
 
--- some_fields reads the fields that jobs have, as HGETALL does.
-local function some_fields(key)
-  local fields = {}
-  for i, value in ipairs(call('HMGET', key, unpack(FIELDS))) do
+-- too_large returns those of the fields that are, nil for none.
+local function too_large(key)
+  local found
+  for _, field in ipairs(LARGE) do
+    if call('HSTRLEN', key, field) > largest then
+      found = found or {}
+      found[field] = true
+    end
+  end
+  return found
+end
+
+-- some_fields reads the fields that jobs have, as HGETALL does, without those to
+-- leave out.
+local function some_fields(key, left_out)
+  local names, fields = {}, {}
+  for _, name in ipairs(FIELDS) do
+    if left_out[name] then
+      fields[#fields + 1], fields[#fields + 2] = name, false
+    else
+      names[#names + 1] = name
+    end
+  end
+  for i, value in ipairs(call('HMGET', key, unpack(names))) do
     if value then
-      fields[#fields + 1], fields[#fields + 2] = FIELDS[i], value
+      fields[#fields + 1], fields[#fields + 2] = names[i], value
     end
   end
   return fields
 end
 
+-- How many bytes were read of the latest job.
+local read = 0
+
 -- read_fields returns names and values; none if there is something else.
 local function read_fields(id)
-  local count = redis.pcall('HLEN', base .. id)
+  read = 0
+  local key = base .. id
+  local count = redis.pcall('HLEN', key)
   if type(count) ~= 'number' or count == 0 then
     return {}
   end
-  local fields = count > FIELDS_MOST and some_fields(base .. id) or call('HGETALL', base .. id)
+  local left_out = too_large(key)
+  local fields
+  if left_out or count > FIELDS_MOST then
+    fields = some_fields(key, left_out or {})
+  else
+    fields = call('HGETALL', key)
+  end
   for i = 2, #fields, 2 do
-    if #fields[i] > largest then
-      fields[i] = CUT[fields[i - 1]] and string.sub(fields[i], 1, largest) or false
+    local value = fields[i]
+    if value then
+      read = read + #value
+      if #value > largest then
+        fields[i] = CUT[fields[i - 1]] and string.sub(value, 1, largest) or false
+      end
     end
   end
   return fields
@@ -120,10 +158,10 @@ local function read_log(id)
   if lines.err then
     return {}
   end
-  local bytes = 0
+  local size = 0
   for i = #lines, 1, -1 do
-    bytes = bytes + #lines[i]
-    if bytes > largest then
+    size = size + #lines[i]
+    if size > largest then
       local kept = {}
       for n = i + 1, #lines do
         kept[#kept + 1] = lines[n]
@@ -162,7 +200,8 @@ for at = 5, #ARGV do
     break
   end
   local packed = view(ARGV[at])
-  bytes = bytes + #packed
+  -- What was read and left out has taken its time, too.
+  bytes = bytes + math.max(read, #packed)
   reply[#reply + 1] = packed
 end
 return reply

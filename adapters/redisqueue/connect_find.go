@@ -22,11 +22,17 @@ type finder interface {
 	doubt()
 }
 
-// askTimeout bounds what one guide is waited for: there are others.
-const askTimeout = time.Second
+const (
+	// askTimeout bounds what one guide is waited for: there are others.
+	askTimeout = time.Second
+	// askNext is how long one guide is waited for before the next is asked as
+	// well, askMost how many are asked at a time.
+	askNext = 100 * time.Millisecond
+	askMost = 16
+)
 
-// guides are servers that know where another one is. They are asked one after
-// the other until one knows, first of all the one that knew the last time.
+// guides are servers that know where another one is. They are asked until one
+// knows, first of all the one that knew the last time.
 type guides struct {
 	// what a guide is called in errors.
 	what string
@@ -55,28 +61,55 @@ func (g *guides) prefer(addr string) {
 	g.addrs = append([]string{addr}, others...)
 }
 
+// question is what a guide is asked.
+type question func(ctx context.Context, guide *redis.Client, addr string) (string, error)
+
+// told is what came of asking the guide.
+type told struct {
+	addr, found string
+	err         error
+}
+
 // ask puts the question to the guides. What they complain of is not the
 // complaint of the server that is looked for: the error is none of Redis.
-func (g *guides) ask(ctx context.Context, question func(ctx context.Context, guide *redis.Client, addr string) (string, error)) (string, error) {
+func (g *guides) ask(ctx context.Context, q question) (string, error) {
 	g.mu.Lock()
 	addrs := g.addrs
 	g.mu.Unlock()
+	asking, stop := context.WithCancel(ctx)
+	var asked sync.WaitGroup
+	defer asked.Wait()
+	defer stop()
+	answers := make(chan told, len(addrs))
+	next := time.NewTicker(askNext)
+	defer next.Stop()
 	var complaints []string
-	for _, addr := range addrs {
-		found, err := g.askOne(ctx, addr, question)
-		if err == nil {
-			g.prefer(addr)
-			return found, nil
+	for begun := 0; len(complaints) < len(addrs); {
+		if begun < len(addrs) && begun-len(complaints) < askMost {
+			addr := addrs[begun]
+			asked.Go(func() { answers <- g.askOne(asking, addr, q) })
+			begun++
 		}
-		if ctx.Err() != nil {
-			return "", ctx.Err()
+		select {
+		case answer := <-answers:
+			if answer.err == nil {
+				// Those that are asked still may add to the guides.
+				stop()
+				asked.Wait()
+				g.prefer(answer.addr)
+				return answer.found, nil
+			}
+			if ctx.Err() != nil {
+				return "", ctx.Err()
+			}
+			complaints = append(complaints, g.what+" "+answer.addr+": "+domain.CleanText(answer.err.Error(), domain.MaxReason))
+		case <-next.C:
 		}
-		complaints = append(complaints, g.what+" "+addr+": "+domain.CleanText(err.Error(), domain.MaxReason))
 	}
 	return "", errors.New("nobody says where the server is: " + strings.Join(complaints, "; "))
 }
 
-func (g *guides) askOne(ctx context.Context, addr string, question func(ctx context.Context, guide *redis.Client, addr string) (string, error)) (string, error) {
+func (g *guides) askOne(ctx context.Context, addr string, q question) told {
 	as := g.as
 	as.Network, as.Addr = networkTCP, addr
 	options := as.options()
@@ -87,5 +120,8 @@ func (g *guides) askOne(ctx context.Context, addr string, question func(ctx cont
 	defer guide.Close() //nolint:errcheck // asked and done
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	return question(ctx, guide, addr)
+	// A read goes on when its context is canceled.
+	defer context.AfterFunc(ctx, func() { _ = guide.Close() })()
+	found, err := q(ctx, guide, addr)
+	return told{addr: addr, found: found, err: err}
 }

@@ -27,6 +27,7 @@ const followTimeout = 2 * dialTimeout
 // be sent again is for the caller to know.
 type follower struct {
 	finder
+	search  search
 	connect func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	// beginning is held while anew is under way.
@@ -58,6 +59,7 @@ func newFollower(f finder, connect func(ctx context.Context, network, addr strin
 // where it was.
 func (f *follower) dial(ctx context.Context, network, _ string) (net.Conn, error) {
 	addr, unfound := f.look(ctx)
+	f.relax()
 	if addr == "" {
 		return nil, unfound
 	}
@@ -146,7 +148,7 @@ func (f *follower) turnTo(addr string) {
 	}
 	f.mu.Unlock()
 	for _, conn := range others {
-		_ = conn.Close()
+		_ = conn.end()
 	}
 }
 
@@ -161,17 +163,50 @@ func (f *follower) suspect(hint string) {
 	}
 }
 
-// ensure looks for the server if it is in doubt. What goes wrong shows in the
-// command that follows.
+// ensure looks for the server if it is in doubt, and waits a moment for that.
+// What goes wrong shows in the command that follows.
 func (f *follower) ensure(ctx context.Context) {
 	f.mu.Lock()
-	doubted := f.doubted && len(f.conns) > 0
-	if len(f.conns) > 0 {
+	connected := len(f.conns) > 0
+	doubted, hinted := f.doubted && connected, f.hint != ""
+	if connected {
 		f.used = time.Now()
 	}
 	f.mu.Unlock()
-	if doubted {
+	switch {
+	case !doubted:
+	case hinted:
+		// Nobody need be asked.
 		_, _ = f.look(ctx)
+	default:
+		f.await(ctx, f.search.begin(func(ctx context.Context) error {
+			_, err := f.look(ctx)
+			return err
+		}))
+	}
+}
+
+// await waits a moment for the end of a search.
+func (f *follower) await(ctx context.Context, found <-chan struct{}) {
+	if found == nil {
+		return
+	}
+	timer := time.NewTimer(searchPatience)
+	defer timer.Stop()
+	select {
+	case <-found:
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// relax ends a search when there is no connection that it could be for.
+func (f *follower) relax() {
+	f.mu.Lock()
+	connected := len(f.conns) > 0
+	f.mu.Unlock()
+	if !connected {
+		f.search.close()
 	}
 }
 
@@ -262,6 +297,13 @@ type followedConn struct {
 
 // Close closes the connection; again it does nothing.
 func (c *followedConn) Close() error {
+	err := c.end()
+	c.follower.relax()
+	return err
+}
+
+// end is Close for the search itself.
+func (c *followedConn) end() error {
 	var err error
 	c.closing.Do(func() {
 		c.follower.mu.Lock()

@@ -47,6 +47,10 @@ func (b *Backend) Await(ctx context.Context) error {
 		case !errors.Is(err, errReplica) && !passes(err):
 			return translate("connect", err)
 		}
+		if errors.Is(err, errReplica) && b.follower != nil {
+			// Its answers are no errors that the follower would see.
+			b.follower.suspect("")
+		}
 		b.failures.failed(ctx, opConnect, err)
 		pause(ctx, wait)
 		wait = min(2*wait, repeatMost)

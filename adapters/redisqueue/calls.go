@@ -140,6 +140,8 @@ type session struct {
 	// call that is not kept any more.
 	names     int
 	forgotten uint64
+	// forgottenAt is when that call was answered.
+	forgottenAt time.Time
 	// verified is the number of the server on which it was last made sure that
 	// nothing is lost.
 	verified uint64
@@ -160,6 +162,8 @@ type sessions struct {
 	mu   sync.Mutex
 	all  []*session
 	idle []*session
+	// swept counts the looks for what a session need not remember any more.
+	swept int
 }
 
 // take returns a session that nobody else uses until it is put back.

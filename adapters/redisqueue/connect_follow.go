@@ -47,8 +47,9 @@ type follower struct {
 	anew      func(ctx context.Context, addr string) error
 	epoch     uint64
 	epochAddr string
-	// used is when the latest command was sent.
-	used time.Time
+	// used is when the latest command was sent, ended when the latest one before
+	// the epoch was.
+	used, ended time.Time
 }
 
 func newFollower(f finder, connect func(ctx context.Context, network, addr string) (net.Conn, error)) *follower {
@@ -90,6 +91,9 @@ func (f *follower) begin(ctx context.Context, addr string) error {
 	defer f.beginning.Unlock()
 	f.mu.Lock()
 	known := f.epochAddr == addr && (len(f.conns) > 0 || time.Since(f.used) > rememberFor)
+	if !known {
+		f.ended = f.used
+	}
 	f.mu.Unlock()
 	if known {
 		return nil
@@ -115,6 +119,13 @@ func (f *follower) epochNow() uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.epoch
+}
+
+// sinceEnded is how long ago the latest command was sent to the server before.
+func (f *follower) sinceEnded() time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return time.Since(f.ended)
 }
 
 // look finds the server, and turns to it. With an error the address is that of

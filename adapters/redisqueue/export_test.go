@@ -34,6 +34,15 @@ func DecodeOptions(text string) WireOptions {
 // DeniesWrites tells whether the error says that the server takes no writes.
 func DeniesWrites(err error) bool { return denialOf(err) == deniesWrites }
 
+// RememberedNames is how many names of what was done all sessions remember.
+func (b *Backend) RememberedNames() int {
+	n := 0
+	for _, s := range b.sessions.all {
+		n += s.names
+	}
+	return n
+}
+
 // Script is a script with its includes resolved.
 type Script struct {
 	Name, Source string

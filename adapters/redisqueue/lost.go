@@ -54,6 +54,9 @@ const (
 	// primary that is cut off answers until the others have agreed, and its
 	// answers up to then are lost.
 	rememberFor = time.Minute
+	// recordLife is how long the record of a session is there for certain
+	// (SESSION_LIFE in lua/include/session.lua): a later look at it says nothing.
+	recordLife = 24*time.Hour - time.Minute
 	// rememberCalls and rememberNames bound what a session remembers of them.
 	rememberCalls = 16_384
 	rememberNames = 65_536
@@ -65,17 +68,44 @@ func (b *Backend) answered(s *session, deeds ...deed) {
 		return
 	}
 	now := b.config.Now()
+	b.sessions.sweep(now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.answered = s.number
 	s.latest = append(s.latest, done{number: s.number, at: now, deeds: deeds})
 	s.names += namesOf(deeds)
-	for len(s.latest) > rememberCalls || s.names > rememberNames || now.Sub(s.latest[0].at) > rememberFor {
-		s.forgotten = s.latest[0].number
+	s.forgetOld(now)
+}
+
+// forgetOld forgets calls that are not worth their memory; mu is held.
+func (s *session) forgetOld(now time.Time) {
+	for len(s.latest) > rememberCalls || s.names > rememberNames || len(s.latest) > 0 && now.Sub(s.latest[0].at) > rememberFor {
+		s.forgotten, s.forgottenAt = s.latest[0].number, s.latest[0].at
 		s.names -= namesOf(s.latest[0].deeds)
 		// What is before the slice is left behind when it grows the next time.
 		s.latest[0] = done{}
 		s.latest = s.latest[1:]
+	}
+	if len(s.latest) == 0 {
+		s.latest = nil
+	}
+}
+
+// sweep lets one session after the other forget what is long past: one that is
+// not used any more does not by itself. A call was answered now, and so is
+// nothing of before lost.
+func (s *sessions) sweep(now time.Time) {
+	s.mu.Lock()
+	var next *session
+	if len(s.all) > 0 {
+		s.swept++
+		next = s.all[s.swept%len(s.all)]
+	}
+	s.mu.Unlock()
+	if next != nil {
+		next.mu.Lock()
+		defer next.mu.Unlock()
+		next.forgetOld(now)
 	}
 }
 
@@ -161,23 +191,30 @@ func (b *Backend) compare(ctx context.Context, s *session, record string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if known < s.answered {
-		b.tellLost(ctx, s, known)
+		b.tellLost(ctx, s, known, b.losableSince())
 		s.answered, s.latest, s.names, s.forgotten = known, nil, 0, 0
 	}
+}
+
+// losableSince is when the oldest call was answered that can be lost. What had
+// been answered well before the server was last used has long been copied, and
+// if it is not in a record that one has come to its end.
+func (b *Backend) losableSince() time.Time {
+	return b.config.Now().Add(-min(min(b.follower.sinceEnded(), recordLife)+rememberFor, recordLife))
 }
 
 // maxLostNames bounds the names in one record of the log.
 const maxLostNames = 500
 
-// tellLost logs what the session's calls after the known one did.
-func (b *Backend) tellLost(ctx context.Context, s *session, known uint64) {
-	if s.forgotten > known {
+// tellLost logs what the session's calls did after the known one and the moment.
+func (b *Backend) tellLost(ctx context.Context, s *session, known uint64, since time.Time) {
+	if s.forgotten > known && s.forgottenAt.After(since) {
 		b.config.Log.ErrorContext(ctx, "a failover lost calls that are not remembered", "count", s.forgotten-known)
 	}
 	var lost []deed
 	oldest := b.config.Now()
 	for i := range s.latest {
-		if call := &s.latest[i]; call.number > known {
+		if call := &s.latest[i]; call.number > known && call.at.After(since) {
 			lost = gather(lost, call.deeds)
 			if call.at.Before(oldest) {
 				oldest = call.at

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -139,6 +140,58 @@ func TestAFailoverThatLosesNothingIsNotCriedOver(t *testing.T) {
 	}
 	if since, reason := backend.Health(); !since.IsZero() {
 		t.Errorf("Health = %v, %v after the failover, want well", since, reason)
+	}
+}
+
+// The record of a session that is not used comes to its end one day. That is
+// nothing that a failover lost.
+func TestARecordThatHasEndedIsNotCriedOver(t *testing.T) {
+	t.Parallel()
+	for about, past := range map[string]time.Duration{"a session that is idle": 2 * time.Minute, "a client that is idle": 25 * time.Hour} {
+		t.Run(about, func(t *testing.T) {
+			t.Parallel()
+			l := lagging{Sentinels: redistest.StartSentinels(t, 1), t: t}
+			log := &diary{}
+			var ahead atomic.Int64
+			backend := openSentinels(t, l.Sentinels, func(c *redisqueue.Config) {
+				c.Log = slog.New(slog.NewTextHandler(log, nil))
+				c.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+			})
+			addJobs(t, backend, "kept", 300)
+			primary := l.Servers[0].Client()
+			records, err := primary.Keys(t.Context(), "*:session:*").Result()
+			if err != nil || len(records) == 0 || primary.Del(t.Context(), records...).Err() != nil {
+				t.Fatalf("the records of sessions are %v, %v, want some to delete", records, err)
+			}
+			ahead.Store(int64(past))
+			l.cutOff()
+			l.failOver()
+			addJobs(t, backend, "after", 1)
+			if strings.Contains(log.String(), "a failover") {
+				t.Errorf("the log is %s; want nothing lost", log)
+			}
+		})
+	}
+}
+
+// A session that is not used any more keeps nothing of what it did.
+func TestIdleSessionsForget(t *testing.T) {
+	t.Parallel()
+	sentinels := redistest.StartSentinels(t, 0)
+	var ahead atomic.Int64
+	backend := openSentinels(t, sentinels, func(c *redisqueue.Config) {
+		c.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	})
+	connections(t, sentinels.Servers[0], backend, 4)
+	if n := backend.RememberedNames(); n < 4 {
+		t.Fatalf("%d names are remembered, want those of four jobs", n)
+	}
+	ahead.Store(int64(2 * time.Minute))
+	for range 8 {
+		enqueueOne(t, backend)
+	}
+	if n := backend.RememberedNames(); n != 8 {
+		t.Errorf("%d names are remembered, want the eight of now", n)
 	}
 }
 

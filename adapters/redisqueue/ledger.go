@@ -76,7 +76,7 @@ func (l *Ledger) switchJob(ctx context.Context, job, pause string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	reply, err := l.call(ctx, "ledger_switch", job, pause)
+	reply, err := l.numbered(ctx, "ledger_switch", job, pause)
 	if err != nil {
 		return err
 	}

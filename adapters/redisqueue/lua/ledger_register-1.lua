@@ -21,7 +21,7 @@ if is_first then
     join(digest)
   elseif replica[DIGEST] ~= digest then
     part_before(name, replica)
-    replica = { digest, replica[DIGEST] }
+    replica = { digest, replica[DIGEST], replica[TOLD], replica[TOLD_BEFORE] }
     join(digest)
   end
   put(replicas, name, replica)

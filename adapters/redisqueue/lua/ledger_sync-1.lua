@@ -17,6 +17,10 @@
 
 local name, digest, since, silence, most = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 
+-- Whether the replica has the version from this store as it is. What it was told
+-- by one that a failover has rewound says nothing of what has changed.
+local is_told = false
+
 -- How many replicas are forgotten in one call.
 local MOST_FORGOTTEN = 50
 
@@ -37,6 +41,9 @@ local function greet()
   elseif replica[DIGEST_BEFORE] ~= '' then
     part_before(name, replica)
     since = 0
+  else
+    is_told = since == replica[TOLD] or since == replica[TOLD_BEFORE]
+    since = is_told and since or 0
   end
   return true
 end
@@ -109,6 +116,17 @@ local function states_since(version)
   return states, tonumber(changes[#changes]), true
 end
 
+-- tell takes note of the version that the replica is told, and of the one that
+-- it has: the reply may get lost.
+local function tell(version)
+  local replica = fetch(replicas, name)
+  if replica[TOLD] ~= version then
+    replica[TOLD], replica[TOLD_BEFORE] = version, is_told and since or 0
+    put(replicas, name, replica)
+    flush_cache(replicas)
+  end
+end
+
 local known = greet()
 forget_replicas()
 local leaving = look_at_leaving()
@@ -120,4 +138,5 @@ if not known then
 end
 local version = tonumber(redis.call('HGET', L, 'version') or 0)
 local states, reached, more = states_since(version)
+tell(reached)
 return cmsgpack.pack({ now, true, reached, more or leaving, redis.call('ZRANGE', SEEN, 0, -1), states })

@@ -2,8 +2,9 @@
 -- Replicas with equal definitions share one registration, found by its digest.
 -- @include ledger_state
 --
---   L:replicas         hash  replica → {digest, digest before}, packed; the
---                            latter is '' but while definitions change
+--   L:replicas         hash  replica → {digest, digest before, version told,
+--                            version told before}, packed; the digest before is
+--                            '' but while definitions change
 --   L:registrations    hash  digest → {id, replicas that have it, complete}, packed
 --   L:registered:<id>  hash  job → revision
 --   L:leaving          list  registrations that nobody has any more and whose
@@ -13,7 +14,7 @@
 local REPLICAS, REGISTRATIONS = L .. ':replicas', L .. ':registrations'
 local REVISIONS, LEAVING, SEEN = L .. ':revisions', L .. ':leaving', L .. ':seen'
 
-local DIGEST, DIGEST_BEFORE = 1, 2
+local DIGEST, DIGEST_BEFORE, TOLD, TOLD_BEFORE = 1, 2, 3, 4
 local ID, SHARED_BY, COMPLETE = 1, 2, 3
 
 -- The definitions that a job remembers; an older one would count as new.

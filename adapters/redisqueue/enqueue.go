@@ -17,8 +17,9 @@ const (
 
 // Enqueue implements [ports.Enqueuer]. Up to 200 jobs or 256 KiB are added in
 // one step; more are carried in several, and when ctx ends in between the
-// first of them are there. A call without a context that ends never fails for
-// a server that is away.
+// first of them are there, and those of the step under way may be: jobs with ids
+// of their own can be added again without harm. A call without a context that
+// ends never fails for a server that is away.
 //
 // What others left under the name of a key that is needed fails the call before
 // anything is added, and the error names the key. Should the server refuse to go

@@ -22,6 +22,8 @@ type leased struct {
 	// data and rawOptions are kept for jobs of a scheduler alone.
 	data, rawOptions string
 	refused          bool
+	// large tells that the job has more than was handed out.
+	large bool
 	// plain tells that this is the first attempt of a job with neither parent,
 	// deduplication key nor scheduler.
 	plain bool
@@ -154,7 +156,7 @@ func (c *consumer) readLease(r *leaseReader, token domain.LeaseToken) (domain.Le
 		job.AttemptsMade = count(text[fieldMadeLegacy])
 	}
 	refused, inherited := refusalOf(&fields, c.backend.config.MaxPayload)
-	held.refused, held.foreign = refused != "", text[fieldStarts] == foreign
+	held.refused, held.foreign, held.large = refused != "", text[fieldStarts] == foreign, text[fieldStarts] == tooLarge
 	held.attempt, held.attemptsLeft = job.AttemptsMade+1, job.AttemptsLeft()
 	return domain.Lease{Job: job, Token: token, For: c.lease, Refused: refused, Inherited: inherited}, held
 }

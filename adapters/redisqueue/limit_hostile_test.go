@@ -14,6 +14,7 @@ import (
 
 // Whatever others wrote as limits, jobs start, and those that start are leased.
 func TestLimitsThatOthersWroteStopNoWork(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		set string
 		// starts is how many of three jobs may start.

@@ -87,6 +87,11 @@ func (c *consumer) nextRun(run scheduledRun) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
+	name, data := held.name, held.data
+	if held.large {
+		// The script has them from the job.
+		name, data = "", ""
+	}
 	// The script knows the moments of intervals better than the job does.
 	moment := ""
 	if repeat.Pattern != "" {
@@ -94,7 +99,7 @@ func (c *consumer) nextRun(run scheduledRun) ([]any, error) {
 	}
 	return []any{
 		c.base, string(c.backend.config.Profile), held.scheduler, string(run.id), moment,
-		held.name, head, held.data, int(wholeNumber(options["priority"], domain.MaxPriority)),
+		name, head, data, int(wholeNumber(options["priority"], domain.MaxPriority)),
 	}, nil
 }
 

@@ -187,6 +187,45 @@ func TestASchedulesNextJobIsThereWholeOrNotAtAll(t *testing.T) {
 	}
 }
 
+// A run that is too large for a worker to take is refused, and the next one is
+// planned: a later one may be smaller.
+func TestASchedulesLargeRunHasASuccessor(t *testing.T) {
+	t.Parallel()
+	for about, c := range map[string]struct {
+		name, data string
+		spoil      []string
+	}{
+		"with a template":       {name: "n", data: strings.Repeat("x", 4<<10)},
+		"with data in the job":  {name: "n", data: strings.Repeat("x", 4<<10), spoil: []string{"HDEL bull:q:repeat:s data"}},
+		"with a name too large": {name: strings.Repeat("n", 5<<10), data: "x"},
+	} {
+		t.Run(about, func(t *testing.T) {
+			t.Parallel()
+			said := &journal{}
+			r := newRawQueue(t, func(config *redisqueue.Config) {
+				config.MaxPayload, config.Log = 1<<10, slog.New(slog.NewTextHandler(said, nil))
+			})
+			r.upsert(redisqueue.Scheduler{ID: "s", Every: time.Hour})
+			first := r.rdb.LRange(t.Context(), "bull:q:wait", 0, -1).Val()[0]
+			data := `{"text":"` + c.data + `"}`
+			r.do("HSET bull:q:"+first+" name "+c.name+" data "+data, "HSET bull:q:repeat:s name "+c.name+" data "+data)
+			r.do(c.spoil...)
+			lease := reserve(t, r.consumer(), 1)[0]
+			if !strings.HasPrefix(lease.Refused, "job is too large") {
+				t.Errorf("refused because of %q, want its size", lease.Refused)
+			}
+			next := r.pending()
+			if next == "" || next == first {
+				t.Fatalf("the scheduler waits for %q, want its next job there: %s", next, said.read())
+			}
+			fields := r.rdb.HGetAll(t.Context(), "bull:q:"+next).Val()
+			if fields["name"] != c.name || fields["data"] != data || !strings.Contains(fields["opts"], `"count":2`) {
+				t.Errorf("the next job is %.200q, want the name, the data and the second count", fields)
+			}
+		})
+	}
+}
+
 func TestAConsumerThatClosesTriesLateSchedulesOnceMore(t *testing.T) {
 	for name, mended := range map[string]bool{"in vain": false, "with success": true} {
 		t.Run(name, func(t *testing.T) {

@@ -11,9 +11,11 @@
 --       3 id of the scheduler
 --       4 id of the job that was leased
 --       5 when the next job runs, in ms, for a pattern; empty for an interval
---       6 name of the job
+--       6 name of the job; empty for that of the job that was leased, which may
+--         be too large to hand out
 --       7 options of the next job as JSON, up to its id: {…,
---       8 data of the job that was leased, for schedulers that keep none
+--       8 data of the job that was leased, for schedulers that keep none; empty
+--         for what it has
 --       9 priority of the next job
 -- Reply  the id of the next job, empty if none was added
 -- @include schedule
@@ -39,12 +41,25 @@ local function next_moment(previous)
   return slot_after(now, previous, every, tonumber(fields[2]) or previous % every)
 end
 
+-- leased_field returns the argument, or if it is empty what the leased job has.
+local function leased_field(argument, field)
+  if argument ~= '' then
+    return argument
+  end
+  local key = q.base .. leased
+  return ask('HGET', key, field) or raise('ERR no ' .. field .. ' for the next job', key)
+end
+
 -- template_data returns the data of the scheduler's jobs, and whether it is to
 -- be written down. Repeatable jobs of old have theirs in the job alone; BullMQ 5
 -- writes it down for the next one.
 local function template_data()
   local data = call('HGET', hash, 'data')
-  return data or ARGV[8], not data and q.profile == 'v5' and ARGV[8] ~= '{}'
+  if data then
+    return data, false
+  end
+  data = leased_field(ARGV[8], 'data')
+  return data, q.profile == 'v5' and data ~= '{}'
 end
 
 -- options_of returns the options of the job as JSON.
@@ -70,9 +85,9 @@ local function add_next(previous)
     return ''
   end
   local delay = math.max(moment - now, 0)
-  local data, keep_data = template_data()
+  local name, data, keep_data = leased_field(ARGV[6], 'name'), template_data()
   put_job(q, id, {
-    name = ARGV[6], data = data, opts = options_of(id, delay, text), timestamp = now, delay = delay, rjk = scheduler,
+    name = name, data = data, opts = options_of(id, delay, text), timestamp = now, delay = delay, rjk = scheduler,
     priority = tonumber(ARGV[9]), lifo = false,
   })
   flush_pushes(q)

@@ -43,7 +43,8 @@ end
 
 -- lease_of returns the lease of any job: "+", the id and the fields, each with
 -- its length and a colon before it, or "-" where there is none. Data and options
--- that are too large become "large" in the place of the number of starts.
+-- that are too large become "large" in the place of the number of starts; a
+-- scheduler's job keeps its options, which say how the schedule goes on.
 local function lease_of(id, fields, largest)
   local size = #(fields[2] or '') + #(fields[3] or '')
   shorten(fields, 8, DEFERRED_MOST)
@@ -52,7 +53,8 @@ local function lease_of(id, fields, largest)
   end
   if size > largest or (fields[1] and #fields[1] > NAME_MOST) then
     shorten(fields, 1, 64)
-    fields[2], fields[3], fields[6] = false, false, 'large'
+    local goes_on = fields[7] and fields[3] and #fields[3] <= largest
+    fields[2], fields[3], fields[6] = false, goes_on and fields[3], 'large'
   end
   local parts = { '+' .. int_text(#id) .. ':' .. id }
   for i = 1, 13 do

@@ -123,11 +123,12 @@ func (l *lab) wantClient(class string, object *node.Object) {
 	if class == "FlowProducer" {
 		return
 	}
-	if version := text(l.t, object.Get("redisVersion")); version != l.serverVersion() {
-		l.t.Errorf("%s: redisVersion = %s, want %s", class, version, l.serverVersion())
+	wantKind, wantVersion := l.serverVersion()
+	if version := text(l.t, object.Get("redisVersion")); version != wantVersion {
+		l.t.Errorf("%s: redisVersion = %s, want %s", class, version, wantVersion)
 	}
-	if kind := text(l.t, object.Get("databaseType")); kind != "redis" {
-		l.t.Errorf("%s: databaseType = %s, want redis", class, kind)
+	if kind := text(l.t, object.Get("databaseType")); kind != wantKind {
+		l.t.Errorf("%s: databaseType = %s, want %s", class, kind, wantKind)
 	}
 	if l.Version == node.V5Last {
 		if got := string(object.Get("scripts")); got != `{"$class":"Scripts"}` {
@@ -136,14 +137,20 @@ func (l *lab) wantClient(class string, object *node.Object) {
 	}
 }
 
-func (l *lab) serverVersion() string {
+// serverVersion is what the server says that it is, and its version: Valkey
+// names the Redis that it is like as well.
+func (l *lab) serverVersion() (kind, version string) {
 	l.t.Helper()
 	for line := range strings.Lines(must(l.t, l.redis.Info(l.t.Context(), "server"))) {
-		if version, found := strings.CutPrefix(strings.TrimSpace(line), "redis_version:"); found {
-			return version
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		switch name {
+		case "valkey_version":
+			return "valkey", value
+		case "redis_version":
+			kind, version = "redis", value
 		}
 	}
-	return ""
+	return kind, version
 }
 
 func TestEveryClassOfNodeDisconnectsBesideTakt(t *testing.T) {

@@ -166,32 +166,6 @@ func (c *Cluster) Slot(key string) int {
 	return 0
 }
 
-// Move moves the slot with all of its keys, few at a time, to a node that has
-// other slots, as redis-cli does.
-func (c *Cluster) Move(slot int, from, to *Server) {
-	c.t.Helper()
-	fromID, toID := from.text("CLUSTER", "MYID"), to.text("CLUSTER", "MYID")
-	to.must("CLUSTER", "SETSLOT", slot, "IMPORTING", fromID)
-	from.must("CLUSTER", "SETSLOT", slot, "MIGRATING", toID)
-	const few = 10
-	for {
-		keys, err := from.own().ClusterGetKeysInSlot(context.Background(), slot, few).Result()
-		if err != nil {
-			c.t.Fatalf("CLUSTER GETKEYSINSLOT = %v, want no error", err)
-		}
-		if len(keys) == 0 {
-			break
-		}
-		command := []any{"MIGRATE", "127.0.0.1", to.Port, "", 0, 5000, "REPLACE", "KEYS"}
-		for _, key := range keys {
-			command = append(command, key)
-		}
-		from.must(command...)
-	}
-	to.must("CLUSTER", "SETSLOT", slot, "NODE", toID)
-	from.must("CLUSTER", "SETSLOT", slot, "NODE", toID)
-}
-
 // Client returns a client of the whole cluster that is closed with the test.
 func (c *Cluster) Client() *redis.ClusterClient {
 	c.t.Helper()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io/fs"
 	"maps"
+	"net"
 	"slices"
 	"strings"
 
@@ -127,4 +128,16 @@ var DecodeEvent = decodeEvent
 // CallScript runs a script that is no numbered call of a session.
 func (b *Backend) CallScript(ctx context.Context, name string, keys []string, args ...any) (any, error) {
 	return b.call(ctx, scriptNamed(name), keys, args)
+}
+
+// Divert has the backend's calls go to another address than the cluster names.
+// It comes before all calls; connections that block go where they went.
+func Divert(b *Backend, from, to string) {
+	connect := b.follower.connect
+	b.follower.connect = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if addr == from {
+			addr = to
+		}
+		return connect(ctx, network, addr)
+	}
 }

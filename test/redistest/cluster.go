@@ -189,6 +189,23 @@ func (c *Cluster) AwaitOwner(key string, old *Server) (*Server, time.Time) {
 	return awaitOther(c.t, c.Nodes(), old, key)
 }
 
+// HandOver has a replica of the owner of the key take its place, with all that
+// it has, and returns when that has come about.
+func (c *Cluster) HandOver(key string) {
+	c.t.Helper()
+	old := c.Owner(key)
+	for _, node := range c.Nodes() {
+		if strings.Contains(node.text("INFO", "replication"), fmt.Sprintf("master_port:%d\r", old.Port)) {
+			node.AwaitReplica()
+			node.must("CLUSTER", "FAILOVER")
+			c.AwaitOwner(key, old)
+			old.AwaitReplica()
+			return
+		}
+	}
+	c.t.Fatalf("%s has no replica", old.Addr)
+}
+
 // awaitOther waits until one of the servers takes writes that is not the old
 // one.
 func awaitOther(tb testing.TB, servers []*Server, old *Server, key string) (*Server, time.Time) {

@@ -108,6 +108,17 @@ func (s *Sentinels) startSentinel(prepare func(*Server)) *Server {
 	return sentinel
 }
 
+// HandOver has a replica take the primary's place, and returns when that has
+// come about.
+func (s *Sentinels) HandOver() {
+	s.t.Helper()
+	old := s.Primary()
+	s.Sentinels[0].await("begin a failover", func() bool { return s.Sentinels[0].do("SENTINEL", "FAILOVER", s.Name).Err() == nil })
+	primary, _ := s.AwaitPrimary(old)
+	s.AwaitAgreement(primary)
+	old.AwaitReplica()
+}
+
 // AwaitPrimary waits until another server than the old one takes writes, and
 // returns it and when that was seen.
 func (s *Sentinels) AwaitPrimary(old *Server) (*Server, time.Time) {

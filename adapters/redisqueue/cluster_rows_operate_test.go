@@ -128,14 +128,14 @@ func limitRows() map[string]clusterRow {
 		"Backend.LimitRate": {act: calling(func(ctx context.Context, s *clusterScene) error {
 			return s.backend.LimitRate(ctx, s.queue.Name(), domain.Rate{Max: 3, Per: time.Hour})
 		}), want: done{}},
-		"Backend.Limits": {prepare: full, act: func(ctx context.Context, s *clusterScene) (any, error) {
+		"Backend.Limits": {prepare: maxed, act: func(ctx context.Context, s *clusterScene) (any, error) {
 			limits, err := s.backend.Limits(ctx, s.queue.Name())
 			return limits.Full(), err
 		}, want: true},
 		"Backend.SetLimit": {act: calling(func(_ context.Context, s *clusterScene) error {
 			return s.backend.SetLimit(s.queue.Name(), domain.Rate{Max: 3, Per: time.Hour})
 		}), want: done{}},
-		"Queue.IsMaxed": {prepare: full, act: func(ctx context.Context, s *clusterScene) (any, error) { return s.queue.IsMaxed(ctx) }, want: true},
+		"Queue.IsMaxed": {prepare: maxed, act: func(ctx context.Context, s *clusterScene) (any, error) { return s.queue.IsMaxed(ctx) }, want: true},
 		"Queue.RateLimitTTL": {prepare: func(s *clusterScene) {
 			s.need(s.backend.Hold(s.Context(), s.queue.Name(), time.Hour))
 		}, act: func(ctx context.Context, s *clusterScene) (any, error) {
@@ -145,8 +145,8 @@ func limitRows() map[string]clusterRow {
 	}
 }
 
-// full limits the queue to the one job that is under way.
-func full(s *clusterScene) {
+// maxed limits the queue to the one job that is under way.
+func maxed(s *clusterScene) {
 	one(s)
 	s.need(s.backend.LimitConcurrency(s.Context(), s.queue.Name(), 1))
 	s.take(s.queue)

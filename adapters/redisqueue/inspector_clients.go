@@ -45,8 +45,8 @@ func (q *Queue) EventReaders(ctx context.Context) ([]Client, error) {
 }
 
 // clients returns the connections whose name is one of those wanted, which
-// wanted returns the worker's part of. On a cluster they are on the node that has
-// the queue, where they wait for its keys.
+// wanted returns the worker's part of. In a cluster they are those to the node
+// that has the queue, where all who work it are connected.
 func (q *Queue) clients(ctx context.Context, wanted func(name string) (string, bool)) ([]Client, error) {
 	list, err := ask(ctx, q.backend, "list clients", func() (string, error) { return q.backend.client.ClientList(ctx).Result() })
 	if err != nil {

@@ -45,6 +45,8 @@ func TestCheck75_NodeAndTaktShareACluster(t *testing.T) {
 		t.Run("02", l.taktAddsAndNodeSeesItAsSent)
 		t.Run("57", l.taktWorksAFlowOfNodes)
 		t.Run("getWorkers", l.nodeSeesTaktsWorkers)
+		t.Run("Workers", l.taktSeesNodesWorkers)
+		t.Run("moved", l.bothFollowTheSlot)
 	})
 }
 
@@ -96,6 +98,43 @@ func (l *clusterLab) nodeSeesTaktsWorkers(t *testing.T) {
 		workers := node.Decode[[]map[string]any](t, queue.Call("getWorkers"))
 		return len(workers) == 1 && strings.HasSuffix(workers[0]["rawname"].(string), ":w:takt-1") //nolint:forcetypeassert // Node's word
 	})
+}
+
+// taktSeesNodesWorkers: Takt asks the node that has the queue, to which Node's
+// worker is connected as well.
+func (l *clusterLab) taktSeesNodesWorkers(t *testing.T) {
+	l.Worker("seen", node.Steps{})
+	queue, err := l.backend(l.here).Queue("seen")
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, "Takt to see the worker", func() bool {
+		workers, err := queue.Workers(t.Context())
+		return err == nil && len(workers) == 1
+	})
+}
+
+// bothFollowTheSlot: the queues are on another node from now on.
+func (l *clusterLab) bothFollowTheSlot(t *testing.T) {
+	theirs, ours := l.Queue("ours"), l.backend(l.here)
+	l.work(work{queue: "ours", config: l.here, handlers: handlers{"send": echo}})
+	worker := l.Worker("theirs", node.Steps{})
+	send := func(sent int) {
+		awaitState(t, theirs, theirs.Add("send", node.Opts{}).ID, "completed")
+		if _, err := ours.Enqueue(t.Context(), domain.NewJob{Queue: "theirs", Name: "send"}); err != nil {
+			t.Fatalf("Enqueue = %v, want no error", err)
+		}
+		worker.Await(t, sent, "completed")
+	}
+	send(1)
+	from := l.cluster.Owner("{bull}")
+	for _, to := range l.cluster.Primaries {
+		if to != from {
+			l.cluster.Move(l.cluster.Slot("{bull}"), from, to)
+			break
+		}
+	}
+	send(2)
 }
 
 func TestCheck75_WithoutBracesTheProducerFailsBeforeItWrites(t *testing.T) {

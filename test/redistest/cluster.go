@@ -189,17 +189,30 @@ func (c *Cluster) AwaitOwner(key string, old *Server) (*Server, time.Time) {
 	return awaitOther(c.t, c.Nodes(), old, key)
 }
 
+// AwaitCalm waits until all nodes find the cluster well, and each replica has
+// what its primary has. On a slow machine there may be failovers that nobody
+// meant.
+func (c *Cluster) AwaitCalm() {
+	c.t.Helper()
+	for _, node := range c.Nodes() {
+		node.await("find the cluster well", func() bool {
+			role := node.text("INFO", "replication")
+			return strings.Contains(node.text("CLUSTER", "INFO"), "cluster_state:ok") &&
+				(strings.Contains(role, "role:master") || strings.Contains(role, "master_link_status:up"))
+		})
+	}
+}
+
 // HandOver has a replica of the owner of the key take its place, with all that
 // it has, and returns when that has come about.
 func (c *Cluster) HandOver(key string) {
 	c.t.Helper()
 	old := c.Owner(key)
 	for _, node := range c.Nodes() {
-		if strings.Contains(node.text("INFO", "replication"), fmt.Sprintf("master_port:%d\r", old.Port)) {
-			node.AwaitReplica()
+		if node.follows(strconv.Itoa(old.Port)) {
 			node.must("CLUSTER", "FAILOVER")
 			c.AwaitOwner(key, old)
-			old.AwaitReplica()
+			c.AwaitCalm()
 			return
 		}
 	}

@@ -55,3 +55,10 @@ func (s *Server) AwaitReplica() {
 		return strings.Contains(s.text("INFO", "replication"), "master_link_status:up")
 	})
 }
+
+// follows tells whether the server has all that the one at the port has.
+func (s *Server) follows(port string) bool {
+	s.t.Helper()
+	text := s.text("INFO", "replication")
+	return strings.Contains(text, "master_port:"+port+"\r") && strings.Contains(text, "master_link_status:up")
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -114,9 +115,8 @@ func (s *Sentinels) HandOver() {
 	s.t.Helper()
 	old := s.Primary()
 	s.Sentinels[0].await("begin a failover", func() bool { return s.Sentinels[0].do("SENTINEL", "FAILOVER", s.Name).Err() == nil })
-	primary, _ := s.AwaitPrimary(old)
-	s.AwaitAgreement(primary)
-	old.AwaitReplica()
+	s.AwaitPrimary(old)
+	s.AwaitCalm()
 }
 
 // AwaitPrimary waits until another server than the old one takes writes, and
@@ -126,14 +126,43 @@ func (s *Sentinels) AwaitPrimary(old *Server) (*Server, time.Time) {
 	return awaitOther(s.t, s.Servers, old, "served")
 }
 
-// AwaitAgreement waits until all sentinels have the server for the primary. One
-// that comes back before that may become the primary again.
-func (s *Sentinels) AwaitAgreement(primary *Server) {
+// AwaitAgreement waits until all sentinels have one server for the primary, and
+// not the old one: if it comes back before that, it may become the primary again.
+func (s *Sentinels) AwaitAgreement(old *Server) {
 	s.t.Helper()
-	for _, sentinel := range s.Sentinels {
-		sentinel.await("follow the new primary", func() bool {
-			place, err := sentinel.do("SENTINEL", "GET-MASTER-ADDR-BY-NAME", s.Name).StringSlice()
-			return err == nil && len(place) == 2 && place[1] == strconv.Itoa(primary.Port)
+	s.Sentinels[0].await("agree with the others on a new primary", func() bool {
+		primary := s.agreed()
+		return primary != "" && primary != strconv.Itoa(old.Port)
+	})
+}
+
+// AwaitCalm waits until all sentinels have one server for the primary, and all
+// other servers have what that has. On a slow machine there may be failovers
+// that nobody meant.
+func (s *Sentinels) AwaitCalm() {
+	s.t.Helper()
+	s.Sentinels[0].await("find all servers well", func() bool {
+		primary := s.agreed()
+		return primary != "" && !slices.ContainsFunc(s.Servers, func(server *Server) bool {
+			return strconv.Itoa(server.Port) != primary && !server.follows(primary)
 		})
+	})
+}
+
+// agreed returns the port of the server that all sentinels have for the primary,
+// empty if they do not agree.
+func (s *Sentinels) agreed() string {
+	s.t.Helper()
+	var ports []string
+	for _, sentinel := range s.Sentinels {
+		place, err := sentinel.do("SENTINEL", "GET-MASTER-ADDR-BY-NAME", s.Name).StringSlice()
+		if err != nil || len(place) != 2 {
+			return ""
+		}
+		ports = append(ports, place[1])
 	}
+	if ports = slices.Compact(ports); len(ports) > 1 {
+		return ""
+	}
+	return ports[0]
 }

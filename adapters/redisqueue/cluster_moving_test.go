@@ -60,7 +60,9 @@ func TestACallDoesNothingByHalvesWhileASlotMoves(t *testing.T) {
 		}
 		moving.Finish()
 		for _, name := range waiting {
-			got, err := rows[name].act(t.Context(), scenes[name])
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			got, err := rows[name].act(ctx, scenes[name])
+			cancel()
 			if diff := cmp.Diff(rows[name].want, got); err != nil || diff != "" {
 				t.Errorf("%s, once the slot has arrived: %v (-want +got):\n%s", name, err, diff)
 			}

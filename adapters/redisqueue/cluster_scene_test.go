@@ -192,7 +192,10 @@ func TestAllThatQueuesOfferWorksInACluster(t *testing.T) {
 			t.Errorf("the row %s is of no method", name)
 		}
 		for _, at := range places {
-			got, err := row.act(t.Context(), row.scene(t, at, name))
+			scene := row.scene(t, at, name)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			got, err := row.act(ctx, scene)
+			cancel()
 			if diff := cmp.Diff(row.want, got); err != nil || diff != "" {
 				t.Errorf("%s with the prefix %s: %v (-want +got):\n%s", name, at.prefix, err, diff)
 			}

@@ -42,7 +42,7 @@ type JobView struct {
 func bullView(view *domain.JobView, fields *[viewFields]string) JobView {
 	full := JobView{
 		JobView: *view,
-		Options: bytesOf(fields[viewOptions]), Delay: millis(float64(count(fields[viewDelay]))), Worker: fields[viewWorker],
+		Options: bytesOf(fields[viewOptions]), Delay: durationOf(fields[viewDelay]), Worker: fields[viewWorker],
 		Stacks: stacksOf(fields[viewStacks]), ParentKey: fields[viewParentKey], Parent: bytesOf(fields[viewParent]),
 		Deduplication: fields[viewDedup], Scheduler: fields[viewScheduler],
 		DeferredReason: domain.CleanText(fields[viewDeferred], domain.MaxReason),

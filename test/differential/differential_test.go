@@ -75,8 +75,10 @@ func playAll(t *testing.T, version string) {
 	server := redistest.Start(t)
 	var next, played, found atomic.Uint64
 	var group sync.WaitGroup
+	count := newTally()
 	for lane := range *lanes {
 		w := newWorld(t, server, version, lane)
+		w.tally = count
 		group.Go(func() {
 			for int(found.Load()) < *most && t.Context().Err() == nil {
 				n := next.Add(1)
@@ -92,6 +94,7 @@ func playAll(t *testing.T, version string) {
 	}
 	group.Wait()
 	t.Logf("%d sequences played, %d differ", played.Load(), found.Load())
+	count.report(t)
 }
 
 // playSeed plays one sequence and says whether both sides agree.

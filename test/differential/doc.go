@@ -1,8 +1,9 @@
 // Package differential holds no code of its own: its tests play random
 // sequences of operations twice, on one database with Node's BullMQ alone and
 // on another with Takt in the place of whoever Takt can be: workers, producers
-// of jobs and flows, operators, and who makes job schedulers. They compare what
-// every step answers and everything that Redis holds afterwards. `make
+// of jobs and flows, operators, who makes job schedulers, and who reads. They
+// compare what every step answers, what getters say in between, and everything
+// that Redis holds afterwards. `make
 // differential` plays many, `make test` a few. A sequence that differs is cut
 // down to the steps that matter and printed; as a file in testdata it is
 // played again for ever.
@@ -32,6 +33,8 @@
 //     that one side alone has.
 //   - The order in which jobs are removed with those above them; and of a parent
 //     that goes with its children Node tells, and marks, that it is ready first.
+//   - In what is read: the delay of a scheduler's run, the order of schedulers
+//     and of children, and jobs of which no more than an id is left in a list.
 //   - The delay of jobs that promoteJobs made ready, which Node leaves with them.
 //   - The order of events of different jobs in steps that end several: ours
 //     purges finished jobs once for the whole step (protocol 9, F4 and F9).

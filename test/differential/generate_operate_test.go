@@ -10,11 +10,12 @@ func (g *generator) operate() (step, bool) {
 		args   []any
 	}{
 		{"promoteJobs", 8, []any{count}},
-		{"retryJobs", 8, []any{map[string]any{"state": pick(g, "failed", "completed")}}},
+		{"retryJobs", 8, []any{g.retryAll()}},
 		{"drain", 2, []any{g.chance(50)}},
 		{"clean", 5, []any{pick(g, 0, hour), g.IntN(3), pick(g, "completed", "failed", "wait", "delayed", "prioritized", "active", "paused")}},
 		{"obliterate", 1, []any{map[string]any{"force": g.chance(50)}}},
-		{"removeDeduplicationKey", 2, []any{pick(g, "x", "y")}},
+		{pick(g, g.freeing()...), 2, []any{pick(g, "x", "y")}},
+		{"removeDeprecatedPriorityKey", 1, nil},
 		{"trimEvents", 1, []any{5}},
 		{"addBulk", 4, []any{g.bulk()}},
 	} {
@@ -24,6 +25,25 @@ func (g *generator) operate() (step, bool) {
 		}
 	}
 	return s, false
+}
+
+func (g *generator) retryAll() map[string]any {
+	all := map[string]any{"state": pick(g, "failed", "completed")}
+	if g.chance(30) {
+		all["count"] = 1 + g.IntN(2)
+	}
+	if g.chance(25) {
+		all["timestamp"] = now(-hour * g.Int64N(3))
+	}
+	return all
+}
+
+// freeing are the methods of a queue that free a deduplication key.
+func (g *generator) freeing() []string {
+	if g.w.version[0] == '5' {
+		return []string{"removeDeduplicationKey", "removeDebounceKey"}
+	}
+	return []string{"removeDeduplicationKey"}
 }
 
 func (g *generator) bulk() []any {
@@ -85,6 +105,25 @@ func (g *generator) operateJob() (step, bool) {
 		s.Args = []any{g.IntN(100)}
 	case "log":
 		s.Args = []any{pick(g, "four", "five")}
+	case "clearLogs":
+		s.Args = pick(g, nil, []any{1})
+	}
+	if g.chance(20) {
+		g.byQueue(&s)
 	}
 	return g.byWhom(s), true
+}
+
+// byQueue has the queue do what the job would, if it can.
+func (g *generator) byQueue(s *step) {
+	method, ok := map[string]string{"remove": "remove", "updateProgress": "updateJobProgress", "log": "addJobLog"}[s.Method]
+	if !ok {
+		return
+	}
+	s.Do, s.Method, s.Args = "queue", method, append([]any{s.ID}, s.Args...)
+	s.ID = ""
+	if method == "addJobLog" && g.w.version[0] == '6' && g.chance(50) {
+		// BullMQ 5 answers something else.
+		s.Args = append(s.Args, 1+g.IntN(2))
+	}
 }

@@ -105,6 +105,8 @@ func (g *generator) addWith(opts map[string]any) (step, bool) {
 	maybe(15, "keepLogs", 1+g.IntN(3))
 	maybe(15, "stackTraceLimit", g.IntN(3))
 	maybe(10, "sizeLimit", 1000)
+	metadata := `{"traceparent":"00-1-2-01"}`
+	maybe(8, "telemetry", pick(g, map[string]any{"metadata": metadata}, map[string]any{"metadata": metadata, "omitContext": true}))
 	maybe(25, "removeOnComplete", g.anyKeep())
 	maybe(25, "removeOnFail", g.anyKeep())
 	maybe(10, "backoff", pick(g, 0, 1, hour))

@@ -90,6 +90,7 @@ func (g *generator) kinds() []kind {
 		{4, g.crash},
 		{1, g.renewal},
 		{5, g.control},
+		{12, g.read},
 	}
 }
 

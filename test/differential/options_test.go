@@ -30,6 +30,10 @@ type nodeOptions struct {
 	KeepLogs        int     `json:"keepLogs"`
 	StackTraceLimit *int    `json:"stackTraceLimit"`
 	SizeLimit       int     `json:"sizeLimit"`
+	Telemetry       struct {
+		Metadata    string `json:"metadata"`
+		OmitContext bool   `json:"omitContext"`
+	} `json:"telemetry"`
 
 	Parent *struct {
 		ID    string `json:"id"`
@@ -159,7 +163,9 @@ func (o *nodeOptions) job() domain.JobOptions {
 }
 
 func (o *nodeOptions) extras() redisqueue.Extras {
-	extras := redisqueue.Extras{Timestamp: o.Timestamp.time(), KeepLogs: o.KeepLogs, SizeLimit: o.SizeLimit}
+	extras := redisqueue.Extras{
+		Timestamp: o.Timestamp.time(), KeepLogs: o.KeepLogs, SizeLimit: o.SizeLimit, Telemetry: redisqueue.Telemetry(o.Telemetry),
+	}
 	if o.StackTraceLimit != nil {
 		if extras.StackTraceLimit = *o.StackTraceLimit; extras.StackTraceLimit == 0 {
 			extras.StackTraceLimit = -1

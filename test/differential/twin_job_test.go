@@ -3,9 +3,11 @@ package differential_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 
 	"github.com/taktwork/takt/adapters/redisqueue"
 	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/core/ports"
 )
 
 // jobTwins are for what moves one job.
@@ -60,6 +62,34 @@ func (c *call) changePriority(ctx context.Context) (any, error) {
 	return nothing(c.queue.ChangePriority(ctx, c.id(), redisqueue.PriorityChange(change)))
 }
 
+// byQueueTwins are for what a queue does to one of its jobs.
+func byQueueTwins() map[string]twin {
+	return map[string]twin{
+		"queue remove": {call: (*call).removeOf, releases: true},
+		"queue updateJobProgress": {call: func(c *call, ctx context.Context) (any, error) {
+			return nothing(c.queue.UpdateProgress(ctx, argument[domain.JobID](c.step, 0), raw(c.step, 1)))
+		}},
+		"queue addJobLog": {call: func(c *call, ctx context.Context) (any, error) {
+			return c.queue.AddLog(ctx, argument[domain.JobID](c.step, 0), argument[string](c.step, 1), argument[int](c.step, 2))
+		}},
+	}
+}
+
+// removeOf answers as Node's queue does: nothing is wrong with a job that is
+// not there.
+func (c *call) removeOf(ctx context.Context) (any, error) {
+	onJob := *c.step
+	onJob.ID, onJob.Args = argument[string](c.step, 0), c.Args[1:]
+	_, err := (&call{step: &onJob, backend: c.backend, queue: c.queue}).remove(ctx)
+	switch {
+	case errors.Is(err, redisqueue.ErrLocked):
+		return 0, nil
+	case err == nil || errors.Is(err, ports.ErrNotFound):
+		return 1, nil
+	}
+	return nil, err
+}
+
 // writeTwins are for what is written to a job where it is.
 func writeTwins() map[string]twin {
 	return map[string]twin{
@@ -105,6 +135,10 @@ func pending(do func(*call, context.Context) (any, error)) func(*call, context.C
 	return func(c *call, ctx context.Context) (any, error) {
 		scheduler, err := c.queue.Scheduler(ctx, c.ID)
 		if err != nil {
+			return nil, err
+		}
+		// Node's side reads the job before it does something to it.
+		if _, err := c.queue.State(ctx, scheduler.Pending); err != nil {
 			return nil, err
 		}
 		onJob := *c.step

@@ -21,14 +21,17 @@ func queueTwins() map[string]twin {
 		"queue trimEvents": {call: func(c *call, ctx context.Context) (any, error) {
 			return c.queue.TrimEvents(ctx, argument[int](c.step, 0))
 		}},
-		"queue removeDeduplicationKey": {call: func(c *call, ctx context.Context) (any, error) {
-			freed, err := c.queue.FreeDeduplication(ctx, argument[string](c.step, 0))
-			return count(freed), err
-		}},
+		"queue removeDeduplicationKey": {call: (*call).freeKey},
+		"queue removeDebounceKey":      {call: (*call).freeKey},
 		"queue removeDeprecatedPriorityKey": {call: func(c *call, ctx context.Context) (any, error) {
 			return nothing(c.queue.RemovePriorityKey(ctx))
 		}},
 	}
+}
+
+func (c *call) freeKey(ctx context.Context) (any, error) {
+	freed, err := c.queue.FreeDeduplication(ctx, argument[string](c.step, 0))
+	return count(freed), err
 }
 
 // count is a yes or no as Node answers it now and then.
@@ -83,8 +86,13 @@ func (c *call) obliterate(ctx context.Context) (any, error) {
 }
 
 func (c *call) retryAll(ctx context.Context) (any, error) {
-	options := argument[struct{ State string }](c.step, 0)
-	return unanswered(c.queue.RetryAll(ctx, redisqueue.RetryAllOptions{From: domain.State(options.State)}))
+	options := argument[struct {
+		State     string
+		Timestamp *moment
+	}](c.step, 0)
+	return unanswered(c.queue.RetryAll(ctx, redisqueue.RetryAllOptions{
+		From: domain.State(options.State), Until: options.Timestamp.time(),
+	}))
 }
 
 // limitTwins are for what changes limits, which ours does behind a port.

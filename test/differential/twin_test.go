@@ -35,7 +35,7 @@ type twin struct {
 func twins() map[string]twin {
 	all := map[string]twin{}
 	for _, some := range []map[string]twin{
-		queueTwins(), bulkTwins(), limitTwins(), jobTwins(), writeTwins(), scheduledTwins(), schedulerTwins(), addTwins(), flowTwins(),
+		queueTwins(), bulkTwins(), limitTwins(), jobTwins(), byQueueTwins(), writeTwins(), scheduledTwins(), schedulerTwins(), addTwins(), flowTwins(), getterTwins(),
 	} {
 		maps.Copy(all, some)
 	}
@@ -63,6 +63,9 @@ func (w *world) operated(ctx context.Context, s *step) ([]result, error) {
 	t, ours, err := w.byOurs(ctx, s)
 	if err != nil {
 		return nil, err
+	}
+	if s.Ours {
+		w.tally.add(s, ours)
 	}
 	if !ours {
 		return w.node.call(request{Sides: []int{0, 1}, Op: s})

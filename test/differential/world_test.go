@@ -22,6 +22,7 @@ type world struct {
 	ours    *ourSide
 	redis   [2]*redis.Client
 	normal  normaliser
+	tally   *tally
 	// clock is the latest ms in which something happened.
 	clock int64
 	slots map[slotKey]*slot
@@ -57,10 +58,10 @@ func newWorld(t *testing.T, server *redistest.Server, version string, lane int) 
 		profile = redisqueue.ProfileV6
 	}
 	return &world{
-		version: version,
-		node:    startNode(t, version, server, databases),
-		ours:    newOurSide(t, server, databases[1], profile),
-		redis:   [2]*redis.Client{server.ClientOf(databases[0]), server.ClientOf(databases[1])},
+		version: version, tally: newTally(),
+		node:  startNode(t, version, server, databases),
+		ours:  newOurSide(t, server, databases[1], profile),
+		redis: [2]*redis.Client{server.ClientOf(databases[0]), server.ClientOf(databases[1])},
 	}
 }
 
@@ -166,7 +167,7 @@ func (w *world) perform(ctx context.Context, s *step) (string, error) {
 // both carries out the step on both sides.
 func (w *world) both(ctx context.Context, s *step) ([]result, error) {
 	switch s.Do {
-	case "queue", "job", "scheduled", "flow":
+	case "queue", "job", "scheduled", "flow", "get":
 		return w.operated(ctx, s)
 	case "touch":
 		return w.touch(ctx, s)

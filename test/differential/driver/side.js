@@ -1,6 +1,7 @@
 'use strict';
 // One database: queues, a producer of flows, and workers that hold jobs in slots.
 const clock = require('./clock');
+const { getters } = require('./getters');
 const { Redis } = require('./load');
 const { makeHandWorker } = require('./worker');
 
@@ -59,6 +60,10 @@ class Side {
   async do_scheduled({ queue, id, method, args = [] }) {
     const next = await this.redis.zscore(`bull:${queue}:repeat`, id);
     return this.do_job({ queue, id: `repeat:${id}:${next}`, method, args });
+  }
+
+  do_get({ queue, method, id, args }) {
+    return getters[method]({ queue: this.queues[queue], flow: this.flow, id, args });
   }
 
   // Workers.

@@ -84,16 +84,35 @@ func (w *world) releasesAlike(ctx context.Context, s *step) (bool, error) {
 			return false, err
 		}
 		for _, id := range ids {
-			parent, err := w.redis[0].HGet(ctx, keyOf(s, id), "parentKey").Result()
-			if err != nil && !errors.Is(err, redis.Nil) {
-				return false, fmt.Errorf("read job: %w", err)
+			parent, err := w.parentElsewhere(ctx, s, id)
+			if err != nil {
+				return false, err
 			}
-			if parent != "" && !strings.HasPrefix(parent, keyOf(s, "")) {
-				parents[parent] = true
-			}
+			parents[parent] = true
 		}
 	}
+	delete(parents, "")
 	return len(parents) < 2, nil
+}
+
+// parentElsewhere returns the key of the next job above one that is in another
+// queue: those of the same queue are removed with their last child.
+func (w *world) parentElsewhere(ctx context.Context, s *step, id string) (string, error) {
+	key := keyOf(s, id)
+	for range 10 {
+		parent, err := w.redis[0].HGet(ctx, key, "parentKey").Result()
+		if errors.Is(err, redis.Nil) {
+			return "", nil
+		}
+		if err != nil {
+			return "", fmt.Errorf("read job: %w", err)
+		}
+		if !strings.HasPrefix(parent, keyOf(s, "")) {
+			return parent, nil
+		}
+		key = parent
+	}
+	return "", nil
 }
 
 // members returns what is in a list or sorted set.
@@ -203,6 +222,12 @@ func (w *world) forgetDelays(ctx context.Context, s *step) error {
 		}
 	}
 	return nil
+}
+
+// showsParents: BullMQ 5.70 goes on showing the parent that a job was taken
+// from.
+func (w *world) showsParents(context.Context, *step) (bool, error) {
+	return w.version != node.V5First || !w.unlinked, nil
 }
 
 // unlinksAlike: a job without a parent is no error to ours.

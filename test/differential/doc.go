@@ -61,6 +61,8 @@
 //   - The end of a queue that has a rate limit or parents that wait, which Node
 //     leaves behind.
 //   - A job without a parent that is to be taken from it: an error for Node.
+//   - Jobs that are read with BullMQ 5.70 after one was taken from its parent,
+//     which it goes on showing.
 //   - A job scheduler that is changed while its run waits in a queue that
 //     BullMQ 6 paused: Node leaves that run beside the new one, ours replaces
 //     it as in a queue that is not paused (protocol 2.18).
@@ -72,6 +74,7 @@
 //   - The end of a job that another one is kept to follow, if a job of that one's
 //     id came in between: Node has two jobs of one id then, ours does without
 //     the one that was kept.
+//   - What removeOrphanedJobs takes for orphans: ours leaves keys that are no jobs.
 //   - The crash of a run whose scheduler is gone, which BullMQ 5.70 does not count.
 //   - Ids in lists without a job, which Node works (protocol T11, T45).
 //   - A rate limit by hand without any other, which Node's workers do not

@@ -55,11 +55,20 @@ func (g *generator) bulk() []any {
 	return jobs
 }
 
+// publish writes an event that only listeners know.
+func (g *generator) publish() (step, bool) {
+	event := map[string]any{"eventName": pick(g, "greeted", "paid"), "amount": pick(g, "1", "a lot")}
+	return g.byWhom(step{Do: "events", Queue: g.queue(), Method: "publishEvent", Args: []any{event}}), true
+}
+
 // control changes how a queue hands out jobs.
 func (g *generator) control() (step, bool) {
 	s := step{Do: "queue", Queue: g.queue()}
-	s.Method = pick(g, "pause", "resume", "resume", "setGlobalConcurrency", "removeGlobalConcurrency",
+	s.Method = pick(g, "pause", "resume", "setGlobalConcurrency", "removeGlobalConcurrency",
 		"setGlobalRateLimit", "removeGlobalRateLimit", "rateLimit", "removeRateLimitKey")
+	if g.w.paused[s.Queue] && g.chance(40) {
+		s.Method = "resume"
+	}
 	switch s.Method {
 	case "setGlobalConcurrency":
 		s.Args = []any{1 + g.IntN(3)}
@@ -88,8 +97,11 @@ func (g *generator) operateJob() (step, bool) {
 	if s.ID, ok = g.id(s.Queue); !ok {
 		return s, false
 	}
+	if g.chance(15) {
+		return g.unlink()
+	}
 	s.Method = pick(g, "promote", "promote", "retry", "retry", "changeDelay", "changePriority", "remove", "remove", "updateData",
-		"updateProgress", "log", "clearLogs", "removeChildDependency", "removeUnprocessedChildren", "removeDeduplicationKey")
+		"updateProgress", "log", "clearLogs", "removeDeduplicationKey")
 	switch s.Method {
 	case "retry":
 		s.Args = []any{pick(g, "failed", "completed"), map[string]any{"resetAttemptsMade": g.chance(40), "resetAttemptsStarted": g.chance(40)}}
@@ -110,6 +122,21 @@ func (g *generator) operateJob() (step, bool) {
 	}
 	if g.chance(20) {
 		g.byQueue(&s)
+	}
+	return g.byWhom(s), true
+}
+
+// unlink takes jobs of a flow apart.
+func (g *generator) unlink() (step, bool) {
+	s := step{Do: "job", Method: pick(g, "removeChildDependency", "removeChildDependency", "removeUnprocessedChildren")}
+	links := g.links
+	if len(links) == 0 {
+		return s, false
+	}
+	link := pick(g, links[max(0, len(links)-8):]...)
+	s.Queue, s.ID = link.queue, link.child
+	if s.Method == "removeUnprocessedChildren" {
+		s.Queue, s.ID = link.above, link.parent
 	}
 	return g.byWhom(s), true
 }

@@ -180,8 +180,13 @@ func (g *generator) remember(node map[string]any) {
 	queue := node["queueName"].(string)
 	g.w.ids[queue] = append(g.w.ids[queue], node["opts"].(map[string]any)["jobId"].(string))
 	children, _ := node["children"].([]any)
-	for _, child := range children {
-		g.remember(child.(map[string]any))
+	for _, each := range children {
+		child := each.(map[string]any)
+		g.links = append(g.links, link{
+			child["queueName"].(string), child["opts"].(map[string]any)["jobId"].(string),
+			queue, node["opts"].(map[string]any)["jobId"].(string),
+		})
+		g.remember(child)
 	}
 }
 

@@ -12,9 +12,14 @@ type generator struct {
 
 	w     *world
 	flows int
+	// links are the parents and children that were made.
+	links []link
 	// story are steps that are to come next.
 	story []step
 }
+
+// link is a child and its parent with their queues.
+type link struct{ queue, child, above, parent string }
 
 const (
 	fewestSteps = 10
@@ -91,6 +96,7 @@ func (g *generator) kinds() []kind {
 		{1, g.renewal},
 		{5, g.control},
 		{12, g.read},
+		{1, g.publish},
 	}
 }
 

@@ -20,8 +20,8 @@ func getterTwins() map[string]twin {
 	return map[string]twin{
 		"get counts":     {call: (*call).counts},
 		"get priorities": {call: (*call).priorities},
-		"get jobs":       {call: (*call).jobs},
-		"get job":        {call: (*call).job},
+		"get jobs":       {call: (*call).jobs, alike: (*world).showsParents},
+		"get job":        {call: (*call).job, alike: (*world).showsParents},
 		"get log":        {call: (*call).readLog},
 		"get children":   {call: (*call).children},
 		"get flow":       {call: (*call).flow},

@@ -127,7 +127,7 @@ func (o *ourSide) answer(ctx context.Context, s *step) (any, error) {
 		return o.extend(ctx, s)
 	case "note":
 		return o.note(ctx, s)
-	case "queue", "job", "scheduled", "flow", "get":
+	case "queue", "job", "scheduled", "flow", "events", "get":
 		return o.operate(ctx, s)
 	case "recover":
 		_, err := o.consumers[s.Queue].Recover(ctx)

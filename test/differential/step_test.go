@@ -8,6 +8,7 @@ import "encoding/json"
 //	job       Method of the job ID of the queue
 //	scheduled Method of the job that the job scheduler ID waits for
 //	flow      Method of a FlowProducer
+//	events    Method of a QueueEventsProducer of Queue
 //	get       what Method tells of Queue, or of its job ID (driver/getters.js)
 //	enqueue   Jobs on Queue, Node's by add or addBulk
 //	fetch     takes jobs into the free slots Next
@@ -17,7 +18,7 @@ import "encoding/json"
 //	recover   one scan for stalled jobs
 //	touch     something done to Redis directly: Method and Amount (touches)
 //
-// The first five are by Node on both databases, unless Ours says that Takt does
+// The first six are by Node on both databases, unless Ours says that Takt does
 // on its own what it has for the method (twins).
 type step struct {
 	Do       string          `json:"do"`

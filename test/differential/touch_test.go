@@ -125,6 +125,11 @@ func ageSchedule(ctx context.Context, c *redis.Client, s *step) error {
 	}
 	moved := int64(score) - int64(s.Amount)*hour
 	before, after := fmt.Sprintf("repeat:%s:%d", s.ID, int64(score)), fmt.Sprintf("repeat:%s:%d", s.ID, moved)
+	taken, err := c.Exists(ctx, keyOf(s, after)).Result()
+	if err != nil || taken == 1 {
+		// A run of that very time was there before.
+		return err
+	}
 	due, err := c.ZScore(ctx, keyOf(s, "delayed"), before).Result()
 	if err != nil {
 		// It is not delayed any more, or there is none.

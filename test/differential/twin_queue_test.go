@@ -34,6 +34,16 @@ func (c *call) freeKey(ctx context.Context) (any, error) {
 	return count(freed), err
 }
 
+// eventTwins are for producers of events.
+func eventTwins() map[string]twin {
+	return map[string]twin{"events publishEvent": {call: func(c *call, ctx context.Context) (any, error) {
+		fields := argument[map[string]string](c.step, 0)
+		name := fields["eventName"]
+		delete(fields, "eventName")
+		return unanswered(c.queue.PublishEvent(ctx, name, fields))
+	}}}
+}
+
 // count is a yes or no as Node answers it now and then.
 func count(yes bool) int {
 	if yes {

@@ -35,7 +35,7 @@ type twin struct {
 func twins() map[string]twin {
 	all := map[string]twin{}
 	for _, some := range []map[string]twin{
-		queueTwins(), bulkTwins(), limitTwins(), jobTwins(), byQueueTwins(), writeTwins(), scheduledTwins(), schedulerTwins(), addTwins(), flowTwins(), getterTwins(),
+		queueTwins(), bulkTwins(), limitTwins(), jobTwins(), byQueueTwins(), writeTwins(), scheduledTwins(), schedulerTwins(), addTwins(), flowTwins(), eventTwins(), getterTwins(),
 	} {
 		maps.Copy(all, some)
 	}

@@ -38,6 +38,10 @@ type world struct {
 	batched bool
 	// unmarked tells that the markers of the step say nothing.
 	unmarked bool
+	// paused are the queues that are paused, as far as steps say so.
+	paused map[string]bool
+	// unlinked tells that a job was taken from its parent.
+	unlinked bool
 	// everyStep has dumps compared after each step, not at the end alone.
 	everyStep bool
 }
@@ -86,6 +90,7 @@ func (w *world) reset(ctx context.Context, s setup) error {
 	}
 	w.limited, w.metrics, w.batched = s.Limiter > 0, s.Metrics > 0, false
 	w.slots, w.ids, w.schedulers = map[slotKey]*slot{}, map[string][]string{}, map[string][]string{}
+	w.paused, w.unlinked, w.unmarked = map[string]bool{}, false, false
 	w.normal = normaliser{base: time.Now().UnixMilli()}
 	return w.ours.reset(s)
 }
@@ -167,7 +172,7 @@ func (w *world) perform(ctx context.Context, s *step) (string, error) {
 // both carries out the step on both sides.
 func (w *world) both(ctx context.Context, s *step) ([]result, error) {
 	switch s.Do {
-	case "queue", "job", "scheduled", "flow", "get":
+	case "queue", "job", "scheduled", "flow", "events", "get":
 		return w.operated(ctx, s)
 	case "touch":
 		return w.touch(ctx, s)
@@ -228,8 +233,17 @@ func (w *world) possible(s *step) bool {
 	return true
 }
 
-// learn remembers the ids and the slots that the step has filled.
+// learn remembers the ids and the slots that the step has filled, and what it
+// has changed about its queue.
 func (w *world) learn(s *step, results []result) {
+	switch s.Method {
+	case "pause", "resume":
+		w.paused[s.Queue] = s.Method == "pause"
+	case "obliterate":
+		w.paused[s.Queue] = results[0].Error != ""
+	case "removeChildDependency":
+		w.unlinked = true
+	}
 	switch s.Do {
 	case "fetch", "settle":
 		for _, e := range s.Endings {

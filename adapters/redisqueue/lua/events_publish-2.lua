@@ -15,6 +15,6 @@ if before or overtaken then
 end
 
 local q = queue_of(ARGV[2], '')
-local id = call('XADD', KEYS[2], 'MAXLEN', '~', max_events(q), '*', unpack(ARGV, 3))
+local id = call('XADD', KEYS[2], 'MAXLEN', '~', q.max_events or MAX_EVENTS, '*', unpack(ARGV, 3))
 session_record(KEYS[1], ARGV[1], id)
 return id

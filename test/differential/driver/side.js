@@ -13,9 +13,11 @@ class Side {
     this.connection = connection;
     this.queues = {};
     this.workers = {};
+    this.events = {};
     for (const name of names) {
       this.queues[name] = new bullmq.Queue(name, { connection });
       this.queues[name].on('error', () => {});
+      this.events[name] = new bullmq.QueueEventsProducer(name, { connection });
       this.workers[name] = new (makeHandWorker(bullmq, this.queues[name], { connection }))();
     }
     this.redis = new Redis(connection);
@@ -24,7 +26,7 @@ class Side {
   }
 
   ready() {
-    const all = [...Object.values(this.queues), ...Object.values(this.workers), this.flow];
+    const all = [this.queues, this.workers, this.events].flatMap(Object.values).concat(this.flow);
     return Promise.all(all.map((object) => object.waitUntilReady?.()));
   }
 
@@ -60,6 +62,10 @@ class Side {
   async do_scheduled({ queue, id, method, args = [] }) {
     const next = await this.redis.zscore(`bull:${queue}:repeat`, id);
     return this.do_job({ queue, id: `repeat:${id}:${next}`, method, args });
+  }
+
+  async do_events({ queue, method, args }) {
+    return plain(await this.events[queue][method](...args));
   }
 
   do_get({ queue, method, id, args }) {

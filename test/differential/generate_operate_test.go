@@ -101,7 +101,7 @@ func (g *generator) operateJob() (step, bool) {
 		return g.unlink()
 	}
 	s.Method = pick(g, "promote", "promote", "retry", "retry", "changeDelay", "changePriority", "remove", "remove", "updateData",
-		"updateProgress", "log", "clearLogs", "removeDeduplicationKey")
+		"updateProgress", "log", "log", "clearLogs", "removeDeduplicationKey")
 	switch s.Method {
 	case "retry":
 		s.Args = []any{pick(g, "failed", "completed"), map[string]any{"resetAttemptsMade": g.chance(40), "resetAttemptsStarted": g.chance(40)}}
@@ -120,10 +120,27 @@ func (g *generator) operateJob() (step, bool) {
 	case "clearLogs":
 		s.Args = pick(g, nil, []any{1})
 	}
-	if g.chance(20) {
+	switch {
+	case g.chance(20):
 		g.byQueue(&s)
+	case g.chance(20):
+		s.Apply = canBeApplied(&s)
 	}
 	return g.byWhom(s), true
+}
+
+// canBeApplied tells whether Takt can do the same to a list of jobs.
+func canBeApplied(s *step) bool {
+	switch s.Method {
+	case "promote":
+		return true
+	case "retry":
+		reset := argument[map[string]bool](s, 1)
+		return argument[string](s, 0) == "failed" && !reset["resetAttemptsMade"] && !reset["resetAttemptsStarted"]
+	case "remove":
+		return argument[map[string]bool](s, 0)["removeChildren"]
+	}
+	return false
 }
 
 // unlink takes jobs of a flow apart.

@@ -35,6 +35,8 @@ type step struct {
 	Progress json.RawMessage `json:"progress,omitempty"`
 	Lines    []string        `json:"lines,omitempty"`
 	Amount   int             `json:"amount,omitempty"`
+	// Apply has Takt do it to a list of jobs with one in it, as its commands do.
+	Apply bool `json:"apply,omitempty"`
 }
 
 // ending says what becomes of the job in a slot: complete with Value, fail or

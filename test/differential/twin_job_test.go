@@ -34,10 +34,27 @@ func jobTwins() map[string]twin {
 }
 
 func (c *call) promote(ctx context.Context) (any, error) {
+	if c.Apply {
+		return c.apply(ctx, domain.OpPromote)
+	}
 	return nothing(c.queue.Promote(ctx, c.id()))
 }
 
+var errPassedOver = errors.New("passed over")
+
+// apply does it to the jobs of a list, where what cannot be done is passed over.
+func (c *call) apply(ctx context.Context, kind domain.OperationKind) (any, error) {
+	changed, err := c.backend.Apply(ctx, c.name(), domain.Operation{Kind: kind, IDs: []domain.JobID{c.id()}})
+	if err == nil && len(changed) == 0 {
+		err = errPassedOver
+	}
+	return nil, err
+}
+
 func (c *call) retry(ctx context.Context) (any, error) {
+	if c.Apply {
+		return c.apply(ctx, domain.OpRetry)
+	}
 	reset := argument[struct{ ResetAttemptsMade, ResetAttemptsStarted bool }](c.step, 1)
 	return nothing(c.queue.Retry(ctx, c.id(), redisqueue.RetryOptions{
 		From: domain.State(argument[string](c.step, 0)), ResetAttempts: reset.ResetAttemptsMade, ResetStarted: reset.ResetAttemptsStarted,
@@ -45,6 +62,9 @@ func (c *call) retry(ctx context.Context) (any, error) {
 }
 
 func (c *call) remove(ctx context.Context) (any, error) {
+	if c.Apply {
+		return c.apply(ctx, domain.OpRemove)
+	}
 	options := argument[struct{ RemoveChildren *bool }](c.step, 0)
 	keep := options.RemoveChildren != nil && !*options.RemoveChildren
 	return nothing(c.queue.Remove(ctx, c.id(), redisqueue.RemoveOptions{KeepChildren: keep}))

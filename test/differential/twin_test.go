@@ -97,6 +97,9 @@ func (w *world) operated(ctx context.Context, s *step) ([]result, error) {
 // compare makes the answers comparable.
 func (t *twin) compare(node, takt *result) {
 	node.Error = classOf(node.Error)
+	if takt.Error == errPassedOver.Error() && node.Error != "" {
+		*takt = *node
+	}
 	if takt.Error == "" && bytes.Equal(takt.OK, []byte("null")) {
 		node.OK = takt.OK
 	}

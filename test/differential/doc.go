@@ -53,7 +53,8 @@
 //   - Retries of jobs with a priority by BullMQ 5, and of all jobs at once if
 //     some have a priority, are LIFO or, with BullMQ 5, have parents; promotions of
 //     all jobs with priorities. Ours does what BullMQ 6 does with a single one.
-//   - Jobs of flows that are there already, with BullMQ 5 (protocol 6.1).
+//   - Jobs of flows that are there already, with BullMQ 5 (protocol 6.1), that
+//     are in a flow twice, or that would wait for themselves.
 //   - A pause of a paused queue and the end of none, of which Node tells again.
 //   - The limit of a clean that jobs count for which stay, and waiting jobs in
 //     two lists; removals of many jobs that release several parents, whose order

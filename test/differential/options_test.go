@@ -190,6 +190,12 @@ func (o *nodeOptions) parent() redisqueue.JobRef {
 	return redisqueue.JobRef{Queue: domain.QueueName(queue), ID: domain.JobID(o.Parent.ID)}
 }
 
+// waitsForItself tells whether the job is to be its own parent, which ours
+// refuses.
+func (o *nodeOptions) waitsForItself(queue string) bool {
+	return o.Parent != nil && o.Parent.ID == o.JobID && o.Parent.Queue == "bull:"+queue
+}
+
 // known tells whether the version has what the options ask for, and ours takes
 // it: a job with a parent cannot be deduplicated.
 func (o *nodeOptions) known(version string) bool {

@@ -103,13 +103,17 @@ func (w *world) flowsAlike(ctx context.Context, s *step) (bool, error) {
 
 func (w *world) flowAlike(ctx context.Context, n *flowNode, met map[string]bool) (bool, error) {
 	opts, err := readOptions(n.Opts)
-	if err != nil || !opts.known(w.version) {
+	if err != nil || !opts.known(w.version) || opts.waitsForItself(n.Queue) {
 		return false, nil //nolint:nilerr // ours does not know it
 	}
 	key := "bull:" + n.Queue + ":" + opts.JobID
+	if met[key] {
+		// Ours refuses one that would wait for itself.
+		return false, nil
+	}
 	if w.version[0] == '5' {
 		exists, err := w.redis[0].Exists(ctx, key).Result()
-		if err != nil || exists > 0 || met[key] {
+		if err != nil || exists > 0 {
 			return false, err
 		}
 	}

@@ -78,7 +78,7 @@ func scenes() map[string]scene {
 		}},
 		"continue": {prepare: common, call: func(ctx context.Context, s *stage) error {
 			planned := s.rdb.ZScore(ctx, "bull:q:repeat", "s").Val()
-			_, err := s.backend.CallScript(ctx, "continue", []string{"bull:q:meta", "bull:q:repeat"}, "bull:q:", "v5", "s",
+			_, err := redisqueue.CallScript(ctx, s.backend, "continue", []string{"bull:q:meta", "bull:q:repeat"}, "bull:q:", "v5", "s",
 				fmt.Sprintf("repeat:s:%.0f", planned), "", "s", "{", "{}", 1)
 			return err
 		}},
@@ -114,7 +114,7 @@ func scenes() map[string]scene {
 		"unpark": {
 			prepare: func(s *stage) { common(s); s.do("HSET takt:{bull}:default:parked:q d n") },
 			call: func(ctx context.Context, s *stage) error {
-				_, err := s.backend.CallScript(ctx, "unpark", []string{"bull:q:meta", "takt:{bull}:default:parked:q"}, "bull:q:", "v5", "d")
+				_, err := redisqueue.CallScript(ctx, s.backend, "unpark", []string{"bull:q:meta", "takt:{bull}:default:parked:q"}, "bull:q:", "v5", "d")
 				return err
 			},
 		},

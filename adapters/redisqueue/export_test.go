@@ -36,7 +36,7 @@ func DecodeOptions(text string) WireOptions {
 func DeniesWrites(err error) bool { return denialOf(err) == deniesWrites }
 
 // RememberedNames is how many names of what was done all sessions remember.
-func (b *Backend) RememberedNames() int {
+func RememberedNames(b *Backend) int {
 	n := 0
 	for _, s := range b.sessions.all {
 		n += s.names
@@ -126,7 +126,7 @@ func LatestStack(stacks, reason string) string { return latestStack(stacks, stri
 var DecodeEvent = decodeEvent
 
 // CallScript runs a script that is no numbered call of a session.
-func (b *Backend) CallScript(ctx context.Context, name string, keys []string, args ...any) (any, error) {
+func CallScript(ctx context.Context, b *Backend, name string, keys []string, args ...any) (any, error) {
 	return b.call(ctx, scriptNamed(name), keys, args)
 }
 

@@ -183,14 +183,14 @@ func TestIdleSessionsForget(t *testing.T) {
 		c.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 	})
 	connections(t, sentinels.Servers[0], backend, 4)
-	if n := backend.RememberedNames(); n < 4 {
+	if n := redisqueue.RememberedNames(backend); n < 4 {
 		t.Fatalf("%d names are remembered, want those of four jobs", n)
 	}
 	ahead.Store(int64(2 * time.Minute))
 	for range 8 {
 		enqueueOne(t, backend)
 	}
-	if n := backend.RememberedNames(); n != 8 {
+	if n := redisqueue.RememberedNames(backend); n != 8 {
 		t.Errorf("%d names are remembered, want the eight of now", n)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -37,12 +38,17 @@ func complaint(t *testing.T, backend *redisqueue.Backend) error {
 	}
 }
 
+// unwanted is what a server without a certificate of ours makes of us. Its reason
+// is lost if it has closed the connection before we have written.
+const unwanted = "certificate required|connection reset by peer|broken pipe"
+
 // wantReached checks what becomes of a connection: the empty text means that jobs
-// come and go, any other is what the complaint says.
+// come and go, any other is an expression that the complaint matches.
 func wantReached(t *testing.T, about string, backend *redisqueue.Backend, complains string) {
 	t.Helper()
 	if complains != "" {
-		if err := complaint(t, backend); !strings.Contains(err.Error(), complains) || strings.Contains(err.Error(), canary) {
+		says := regexp.MustCompile(complains)
+		if err := complaint(t, backend); !says.MatchString(err.Error()) || strings.Contains(err.Error(), canary) {
 			t.Errorf("%s: the backend complains of %v, want %s", about, err, complains)
 		}
 		return
@@ -87,7 +93,7 @@ func TestNodesOfAClusterAreCheckedByTheirCertificates(t *testing.T) {
 		{"an address that is not in the certificate", cluster.Addrs(), good, "cannot validate certificate for 127.0.0.1"},
 		{"another name", byHost, named(good, "other.internal"), "not other.internal"},
 		{"another authority", byHost, presenting(t, trusting(t, stranger), pair), "unknown authority"},
-		{"no certificate of ours", byHost, trusted, "certificate required"},
+		{"no certificate of ours", byHost, trusted, unwanted},
 		{"a certificate of another", byHost, presenting(t, trusted, stranger.Issue("client", redistest.Subject{})), "unknown certificate authority"},
 		{"plaintext", byHost, nil, "node localhost"},
 	} {
@@ -137,8 +143,8 @@ func TestSentinelsAreCheckedByTheirCertificates(t *testing.T) {
 		{"servers without a name", nameless, good, "cannot validate certificate for 127.0.0.1"},
 		{"sentinels of another authority", good, strange, "unknown authority"},
 		{"servers of another authority", strange, good, "unknown authority"},
-		{"no certificate for sentinels", good, trusted, "certificate required"},
-		{"no certificate for servers", trusted, good, "certificate required"},
+		{"no certificate for sentinels", good, trusted, unwanted},
+		{"no certificate for servers", trusted, good, unwanted},
 		{"plaintext to sentinels", good, nil, "sentinel 127.0.0.1"},
 		{"plaintext to servers", nil, good, ""},
 	} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -177,18 +178,29 @@ func TestClaimsAreRenewedAtOnceAfterAStepThatALookAtOthersShowed(t *testing.T) {
 		f.start(t, "bob", jobs...)
 		go func() { _, _ = ann.Trigger(t.Context(), "report", "one") }()
 		f.waitUntil(10270 * time.Millisecond)
-		var calls []string
-		ledger.watch(func(call string) { calls = append(calls, call) })
+		var mu sync.Mutex
+		var made []string
+		ledger.watch(func(call string) {
+			mu.Lock()
+			defer mu.Unlock()
+			made = append(made, call)
+		})
+		takeCalls := func() (calls []string) {
+			mu.Lock()
+			defer mu.Unlock()
+			calls, made = made, nil
+			return calls
+		}
 		f.step(30 * time.Second)
 		f.waitUntil(10400 * time.Millisecond)
 		synctest.Wait()
+		calls := takeCalls()
 		if len(calls) == 0 || calls[0] != "sync" || f.log.count("clock was stepped") == 0 {
 			t.Fatalf("calls before the beat = %q, want a look at others' ticks to show the step", calls)
 		}
-		calls = nil
 		f.waitUntil(10600 * time.Millisecond)
 		synctest.Wait()
-		calls = slices.DeleteFunc(calls, func(call string) bool { return call == "claim" || call == "finish" })
+		calls = slices.DeleteFunc(takeCalls(), func(call string) bool { return call == "claim" || call == "finish" })
 		wantLines(t, "calls of the first beat after the step", calls, "sync", "renew", "abandoned")
 		ledger.watch(nil)
 	})

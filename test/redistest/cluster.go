@@ -210,13 +210,28 @@ func (c *Cluster) HandOver(key string) {
 	old := c.Owner(key)
 	for _, node := range c.Nodes() {
 		if node.follows(strconv.Itoa(old.Port)) {
-			node.must("CLUSTER", "FAILOVER")
-			c.AwaitOwner(key, old)
+			node.takeOver(key)
 			c.AwaitCalm()
 			return
 		}
 	}
 	c.t.Fatalf("%s has no replica", old.Addr)
+}
+
+// takeOver has a replica ask for its primary's place until it has it: a primary
+// that is slow to answer keeps it.
+func (s *Server) takeOver(key string) {
+	s.t.Helper()
+	const patience = 6 * time.Second
+	for until := time.Now().Add(startPatience); time.Now().Before(until); {
+		_ = s.do("CLUSTER", "FAILOVER")
+		for asked := time.Now(); time.Since(asked) < patience; Pass(10 * time.Millisecond) {
+			if s.do("SET", key, "served", "PX", 1).Err() == nil {
+				return
+			}
+		}
+	}
+	s.t.Fatalf("%s does not take the place of its primary: %s", s.Addr, s.Log())
 }
 
 // awaitOther waits until one of the servers takes writes that is not the old

@@ -136,7 +136,26 @@ func (s *Server) Log() string {
 	return string(text)
 }
 
+// launches bounds how often a server is started whose port somebody else has
+// for a moment.
+const launches = 20
+
 func (s *Server) launch() {
+	s.t.Helper()
+	for range launches {
+		s.start()
+		if s.awaitListening() {
+			return
+		}
+		if !strings.Contains(s.Log(), "Address already in use") {
+			break
+		}
+		Pass(100 * time.Millisecond)
+	}
+	s.t.Fatalf("%s ended at once: %s", s.binary, s.Log())
+}
+
+func (s *Server) start() {
 	s.t.Helper()
 	s.cmd = exec.Command(s.binary, s.args...) //nolint:gosec,noctx // ended by Kill
 	s.cmd.Stdout, s.cmd.Stderr = os.Stderr, os.Stderr
@@ -148,21 +167,24 @@ func (s *Server) launch() {
 		defer close(done)
 		_ = cmd.Wait()
 	}(s.cmd, s.done)
-	s.awaitListening()
 }
 
-// awaitListening waits until the server accepts connections and has loaded its data.
-func (s *Server) awaitListening() {
+// awaitListening waits until the server accepts connections and has loaded its
+// data, and tells whether it has not ended before.
+func (s *Server) awaitListening() bool {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), startPatience)
 	defer cancel()
 	for {
-		if s.answers(ctx) {
-			return
-		}
 		select {
 		case <-s.done:
-			s.t.Fatalf("%s ended at once: %s", s.binary, s.Log())
+			return false
+		default:
+		}
+		if s.answers(ctx) {
+			return true
+		}
+		select {
 		case <-ctx.Done():
 			s.t.Fatalf("%s does not answer at %s: %s", s.binary, s.Addr, s.Log())
 		case <-time.After(5 * time.Millisecond):

@@ -72,6 +72,8 @@
 //
 //   - A job with a deduplication key whose owner is gone: BullMQ 5 refuses it
 //     for ever, ours as BullMQ 6 does not (protocol 2.17).
+//   - A job with a deduplication key whose owner is a child: if it is replaced,
+//     Node leaves the parent waiting for it, ours does not.
 //   - The end of a job that another one is kept to follow, if a job of that one's
 //     id came in between: Node has two jobs of one id then, ours does without
 //     the one that was kept.

@@ -120,14 +120,14 @@ func (w *world) lostLast(_ context.Context, s *step) (bool, error) {
 }
 
 // staleKeys tells whether the step adds a job with a deduplication key whose
-// owner is gone.
+// owner is gone, or a child.
 func (w *world) staleKeys(ctx context.Context, s *step) (bool, error) {
 	for _, job := range s.Jobs {
 		if job.Dedup == "" {
 			continue
 		}
-		if stale, err := w.isStale(ctx, s, job.Dedup); err != nil || stale {
-			return stale, err
+		if alike, err := w.ownerAlike(ctx, s, job.Dedup); err != nil || !alike {
+			return !alike, err
 		}
 	}
 	return false, nil

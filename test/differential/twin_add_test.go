@@ -52,8 +52,8 @@ func (w *world) addsAlike(ctx context.Context, s *step) (bool, error) {
 			return false, nil //nolint:nilerr // ours does not know it
 		}
 		if opts.Deduplication != nil {
-			stale, err := w.isStale(ctx, s, opts.Deduplication.Key)
-			if err != nil || stale {
+			alike, err := w.ownerAlike(ctx, s, opts.Deduplication.Key)
+			if err != nil || !alike {
 				return false, err
 			}
 		}
@@ -70,21 +70,24 @@ func (w *world) addsAlike(ctx context.Context, s *step) (bool, error) {
 	return true, nil
 }
 
-// isStale tells whether the owner of the deduplication key is gone: BullMQ 5
-// refuses jobs of the key for ever, BullMQ 6 and ours do not (protocol 2.17).
-func (w *world) isStale(ctx context.Context, s *step, key string) (bool, error) {
-	if w.version[0] != '5' {
-		return false, nil
-	}
+// ownerAlike tells whether ours goes by the same rules with the owner of the
+// deduplication key. If that is gone, BullMQ 5 refuses jobs of the key for ever,
+// BullMQ 6 and ours do not (protocol 2.17). If it is a child and replaced, Node
+// leaves its parent waiting for it for ever.
+func (w *world) ownerAlike(ctx context.Context, s *step, key string) (bool, error) {
 	owner, err := w.redis[0].Get(ctx, keyOf(s, "de:"+key)).Result()
 	if errors.Is(err, redis.Nil) {
-		return false, nil
+		return true, nil
 	}
 	if err != nil {
 		return false, fmt.Errorf("read owner: %w", err)
 	}
 	exists, err := w.redis[0].Exists(ctx, keyOf(s, owner)).Result()
-	return exists == 0, err
+	if err != nil || exists == 0 {
+		return w.version[0] != '5', err
+	}
+	child, err := w.redis[0].HExists(ctx, keyOf(s, owner), "parentKey").Result()
+	return !child, err
 }
 
 // linksAlike tells whether a job that is to have a parent is new, if BullMQ 5

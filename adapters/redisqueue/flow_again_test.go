@@ -1,7 +1,6 @@
 package redisqueue_test
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 
@@ -35,24 +34,7 @@ func (r *rawQueue) contents() map[string]string {
 	r.Helper()
 	all := map[string]string{}
 	for _, key := range r.rdb.Keys(r.Context(), "bull:*").Val() {
-		var value any
-		switch kind := r.rdb.Type(r.Context(), key).Val(); kind {
-		case "string":
-			value = r.rdb.Get(r.Context(), key).Val()
-		case "hash":
-			value = r.rdb.HGetAll(r.Context(), key).Val()
-		case "list":
-			value = r.rdb.LRange(r.Context(), key, 0, -1).Val()
-		case "set":
-			members := r.rdb.SMembers(r.Context(), key).Val()
-			slices.Sort(members)
-			value = members
-		case "zset":
-			value = r.rdb.ZRangeWithScores(r.Context(), key, 0, -1).Val()
-		case "stream":
-			value = r.rdb.XRange(r.Context(), key, "-", "+").Val()
-		}
-		all[key] = fmt.Sprint(value)
+		_, all[key] = r.held(key)
 	}
 	return all
 }

@@ -2,6 +2,7 @@ package redisqueue_test
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,27 +19,43 @@ func (r *rawQueue) picture() map[string]string {
 	r.Helper()
 	picture := map[string]string{}
 	for _, key := range r.rdb.Keys(r.Context(), "bull:*").Val() {
-		var value any
-		switch kind := r.rdb.Type(r.Context(), key).Val(); kind {
-		case "string":
-			value = r.rdb.Get(r.Context(), key).Val()
-		case "hash":
-			value = r.rdb.HGetAll(r.Context(), key).Val()
-		case "list":
-			value = r.rdb.LRange(r.Context(), key, 0, -1).Val()
-		case "zset":
-			value = r.scores(key)
+		kind, text := r.held(key)
+		switch kind {
 		case "stream":
 			continue
+		case "string", "hash", "list", "zset":
 		default:
 			r.Fatalf("%s is a %s, which no queue has", key, kind)
 		}
-		picture[key] = fmt.Sprint(value)
+		picture[key] = text
 		if ttl := r.rdb.PTTL(r.Context(), key).Val(); ttl > 0 {
 			picture[key] += " for a time"
 		}
 	}
 	return picture
+}
+
+// held returns what kind of key that is, and what is there as text.
+func (r *rawQueue) held(key string) (kind, text string) {
+	r.Helper()
+	var value any
+	switch kind = r.rdb.Type(r.Context(), key).Val(); kind {
+	case "string":
+		value = r.rdb.Get(r.Context(), key).Val()
+	case "hash":
+		value = r.rdb.HGetAll(r.Context(), key).Val()
+	case "list":
+		value = r.rdb.LRange(r.Context(), key, 0, -1).Val()
+	case "set":
+		members := r.rdb.SMembers(r.Context(), key).Val()
+		slices.Sort(members)
+		value = members
+	case "zset":
+		value = r.scores(key)
+	case "stream":
+		value = r.rdb.XRange(r.Context(), key, "-", "+").Val()
+	}
+	return kind, fmt.Sprint(value)
 }
 
 // scores returns the members of a sorted set with their scores as Redis writes

@@ -53,8 +53,8 @@
 //   - Retries of jobs with a priority by BullMQ 5, and of all jobs at once if
 //     some have a priority, are LIFO or, with BullMQ 5, have parents; promotions of
 //     all jobs with priorities. Ours does what BullMQ 6 does with a single one.
-//   - Jobs of flows that are there already, with BullMQ 5 (protocol 6.1), that
-//     are in a flow twice, or that would wait for themselves.
+//   - Jobs of flows that are there already, with BullMQ 5 (protocol 6.1), or
+//     that are in a flow twice.
 //   - A pause of a paused queue and the end of none, of which Node tells again.
 //   - The limit of a clean that jobs count for which stay, and waiting jobs in
 //     two lists; removals of many jobs that release several parents, whose order
@@ -70,6 +70,10 @@
 //
 // And these things are kept out of sequences:
 //
+//   - A job that would wait for itself, which ours refuses.
+//   - The completion of a job whose children do not let it and whose lock is gone,
+//     with BullMQ 5.70: it looks at the children first, and makes jobs ready that
+//     were delayed when it tries to fail the job.
 //   - A job with a deduplication key whose owner is gone: BullMQ 5 refuses it
 //     for ever, ours as BullMQ 6 does not (protocol 2.17).
 //   - A job with a deduplication key whose owner is a child: if it is replaced,

@@ -35,14 +35,11 @@ type nodeOptions struct {
 		OmitContext bool   `json:"omitContext"`
 	} `json:"telemetry"`
 
-	Parent *struct {
-		ID    string `json:"id"`
-		Queue string `json:"queue"`
-	} `json:"parent"`
-	FailParent     bool `json:"failParentOnFailure"`
-	ContinueParent bool `json:"continueParentOnFailure"`
-	IgnoreFailure  bool `json:"ignoreDependencyOnFailure"`
-	ForgetChild    bool `json:"removeDependencyOnFailure"`
+	Parent         *nodeParent `json:"parent"`
+	FailParent     bool        `json:"failParentOnFailure"`
+	ContinueParent bool        `json:"continueParentOnFailure"`
+	IgnoreFailure  bool        `json:"ignoreDependencyOnFailure"`
+	ForgetChild    bool        `json:"removeDependencyOnFailure"`
 }
 
 // moment is a time so many ms from the moment of the step (now).
@@ -132,6 +129,12 @@ func strictly(text []byte, value any) error {
 	return decoder.Decode(value)
 }
 
+// nodeParent names the parent of a job.
+type nodeParent struct {
+	ID    string `json:"id"`
+	Queue string `json:"queue"`
+}
+
 // readOptions reads options, unless they have something that only Node's
 // producers know.
 func readOptions(text json.RawMessage) (nodeOptions, error) {
@@ -188,12 +191,6 @@ func (o *nodeOptions) parent() redisqueue.JobRef {
 	}
 	queue := strings.TrimPrefix(o.Parent.Queue, "bull:")
 	return redisqueue.JobRef{Queue: domain.QueueName(queue), ID: domain.JobID(o.Parent.ID)}
-}
-
-// waitsForItself tells whether the job is to be its own parent, which ours
-// refuses.
-func (o *nodeOptions) waitsForItself(queue string) bool {
-	return o.Parent != nil && o.Parent.ID == o.JobID && o.Parent.Queue == "bull:"+queue
 }
 
 // known tells whether the version has what the options ask for, and ours takes

@@ -57,9 +57,6 @@ func (w *world) addsAlike(ctx context.Context, s *step) (bool, error) {
 				return false, err
 			}
 		}
-		if opts.waitsForItself(s.Queue) {
-			return false, nil
-		}
 		if opts.Parent != nil {
 			alike, err := w.linksAlike(ctx, s, opts.JobID)
 			if err != nil || !alike {

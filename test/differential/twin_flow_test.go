@@ -2,6 +2,8 @@ package differential_test
 
 import (
 	"context"
+	"encoding/json"
+	"slices"
 
 	"github.com/taktwork/takt/adapters/redisqueue"
 	"github.com/taktwork/takt/core/domain"
@@ -101,14 +103,32 @@ func (w *world) flowsAlike(ctx context.Context, s *step) (bool, error) {
 	return true, nil
 }
 
+// waitsForOneOf tells whether the job, or one below it, has the key of one that
+// waits for it, or of its own parent.
+func (n *flowNode) waitsForOneOf(above []string) bool {
+	var opts struct {
+		JobID  string      `json:"jobId"`
+		Parent *nodeParent `json:"parent"`
+	}
+	if json.Unmarshal(n.Opts, &opts) != nil || opts.JobID == "" {
+		return false
+	}
+	key := "bull:" + n.Queue + ":" + opts.JobID
+	if opts.Parent != nil {
+		above = append(above, opts.Parent.Queue+":"+opts.Parent.ID)
+	}
+	return slices.Contains(above, key) || slices.ContainsFunc(n.Children, func(child flowNode) bool {
+		return child.waitsForOneOf(append(above, key))
+	})
+}
+
 func (w *world) flowAlike(ctx context.Context, n *flowNode, met map[string]bool) (bool, error) {
 	opts, err := readOptions(n.Opts)
-	if err != nil || !opts.known(w.version) || opts.waitsForItself(n.Queue) {
+	if err != nil || !opts.known(w.version) {
 		return false, nil //nolint:nilerr // ours does not know it
 	}
 	key := "bull:" + n.Queue + ":" + opts.JobID
 	if met[key] {
-		// Ours refuses one that would wait for itself.
 		return false, nil
 	}
 	if w.version[0] == '5' {

@@ -71,9 +71,9 @@
 // And these things are kept out of sequences:
 //
 //   - A job that would wait for itself, which ours refuses.
-//   - The completion of a job whose children do not let it and whose lock is gone,
-//     with BullMQ 5.70: it looks at the children first, and makes jobs ready that
-//     were delayed when it tries to fail the job.
+//   - The completion of a job whose children do not let it and whose lock is gone:
+//     Node looks at the children first, and makes jobs ready that were delayed
+//     when it tries to fail the job.
 //   - A job with a deduplication key whose owner is gone: BullMQ 5 refuses it
 //     for ever, ours as BullMQ 6 does not (protocol 2.17).
 //   - A job with a deduplication key whose owner is a child: if it is replaced,

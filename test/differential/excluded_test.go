@@ -80,10 +80,10 @@ func (w *world) endedSchedulers(ctx context.Context, s *step) (bool, error) {
 // refusals tells whether a step that ends several jobs completes one whose
 // children do not let it. Ours writes the failure after it has taken other
 // jobs, which the sides would have to differ in. So they would if the lock of a
-// single one is gone as well: BullMQ 5.70 looks at the children first, and its
-// try to fail the job makes jobs ready that were delayed.
+// single one is gone as well: Node looks at the children first, and its try to
+// fail the job makes jobs ready that were delayed.
 func (w *world) refusals(ctx context.Context, s *step) (bool, error) {
-	lost := w.version == node.V5First && len(s.Endings) == 1 && w.slots[slotKey{s.Queue, s.Endings[0].Slot}].broken
+	lost := len(s.Endings) == 1 && w.slots[slotKey{s.Queue, s.Endings[0].Slot}].broken
 	if len(s.Endings) < 2 && !lost {
 		return false, nil
 	}

@@ -101,7 +101,9 @@ func (g *generator) addWith(opts map[string]any) (step, bool) {
 			opts[name] = value
 		}
 	}
-	maybe(15, "timestamp", now(-hour*(1+g.Int64N(9))))
+	// Not in whole hours: with a delay it would be due in the millisecond of its
+	// own step, which may be another's as well.
+	maybe(15, "timestamp", now(-hour*(1+g.Int64N(9))+hour/6))
 	maybe(15, "keepLogs", 1+g.IntN(3))
 	maybe(15, "stackTraceLimit", g.IntN(3))
 	maybe(10, "sizeLimit", 1000)

@@ -54,14 +54,15 @@ local function release_plain(q, batch)
 end
 
 -- end_plain adds the jobs to the completed ones, under the retention, or deletes
--- their keys.
+-- their keys: those that keep nothing leave what others have kept.
 local function end_plain(q, batch, keep, scores, dead, now)
-  if scores[1] then
+  local kept = scores[1] ~= nil
+  if kept then
     call('ZADD', q.base .. 'completed', unpack(scores))
   end
   delete_keys(dead)
   batch.ended = true
-  if keep.age or keep.count > 0 then
+  if kept and (keep.age or keep.count > 0) then
     purge(q, 'completed', now, keep)
   end
 end

@@ -187,6 +187,7 @@ func TestMistakesOfUsageExit64WithASuggestion(t *testing.T) {
 		{"enqueue", "mail", "a", "--backoff", "often"},
 		{"enqueue", "mail", "a", "--dely", "5s"},
 		{"enqueue", "mail", "a", "--priority", "high"},
+		{"enqueue", "mail", "a", "--priority", "1.5"},
 		{"health", "fine"},
 		{"health", "live", "ready"},
 		{"config", "all"},

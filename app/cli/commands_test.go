@@ -182,6 +182,8 @@ func TestEnqueueRefusesBadDataBeforeItAsks(t *testing.T) {
 		{[]string{"mail", "a\x1b[2J"}, "", `job name "a\x1b[2J"`},
 		{[]string{"mail", "a", "--id", "42"}, "", "plain integers"},
 		{[]string{"mail", "a", "--priority", "-1"}, "", "priority -1"},
+		{[]string{"mail", "a", "--priority", "2097152"}, "", "priority 2097152"},
+		{[]string{"-"}, "{\"queue\":\"mail\",\"name\":\"a\",\"priority\":1.5}\n", "stdin line 1: priority: want"},
 		{[]string{"mail", "a", "--attempts", "5000"}, "", "attempts 5000"},
 		{[]string{"-"}, "{\"queue\":\"mail\",\"name\":\"a\",\"when\":\"now\"}\n", "stdin line 1: unknown field \"when\""},
 		{[]string{"-"}, "\n{\"queue\":\"mail\",\"name\":\"a\",\"delay\":\"soon\"}\n", "stdin line 2: delay \"soon\": want a duration"},

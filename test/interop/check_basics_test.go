@@ -287,11 +287,15 @@ func TestCheck10_AFinishFetchesTheNextJobInTheSameCall(t *testing.T) {
 		a, b := queue.Add("send", "a").ID, queue.Add("send", "b").ID
 		desk := l.desk()
 		lease := desk.next()
+		calls := l.countCalls()
 		reply, err := desk.Settle(t.Context(), []domain.Settlement{
 			{Lease: lease.Ref(), Outcome: domain.Outcome{Kind: domain.Completed}},
 		}, 1)
 		if err != nil || len(reply.Leases) != 1 || string(reply.Leases[0].Job.ID) != b {
 			t.Fatalf("Settle() = %+v, %v, want job %s settled and %s leased", reply, err, a, b)
+		}
+		if n := calls(string(reply.Leases[0].Token)); n != 1 {
+			t.Errorf("%d calls of that script, want the one that settles to fetch", n)
 		}
 		if token := must(t, l.redis.Get(t.Context(), key(b+":lock"))); token != string(reply.Leases[0].Token) {
 			t.Errorf("lock = %s, want the lease's token %s", token, reply.Leases[0].Token)
@@ -305,6 +309,29 @@ func TestCheck10_AFinishFetchesTheNextJobInTheSameCall(t *testing.T) {
 			t.Errorf("events: %s, want %s", got, want)
 		}
 	})
+}
+
+// countCalls has the server note its calls from now on. The function that it
+// returns counts those of the script that was given the argument.
+func (l *lab) countCalls() func(argument string) int {
+	l.t.Helper()
+	must(l.t, l.redis.ConfigSet(l.t.Context(), "slowlog-log-slower-than", "0"))
+	must(l.t, l.redis.SlowLogReset(l.t.Context()))
+	return func(argument string) int {
+		l.t.Helper()
+		var script string
+		called := map[string]int{}
+		for _, entry := range must(l.t, l.redis.SlowLogGet(l.t.Context(), -1)) {
+			if len(entry.Args) < 2 || !strings.EqualFold(entry.Args[0], "evalsha") {
+				continue
+			}
+			called[entry.Args[1]]++
+			if slices.Contains(entry.Args, argument) {
+				script = entry.Args[1]
+			}
+		}
+		return called[script]
+	}
 }
 
 func TestCheck11_TheLastJobIsFollowedByOneDrainedEvent(t *testing.T) {

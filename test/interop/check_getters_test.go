@@ -312,29 +312,36 @@ func TestCheck72_TaktListsTheWorkersThatNodeLists(t *testing.T) {
 
 func TestCheck71_BothSidesReadTheMetrics(t *testing.T) {
 	forVersions(t, full, func(t *testing.T, l *lab) {
-		queue, ours := l.Queue("mail"), l.operated()
-		l.work(work{handlers: handlers{"send": echo}, config: func(c *redisqueue.Config) { c.MetricsMinutes = 60 }})
-		overMinutes(t, l)
-		for _, page := range [][2]int{{0, 0}, {0, 2}, {1, 2}, {3, 5}} {
-			end := -1
-			if page[1] > 0 {
-				end = page[0] + page[1] - 1
-			}
-			want := node.Decode[struct {
-				Meta  struct{ Count, PrevTS, PrevCount int64 }
-				Data  []int
-				Count int
-			}](t, queue.Call("getMetrics", "completed", page[0], end))
-			got, err := ours.Metrics(t.Context(), domain.StateCompleted, page[0], page[1])
-			if err != nil {
-				t.Fatal(err)
-			}
-			same := int64(got.Count) == want.Meta.Count && millisOf(got.Latest) == want.Meta.PrevTS && int64(got.LatestCount) == want.Meta.PrevCount
-			if !same || got.Kept != want.Count || fmt.Sprint(got.Points) != fmt.Sprint(want.Data) {
-				t.Errorf("Metrics(%v) = %+v, want node's %+v", page, got, want)
+		l.workInMinutes()
+		for _, set := range finishedSets() {
+			overMinutes(t, l, set)
+			for _, page := range [][2]int{{0, 0}, {0, 2}, {1, 2}, {3, 5}} {
+				l.wantNodesMetrics(set, page[0], page[1])
 			}
 		}
 	})
+}
+
+// wantNodesMetrics checks that Takt reads of the set's metrics what Node does.
+func (l *lab) wantNodesMetrics(set string, from, limit int) {
+	l.t.Helper()
+	end := -1
+	if limit > 0 {
+		end = from + limit - 1
+	}
+	want := node.Decode[struct {
+		Meta  struct{ Count, PrevTS, PrevCount int64 }
+		Data  []int
+		Count int
+	}](l.t, l.Queue("mail").Call("getMetrics", set, from, end))
+	got, err := l.operated().Metrics(l.t.Context(), domain.State(set), from, limit)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	same := int64(got.Count) == want.Meta.Count && millisOf(got.Latest) == want.Meta.PrevTS && int64(got.LatestCount) == want.Meta.PrevCount
+	if !same || got.Kept != want.Count || fmt.Sprint(got.Points) != fmt.Sprint(want.Data) {
+		l.t.Errorf("Metrics(%s, %d, %d) = %+v, want node's %+v", set, from, limit, got, want)
+	}
 }
 
 func TestGetters_BothSidesReadTheSettings(t *testing.T) {

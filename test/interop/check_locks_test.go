@@ -2,6 +2,7 @@ package interop_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -251,6 +252,7 @@ func TestCheck42_AResultUnderSomebodyElsesLockIsDropped(t *testing.T) {
 		if status := desk.trySettle(lease, domain.Outcome{Kind: domain.Completed}); status != domain.LeaseLost {
 			t.Errorf("Settle() = %v, want the lease lost", status)
 		}
+		l.wantAnswer("-6")
 		if lost, err := desk.Extend(t.Context(), []domain.LeaseRef{lease.Ref()}); err != nil || len(lost) != 1 {
 			t.Errorf("Extend() = %v, %v, want the lease lost", lost, err)
 		}
@@ -263,6 +265,22 @@ func TestCheck42_AResultUnderSomebodyElsesLockIsDropped(t *testing.T) {
 			t.Errorf("lock = %s, want it untouched", lock)
 		}
 	})
+}
+
+// wantAnswer checks that a call that settled was answered with the code, as its
+// session has recorded.
+func (l *lab) wantAnswer(code string) {
+	l.t.Helper()
+	var answers []string
+	for _, name := range must(l.t, l.redis.Keys(l.t.Context(), "takt:{bull}:*")) {
+		if l.redis.Type(l.t.Context(), name).Val() == "string" {
+			_, answer, _ := strings.Cut(must(l.t, l.redis.Get(l.t.Context(), name)), "\n")
+			answers = append(answers, answer)
+		}
+	}
+	if !slices.Contains(answers, code) {
+		l.t.Errorf("recorded answers are %q, want %s among them", answers, code)
+	}
 }
 
 func TestCheck43_AJobDeletedUnderTaktLeavesNothingActive(t *testing.T) {

@@ -7,21 +7,24 @@ import (
 	"github.com/taktwork/takt/test/interop/node"
 )
 
-// overMinutes has jobs finished in three different minutes: the clock goes on
-// by moving back when the last one is said to have been.
-func overMinutes(t *testing.T, l *lab) string {
+// finishedSets are what queues keep metrics of.
+func finishedSets() []string { return []string{"completed", "failed"} }
+
+// overMinutes has jobs added that end up in the set in three different minutes:
+// the clock goes on by moving back when the last one is said to have been.
+func overMinutes(t *testing.T, l *lab, set string) string {
 	t.Helper()
 	queue := l.Queue("mail")
 	for _, batch := range []struct{ jobs, minutes int64 }{{3, 0}, {1, 1}, {1, 3}} {
-		metrics := key("metrics:completed")
+		metrics := key("metrics:" + set)
 		if batch.minutes > 0 {
 			must(t, l.redis.HIncrBy(t.Context(), metrics, "prevTS", -batch.minutes*60_000))
 		}
-		done := len(l.scores("completed"))
+		done := len(l.scores(set))
 		for range batch.jobs {
-			queue.Add("send", node.Opts{})
+			queue.Add(set, node.Opts{})
 		}
-		l.awaitCount("completed", done+int(batch.jobs))
+		l.awaitCount(set, done+int(batch.jobs))
 	}
 	metrics := node.Decode[struct {
 		Meta struct {
@@ -30,7 +33,7 @@ func overMinutes(t *testing.T, l *lab) string {
 		} `json:"meta"`
 		Data  node.Value `json:"data"`
 		Count int        `json:"count"`
-	}](t, queue.Call("getMetrics", "completed"))
+	}](t, queue.Call("getMetrics", set))
 	if metrics.Meta.Count != 5 {
 		t.Errorf("metrics = %+v, want a count of 5", metrics)
 	}
@@ -40,11 +43,23 @@ func overMinutes(t *testing.T, l *lab) string {
 func TestCheck71_TheMetricsAreThoseOfNodesWorker(t *testing.T) {
 	forVersions(t, full, func(t *testing.T, l *lab) {
 		byNode := newLab(t, l.Version)
-		byNode.Worker("mail", node.Steps{}, node.Opts{"metrics": node.Opts{"maxDataPoints": 60}})
-		want := overMinutes(t, byNode)
-		l.work(work{handlers: handlers{"send": echo}, config: func(c *redisqueue.Config) { c.MetricsMinutes = 60 }})
-		if got := overMinutes(t, l); got != want {
-			t.Errorf("data = %s, want node's %s", got, want)
+		byNode.Worker("mail", node.Steps{"failed": {node.Fail("no")}}, node.Opts{"metrics": node.Opts{"maxDataPoints": 60}})
+		l.workInMinutes()
+		for _, set := range finishedSets() {
+			want := overMinutes(t, byNode, set)
+			if got := overMinutes(t, l, set); got != want {
+				t.Errorf("data of %s = %s, want node's %s", set, got, want)
+			}
 		}
+	})
+}
+
+// workInMinutes starts a worker that keeps metrics, and has jobs end up in the
+// set that is their name.
+func (l *lab) workInMinutes() {
+	l.t.Helper()
+	l.work(work{
+		handlers: handlers{"completed": echo, "failed": fails(errBusy)},
+		config:   func(c *redisqueue.Config) { c.MetricsMinutes = 60 },
 	})
 }

@@ -53,9 +53,9 @@ func (p pausing) String() string {
 	return fmt.Sprintf("by %s, resumed by %s, jobs before: %t, twice: %t", p.pauser, p.resumer, p.before, p.twice)
 }
 
-// pausings returns the cells that lose nothing by Node alone: a fleet of one
-// major, or of two when whoever resumes merges the lists, as 6.x and Takt do.
-// Node 5 resuming what Node 6 has paused or added to loses jobs without Takt.
+// pausings returns all cells. In those of two majors Node's jobs, like Takt's,
+// are added the pauser's way: Node 5 resuming what Node 6 has paused and Node 5
+// has added to loses jobs without Takt.
 func pausings() []pausing {
 	five := []operator{{node.V5First, false}, {node.V5Last, false}, {node.V5Last, true}}
 	six := []operator{{node.V6, false}, {node.V6, true}}
@@ -72,7 +72,7 @@ func pausings() []pausing {
 	add(five, five)
 	add(six, six)
 	add(five, six)
-	add(six, []operator{{node.V5Last, true}})
+	add(six, five)
 	return cells
 }
 

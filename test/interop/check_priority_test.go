@@ -80,7 +80,7 @@ func TestCheck32_TaktRespectsAPriorityThatNodeChanged(t *testing.T) {
 	})
 }
 
-// A priority of 1.5 cannot be said in Go.
+// A priority of 1.5 cannot be said in Go; package cli refuses it with the others.
 func TestCheck33_TaktRefusesPrioritiesOutOfRange(t *testing.T) {
 	l := labWithoutNode(t)
 	for _, priority := range []int{2097152, -1} {

@@ -133,12 +133,14 @@ func (r *rawQueue) events() []string {
 	return events
 }
 
-// dump returns everything in the database, in the server's own encoding.
+// dump returns everything in the database, what kind of key it is in front. The
+// server's own encoding may change when nothing else does.
 func (r *rawQueue) dump() map[string]string {
 	r.Helper()
 	all := map[string]string{}
 	for _, key := range r.rdb.Keys(r.Context(), "*").Val() {
-		all[key] = r.rdb.Dump(r.Context(), key).Val()
+		kind, text := r.held(key)
+		all[key] = kind + " " + text
 	}
 	return all
 }

@@ -112,6 +112,21 @@ func (c *Cluster) meet() {
 	for _, replica := range c.Replicas {
 		replica.AwaitReplica()
 	}
+	c.writeDown()
+}
+
+// writeDown has each node write down what it knows, once they all agree which
+// replica belongs to whom. Valkey 8.0 does not start again from what it wrote
+// before (valkey-io/valkey#774).
+func (c *Cluster) writeDown() {
+	c.t.Helper()
+	for _, node := range c.Nodes() {
+		node.await("know its shards", func() bool {
+			shards, err := node.do("CLUSTER", "SHARDS").Slice()
+			return err == nil && len(shards) == len(c.Primaries)
+		})
+		node.must("CLUSTER", "SAVECONFIG")
+	}
 }
 
 // Owner returns the primary that has the slot of the key, as most of the nodes

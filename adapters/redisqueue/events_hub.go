@@ -1,6 +1,7 @@
 package redisqueue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -29,11 +30,16 @@ type eventHub struct {
 	// nothing is read any more, because of err.
 	ready, over chan struct{}
 	err         error
+	// from is the event after which the hub began to read; it is there once the
+	// hub is ready.
+	from EventID
 
 	// What follows is guarded by the mutex of hubs.
 
 	waiters map[domain.JobID]map[*jobWaiter]bool
 	users   int
+	// at is the latest event that was read, empty if there was none.
+	at EventID
 	// idle stops a hub that nobody has used for a while.
 	idle *time.Timer
 }
@@ -45,6 +51,8 @@ const lingers = 5 * time.Second
 type jobWaiter struct {
 	hub *eventHub
 	id  domain.JobID
+	// since is an event before the wait.
+	since EventID
 	// heard holds a token once there is something in events.
 	heard chan struct{}
 
@@ -69,7 +77,7 @@ func (w *eventHubs) join(ctx context.Context, q *Queue, id domain.JobID) (*jobWa
 		h.idle.Stop()
 	}
 	h.users++
-	joined := &jobWaiter{hub: h, id: id, heard: make(chan struct{}, 1)}
+	joined := &jobWaiter{hub: h, id: id, since: h.at, heard: make(chan struct{}, 1)}
 	if h.waiters[id] == nil {
 		h.waiters[id] = map[*jobWaiter]bool{}
 	}
@@ -77,6 +85,7 @@ func (w *eventHubs) join(ctx context.Context, q *Queue, id domain.JobID) (*jobWa
 	w.mu.Unlock()
 	select {
 	case <-h.ready:
+		joined.since = cmp.Or(joined.since, h.from)
 		return joined, nil
 	case <-h.over:
 		joined.leave()
@@ -143,6 +152,7 @@ func (h *eventHub) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	h.from = from
 	close(h.ready)
 	for event, err := range h.queue.Events(ctx, from) {
 		_, lost := errors.AsType[*EventsLostError](err)
@@ -160,22 +170,25 @@ func (h *eventHub) read(ctx context.Context) error {
 
 // hand tells those of an event who wait for the end of its job.
 func (h *eventHub) hand(event *Event) {
-	var id domain.JobID
-	switch e := event.Detail.(type) {
-	case EventCompleted:
-		id = e.Job
-	case EventFailed:
-		id = e.Job
-	case EventRemoved:
-		id = e.Job
-	default:
-		return
-	}
 	h.hubs.mu.Lock()
 	defer h.hubs.mu.Unlock()
-	for w := range h.waiters[id] {
+	h.at = event.ID
+	for w := range h.waiters[jobOf(event)] {
 		w.hear(event)
 	}
+}
+
+// jobOf returns the job whose end the event tells, none for other events.
+func jobOf(event *Event) domain.JobID {
+	switch e := event.Detail.(type) {
+	case EventCompleted:
+		return e.Job
+	case EventFailed:
+		return e.Job
+	case EventRemoved:
+		return e.Job
+	}
+	return ""
 }
 
 // doubt has all look at their jobs again.
@@ -239,6 +252,27 @@ func (w *jobWaiter) listen(ctx context.Context, after EventID, again <-chan time
 		if doubt {
 			return jobEnd{}, nil
 		}
+	}
+}
+
+// ended looks for the latest end of the job from the wait's beginning up to the
+// given event: of one that is gone by then, the hub may not have heard yet.
+func (w *jobWaiter) ended(ctx context.Context, until EventID) (end jobEnd, err error) {
+	q, after := w.hub.queue, w.since
+	for {
+		events, readErr := q.eventsBetween(ctx, after, until)
+		if readErr != nil {
+			return jobEnd{}, readErr
+		}
+		for i := range events {
+			if jobOf(&events[i]) == w.id {
+				end, err = q.finishOf(&events[i])
+			}
+		}
+		if len(events) < eventsAtOnce {
+			return end, err
+		}
+		after = events[len(events)-1].ID
 	}
 }
 

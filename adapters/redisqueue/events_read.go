@@ -290,6 +290,23 @@ func (r *eventReader) ask(ctx context.Context) (entries []redis.XMessage, kept b
 	return entries, len(held) > 0, nil
 }
 
+// eventsBetween returns the first events after one up to another, that
+// included; [eventsAtOnce] at most.
+func (q *Queue) eventsBetween(ctx context.Context, after, until EventID) (events []Event, err error) {
+	var entries []redis.XMessage
+	err = q.backend.repeat(ctx, "xrange", func() (err error) {
+		entries, err = q.backend.client.XRangeN(ctx, q.eventsKey(), "("+string(after), string(until), eventsAtOnce).Result()
+		return err
+	})
+	if err != nil {
+		return nil, q.eventsError(ended(ctx, err))
+	}
+	for _, entry := range entries {
+		events = append(events, decodeEvent(entry.ID, entry.Values))
+	}
+	return events, nil
+}
+
 // eventConns are the connections that wait for events, which end with the backend.
 type eventConns struct {
 	mu     sync.Mutex

@@ -3,6 +3,7 @@ package redisqueue
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -54,6 +55,12 @@ func (q *Queue) waitUntilFinished(ctx context.Context, id domain.JobID) (json.Ra
 	defer again.Stop()
 	for {
 		now, err := q.finish(ctx, id)
+		if errors.Is(err, ports.ErrNotFound) {
+			told, toldErr := w.ended(ctx, now.last)
+			if toldErr != nil || told.over() {
+				return told.result, toldErr
+			}
+		}
 		if err != nil || now.over() {
 			return now.result, err
 		}

@@ -119,6 +119,24 @@ func TestWaitUntilFinished_TellsTheEndOfAJobThatIsNotKept(t *testing.T) {
 	}
 }
 
+// The job ends, and is removed, after its events are listened to and before it
+// is looked at: the hub may have heard of its end or not.
+func TestWaitUntilFinished_TellsTheEndThatCameBeforeTheFirstLook(t *testing.T) {
+	for _, c := range []struct {
+		outcome domain.Outcome
+		want    func(waited)
+	}{
+		{sent, func(w waited) { w.wantSent(t) }},
+		{broken, func(w waited) { w.wantFailed(t, "1") }},
+	} {
+		q := newEventQueue(t)
+		worker := q.consumer()
+		q.add(domain.JobOptions{KeepCompleted: domain.KeepNone(), KeepFailed: domain.KeepNone()})
+		redisqueue.BeforeScript(q.backend, "events_finished", func() { q.finishNext(worker, c.outcome) })
+		c.want(await(t, "the end", q.waitFor(t.Context(), "1")))
+	}
+}
+
 func TestWaitUntilFinished_OfAJobThatIsRemovedFindsNone(t *testing.T) {
 	t.Parallel()
 	for name, remove := range map[string]func(q *eventQueue){

@@ -7,6 +7,9 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/taktwork/takt/core/domain"
 )
@@ -124,6 +127,32 @@ func LatestStack(stacks, reason string) string { return latestStack(stacks, stri
 
 // DecodeEvent reads an entry of a stream of events.
 var DecodeEvent = decodeEvent
+
+// BeforeScript has do called once, before the backend's next call of the script.
+func BeforeScript(b *Backend, name string, do func()) {
+	b.client.AddHook(&scriptHook{hash: scriptNamed(name).Hash(), do: do})
+}
+
+type scriptHook struct {
+	hash string
+	once sync.Once
+	do   func()
+}
+
+func (*scriptHook) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (h *scriptHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if args := cmd.Args(); len(args) > 1 && args[1] == h.hash {
+			h.once.Do(h.do)
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (*scriptHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
 
 // CallScript runs a script that is no numbered call of a session.
 func CallScript(ctx context.Context, b *Backend, name string, keys []string, args ...any) (any, error) {

@@ -64,9 +64,7 @@ func queueScene(call func(ctx context.Context, s *stage, q *redisqueue.Queue) er
 }
 
 func ledgerScene(call func(ctx context.Context, s *stage) error) scene {
-	return scene{prepare: withLedger, call: call, except: map[string]string{
-		":": "the ledger's keys are Takt's own, and their names begin with the ledger's",
-	}}
+	return scene{prepare: withLedger, call: call}
 }
 
 // scenes has one for each script but those that cannot meet damage.

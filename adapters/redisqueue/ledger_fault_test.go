@@ -139,3 +139,27 @@ func TestLedger_tokensGrowWhenTheStoreLostItsWrites(t *testing.T) {
 		t.Errorf("the token is %d after %d, want a larger one", again.Token, old.Token)
 	}
 }
+
+// A stranger may have written that a run's lease lapsed which has ended: it is
+// nobody's to take over, and holds up no others.
+func TestAbandonedPassesOverARunThatHasEnded(t *testing.T) {
+	r := newRawQueue(t, nil)
+	s := &stage{rawQueue: r, ledger: r.backend.Ledger()}
+	withLedger(s)
+	const leases = "takt:{bull}:default:ledger:leases"
+	over := r.rdb.ZRange(t.Context(), leases, 0, -1).Val()[0]
+	lapsed := claimsOf(claimAll(s, s.ledger, byHand("job-00001", "2")))[0]
+	finished, err := s.ledger.Finish(t.Context(), []domain.RunResult{{Claim: s.claims[0].Ref(), End: domain.EndFinished}})
+	if err != nil || !finished[0] {
+		t.Fatalf("Finish = %v, %v, want it finished", finished, err)
+	}
+	r.do("ZADD "+leases+" 1 "+over, "ZADD "+leases+" 1 "+r.rdb.ZRange(t.Context(), leases, 0, -1).Val()[0])
+	syncLedger(s, s.ledger, domain.SyncRequest{Replica: "bob", Definitions: manyDefinitions(2, "v1")})
+	claims, err := s.ledger.Abandoned(t.Context(), "bob", time.Minute, 5)
+	if err != nil || len(claims) != 1 || claims[0].Run != lapsed.Run {
+		t.Errorf("Abandoned = %+v, %v, want the claim that lapsed alone", claims, err)
+	}
+	if score, err := r.rdb.ZScore(t.Context(), leases, over).Result(); err == nil {
+		t.Errorf("the lease of the run that has ended is there (%v), want it dropped", score)
+	}
+}

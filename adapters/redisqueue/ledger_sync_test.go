@@ -60,7 +60,8 @@ func TestLedgerSync_sendsDefinitionsOncePerFleet(t *testing.T) {
 	}
 }
 
-// What an unchanged Sync costs does not depend on how many jobs there are.
+// What an unchanged Sync costs does not depend on how many jobs there are: half of
+// it are looks at what kinds of keys the ledger has.
 func TestLedgerSync_costsNothingWithoutNews(t *testing.T) {
 	server := redistest.Start(t)
 	client := server.Client()
@@ -83,8 +84,8 @@ func TestLedgerSync_costsNothingWithoutNews(t *testing.T) {
 		}
 		cost[jobs] = [2]int{commands, infoNumber(t, client, "stats", "total_net_input_bytes") / 100}
 	}
-	if cost[3] != cost[3_000] || cost[3][0] > 20 {
-		t.Errorf("Sync costs %v commands and bytes/100, want the same and at most 20 commands", cost)
+	if cost[3] != cost[3_000] || cost[3][0] > 30 {
+		t.Errorf("Sync costs %v commands and bytes/100, want the same and at most 30 commands", cost)
 	}
 }
 

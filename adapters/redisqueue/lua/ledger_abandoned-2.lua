@@ -51,8 +51,8 @@ for _, key in ipairs(lapsed) do
   end
   looked = looked + 1
   local run = fetch(runs, key)
-  if not run then
-    extend(key, false) -- deleted by a stranger
+  if not run or is_ended(run) then
+    extend(key, false) -- deleted, or added, by a stranger
   elseif redis.call('HEXISTS', registered, run[JOB]) == 1 then
     claims[#claims + 1] = take_over(key, run)
   else

@@ -20,7 +20,12 @@ local ID, SHARED_BY, COMPLETE = 1, 2, 3
 -- The definitions that a job remembers; an older one would count as new.
 local MOST_REVISIONS = 32
 
-local function registered_of(id) return L .. ':registered:' .. string.format('%.0f', id) end
+-- registered_of returns the key of the registration, which is a hash.
+local function registered_of(id)
+  local key = L .. ':registered:' .. string.format('%.0f', id)
+  check_type(key, 'hash')
+  return key
+end
 
 local replicas, revisions = new_cache(REPLICAS), new_cache(REVISIONS)
 

@@ -18,15 +18,15 @@ local function forget(list, most)
   local over = redis.call('LLEN', list.key) - list.limit
   local due, keys = now_ms - ENDED_FOR_MS, {}
   local first = redis.call('LINDEX', list.key, 0)
-  if not first or (over <= 0 and tonumber(string.match(first, '^%d+')) > due) then
+  if not first or (over <= 0 and tonumber(string.match(first, '^%d+') or 0) > due) then
     return
   end
   for i, entry in ipairs(redis.call('LRANGE', list.key, 0, most - 1)) do
     local ended, key = string.match(entry, '^(%d+) (.*)$')
-    if i > over and tonumber(ended) > due then
+    if i > over and tonumber(ended or 0) > due then
       break
     end
-    keys[i] = key
+    keys[i] = key or '' -- written by a stranger
   end
   redis.call('LTRIM', list.key, #keys, -1)
   each_part(keys, function(...) redis.call('HDEL', RUNS, ...) end)

@@ -6,7 +6,11 @@ local SLOT_LATER, SLOT_FREE, SLOT_SKIP, SLOT_QUEUE, SLOT_PREEMPT = 0, 1, 2, 3, 4
 
 local function is_ended(run) return #run == 2 end
 
-local function holders_of(name) return L .. ':holders:' .. name end
+local function holders_of(name)
+  local key = L .. ':holders:' .. name
+  check_type(key, 'zset')
+  return key
+end
 
 -- promote makes the next holder the first one.
 local function promote(name, job)

@@ -18,6 +18,7 @@
 -- ledger expires.
 --
 -- Records are read once in a call, changed in Lua, and written by flush.
+-- @include raise
 
 local L = KEYS[#KEYS]
 if string.sub(L, -5) == ':void' then
@@ -26,6 +27,28 @@ if string.sub(L, -5) == ':void' then
 end
 local JOBS, CHANGES = L .. ':jobs', L .. ':changes'
 local RUNS, LEASES = L .. ':runs', L .. ':leases'
+
+-- What keys of the ledger are. A call that met something else in its middle
+-- would leave half of what it decides.
+local TYPES = {
+  hash = { L, JOBS, RUNS, L .. ':replicas', L .. ':registrations', L .. ':revisions' },
+  zset = { CHANGES, LEASES, L .. ':seen' },
+  list = { L .. ':ended:ticks', L .. ':ended:others', L .. ':leaving' },
+}
+
+-- check_type stops the call if the key is something else.
+local function check_type(key, wanted)
+  local kind = call('TYPE', key).ok
+  if kind ~= wanted and kind ~= 'none' then
+    raise('WRONGTYPE the key holds a ' .. kind .. ', want a ' .. wanted, key)
+  end
+end
+
+for wanted, keys in pairs(TYPES) do
+  for _, key in ipairs(keys) do
+    check_type(key, wanted)
+  end
+end
 
 -- A job's record. HOLDER and WAITER are runs or ''; BESIDE counts the members
 -- of L:holders:<job>; all starts up to CANCELLED were asked to give way.

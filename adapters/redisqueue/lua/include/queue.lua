@@ -1,8 +1,7 @@
 -- @include clock
+-- @include raise
 -- One queue as a script sees it: its settings, read once, and the steps that
 -- move ready and delayed jobs (protocol 2.1).
-
-local call, try = redis.call, redis.pcall
 
 -- The counter bits of a delayed score, and the span of a priority class.
 local SLOTS = 4096
@@ -15,27 +14,6 @@ local MANUAL_LIMIT = 9007199254740991
 local PROMOTE_MOST = '1000'
 
 local open_queues = {}
-
--- raise stops the call with the server's complaint about the key, which it does
--- not name itself. A Redis older than 7 takes texts alone.
-local function raise(complaint, key)
-  local text = complaint .. ' (' .. key .. ')'
-  error(redis.REDIS_VERSION_NUM and { err = text } or '-' .. text, 0)
-end
-
--- words_of returns what an error says that a call raised.
-local function words_of(err)
-  return type(err) == 'table' and err.err or tostring(err)
-end
-
--- ask is call for a command that reads the key.
-local function ask(command, key, ...)
-  local reply = try(command, key, ...)
-  if type(reply) == 'table' and reply.err then
-    raise(reply.err, key)
-  end
-  return reply
-end
 
 -- whole reads a number that others have written, without its fraction: half a
 -- job cannot be handed out.

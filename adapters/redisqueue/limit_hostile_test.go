@@ -2,6 +2,7 @@ package redisqueue_test
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"testing"
 	"time"
@@ -11,6 +12,22 @@ import (
 	"github.com/taktwork/takt/core/ports"
 	"github.com/taktwork/takt/test/torture/proxy"
 )
+
+// A retention that lets very many jobs go at once does not stop the server.
+func TestAFinishPurgesAThousandJobsAtMost(t *testing.T) {
+	t.Parallel()
+	r := newRawQueue(t, nil)
+	const old = 1500
+	for i := range old {
+		r.do(fmt.Sprintf("HSET bull:q:old-%d name n", i), fmt.Sprintf("ZADD bull:q:completed 1 old-%d", i))
+	}
+	r.add(domain.JobOptions{KeepCompleted: domain.Retention{Limited: true, Age: time.Minute, PerFinish: 1e9}})
+	consumer := r.consumer()
+	settle(t, consumer, reserve(t, consumer, 1)[0])
+	if left := r.rdb.ZCard(t.Context(), "bull:q:completed").Val(); left != old-1000+1 {
+		t.Errorf("%d jobs are completed, want the %d that are left and the new one", left, old-1000)
+	}
+}
 
 // Whatever others wrote as limits, jobs start, and those that start are leased.
 func TestLimitsThatOthersWroteStopNoWork(t *testing.T) {

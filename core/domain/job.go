@@ -67,7 +67,7 @@ type Retention struct {
 	Age time.Duration
 	// PerFinish is how many jobs past Age go as one job finishes, at most; the
 	// others go as further jobs finish. Zero leaves it to the queue: 1,000 in
-	// Redis. BullMQ calls it the limit.
+	// Redis, where more than that never go at once. BullMQ calls it the limit.
 	PerFinish int
 }
 

@@ -8,7 +8,7 @@ local function limit_left(q, own_max)
   local key = q.base .. 'limiter'
   local max = q.max or (own_max > 0 and own_max or nil)
   max = max and math.max(max, 1)
-  local used = tonumber(call('GET', key))
+  local used = tonumber(ask('GET', key))
   if not used then
     return max or math.huge, 0
   end

@@ -1,8 +1,9 @@
 -- @include flow
 -- Which finished jobs stay (protocol 2.5).
 
--- How many jobs beyond its count a policy removes in one call, so that a new
--- policy on a large set does not stop the server.
+-- How many jobs beyond its count, and how many that are too old, a policy
+-- removes in one call, so that a new policy on a large set does not stop the
+-- server. The ends that follow remove the others.
 local PURGE_MOST = 1000
 
 -- forget_jobs deletes finished jobs and their links to parents.
@@ -22,11 +23,12 @@ local function forget_jobs(q, ids, now)
 end
 
 -- purge drops jobs from completed or failed: those older than age seconds, at
--- most limit of them, and then all but the newest count.
+-- most limit of them and no more than a call may, and then all but the newest
+-- count.
 local function purge(q, set, now, keep)
   local key = q.base .. set
   if keep.age then
-    local old = call('ZREVRANGEBYSCORE', key, now - keep.age * 1000, 0, 'LIMIT', 0, keep.limit)
+    local old = call('ZREVRANGEBYSCORE', key, now - keep.age * 1000, 0, 'LIMIT', 0, math.min(keep.limit, PURGE_MOST))
     if #old > 0 then
       forget_jobs(q, old, now)
       for from = 1, #old, 3000 do

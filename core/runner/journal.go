@@ -88,8 +88,8 @@ func (j *journal) Record(records ...domain.Record) {
 	now := j.tick()
 	for i := range records {
 		j.stamp(&records[i], now)
-		j.logRecord(&records[i])
 	}
+	j.logRecords(records)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for i := range records {

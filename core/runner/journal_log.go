@@ -8,6 +8,46 @@ import (
 	"github.com/taktwork/takt/core/domain"
 )
 
+// logRecords writes a line for each decision, and one for all ticks in a row
+// that were passed over alike: after an outage there may be very many.
+func (j *journal) logRecords(records []domain.Record) {
+	for first := 0; first < len(records); {
+		after := first + 1
+		for after < len(records) && passesOn(&records[first], &records[after]) {
+			after++
+		}
+		if after == first+1 {
+			j.logRecord(&records[first])
+		} else {
+			told := rangeOf(records[first:after])
+			j.logRecord(&told)
+		}
+		first = after
+	}
+}
+
+// passesOn reports whether both are ticks of a job that were passed over for the
+// same reason.
+func passesOn(r, next *domain.Record) bool {
+	passed := r.Event == domain.EventCoalesced || r.Event == domain.EventSkipped
+	return passed && r.Run.Origin == domain.OriginSchedule && r.Event == next.Event && r.Run.Job == next.Run.Job &&
+		r.Run.Origin == next.Run.Origin && r.Reason == next.Reason && r.By == next.By
+}
+
+// rangeOf describes ticks in a row as one range of them.
+func rangeOf(ticks []domain.Record) domain.Record {
+	all := ticks[0]
+	all.Count = 0
+	for i := range ticks {
+		all.Count += max(ticks[i].Count, 1)
+	}
+	last := &ticks[len(ticks)-1]
+	if all.Until = last.Until; all.Until.IsZero() {
+		all.Until = last.Run.Planned()
+	}
+	return all
+}
+
 // logRecord writes the one log line of a decision.
 func (j *journal) logRecord(r *domain.Record) {
 	level, message := lineOf(r)

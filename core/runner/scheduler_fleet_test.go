@@ -260,7 +260,14 @@ func (*tickLog) Enabled(context.Context, slog.Level) bool { return true }
 func (b *tickLog) Handle(_ context.Context, record slog.Record) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.lines = append(b.lines, record.Level.String()+" "+record.Message)
+	line := record.Level.String() + " " + record.Message
+	record.Attrs(func(attr slog.Attr) bool {
+		if attr.Key == "count" {
+			line += " " + attr.String()
+		}
+		return true
+	})
+	b.lines = append(b.lines, line)
 	return nil
 }
 
@@ -270,7 +277,8 @@ func (b *tickLog) WithAttrs([]slog.Attr) slog.Handler { return b }
 // WithGroup implements [slog.Handler].
 func (b *tickLog) WithGroup(string) slog.Handler { return b }
 
-// count returns how many messages hold the words.
+// count returns how many lines hold the words: level, message and, if there is
+// one, the count.
 func (b *tickLog) count(words string) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()

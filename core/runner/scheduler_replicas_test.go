@@ -153,5 +153,8 @@ func TestFleet_catchesUpOncePerJobAfterAStep(t *testing.T) {
 		if got := ann.told("report", "coalesced"); len(got) != 59 {
 			t.Errorf("%d ticks coalesced, want 59", len(got))
 		}
+		if n := f.log.count("missed ticks coalesced"); n != 1 || f.log.count("coalesced count=59") != 1 {
+			t.Errorf("they are told in %d lines, want one that counts them", n)
+		}
 	})
 }

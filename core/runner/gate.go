@@ -8,7 +8,8 @@ import (
 	"github.com/taktwork/takt/core/domain"
 )
 
-// gate lets callers through unless it is shut. The zero value is open.
+// gate lets callers through unless it is shut: while many claims are made, for
+// what begins late counts, not what is written late. The zero value is open.
 type gate struct {
 	mu sync.Mutex
 	// opens is closed when the gate is opened again; nil while it is open.
@@ -52,6 +53,6 @@ func (g *gate) await(ctx context.Context) {
 
 // writeEnds ends claims, after those that are being made.
 func (s *scheduler) writeEnds(ctx context.Context, results []domain.RunResult) ([]bool, error) {
-	s.finishGate.await(ctx)
+	s.claiming.await(ctx)
 	return s.ports.Ledger.Finish(ctx, results)
 }

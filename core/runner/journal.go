@@ -15,9 +15,12 @@ import (
 
 const (
 	// journalLimit bounds the records that wait for the store, journalBytes
-	// what their reasons, stacks and fields take.
-	journalLimit = 8192
+	// what their reasons, stacks and fields take. Ten thousand runs that begin
+	// at one instant have room.
+	journalLimit = 32768
 	journalBytes = 8 << 20
+	// journalKept is how long a list is kept at most to be used again.
+	journalKept = 8192
 	// journalBatch is the largest number of records in one append: stores
 	// write many at once with much less work than one by one.
 	journalBatch = 4096
@@ -42,6 +45,8 @@ type journal struct {
 	store   ports.RunStore
 	log     *slog.Logger
 	clock   *storeClock
+	// claiming is shut while many claims are made.
+	claiming *gate
 
 	mu      sync.Mutex
 	latest  time.Time
@@ -68,7 +73,7 @@ type journal struct {
 
 func newJournal(replica string, store ports.RunStore, log *slog.Logger, clock *storeClock) *journal {
 	j := &journal{
-		replica: replica, store: store, log: log, clock: clock,
+		replica: replica, store: store, log: log, clock: clock, claiming: new(gate),
 		counts: map[domain.Event]int{},
 		wake:   make(chan struct{}, 1),
 		enough: make(chan struct{}, 1),
@@ -217,7 +222,7 @@ func (j *journal) waiting() int {
 	return len(j.pending) + j.taken + j.shed
 }
 
-// gather gives records time to become many.
+// gather gives records time to become many, and lets claims go first.
 func (j *journal) gather() {
 	pause := journalPause
 	if j.busy {
@@ -230,6 +235,7 @@ func (j *journal) gather() {
 	case <-j.enough:
 	case <-timer.C:
 	}
+	j.claiming.await(j.living)
 }
 
 // drain appends all pending records and reports whether the store took them.
@@ -321,8 +327,10 @@ func (j *journal) giveBack(taken, left []domain.Record) {
 	if len(left) > 0 {
 		j.pending = append(slices.Clone(left), j.pending...)
 	}
-	clear(taken)
-	j.spare = taken
+	if cap(taken) <= journalKept {
+		clear(taken)
+		j.spare = taken
+	}
 }
 
 // wait returns after d or when ctx ends; it reports whether d passed.

@@ -135,7 +135,7 @@ func TestJournalIsBoundedAndCountsWhatItSheds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const jobs = runner.JournalLimit + 3000
-		store := &slowStore{RunStore: inmemqueue.NewRunStore(20_000), down: true}
+		store := &slowStore{RunStore: inmemqueue.NewRunStore(2 * runner.JournalLimit), down: true}
 		d := open(t, handlers{"send": returns(nil)}, withStore(store))
 		for sent := 0; sent < jobs; sent += 100 {
 			d.put("send", min(100, jobs-sent), domain.JobOptions{KeepCompleted: domain.KeepNone()})
@@ -165,7 +165,7 @@ func TestJournalIsBoundedAndCountsWhatItSheds(t *testing.T) {
 // recorded returns how many records the store has, of whatever.
 func (d *desk) recorded() int {
 	d.t.Helper()
-	records, err := d.runs.Query(context.Background(), domain.RunFilter{Limit: 20_000})
+	records, err := d.runs.Query(context.Background(), domain.RunFilter{Limit: 2 * runner.JournalLimit})
 	if err != nil {
 		d.t.Fatalf("Query() = %v, want none", err)
 	}

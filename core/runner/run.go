@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/taktwork/takt/core/domain"
@@ -79,6 +80,7 @@ func (s *scheduler) begin(job *jobState, g grant) *run {
 		job.jittering++
 	}
 	s.runs[g.claim.Run] = r
+	job.driven = append(job.driven, r)
 	s.mu.Unlock()
 	s.driving.Go(func() { s.drive(r) })
 	return r
@@ -176,10 +178,9 @@ func (s *scheduler) forget(r *run) {
 	if s.runs[r.claim.Run] == r {
 		delete(s.runs, r.claim.Run)
 	}
-	for _, other := range s.runs {
-		if other.job == r.job {
-			signal(other.freed)
-		}
+	r.job.driven = slices.DeleteFunc(r.job.driven, func(other *run) bool { return other == r })
+	for _, other := range r.job.driven {
+		signal(other.freed)
 	}
 	s.checkDrained()
 	s.mu.Unlock()

@@ -13,8 +13,12 @@ import (
 
 const (
 	// yield is how long a replica leaves a tick to the one that is preferred
-	// for it.
-	yield = 50 * time.Millisecond
+	// for it. If more ticks are due at once than one call claims, that one has
+	// yieldEach for each more, but no more than yieldMost: to look before then
+	// whether it is done would be in its way.
+	yield     = 50 * time.Millisecond
+	yieldEach = 100 * time.Microsecond
+	yieldMost = 500 * time.Millisecond
 	// wakeSpacing lets ticks that lie close together share a wake.
 	wakeSpacing = 2 * time.Millisecond
 	// A waker that is armed is left alone if it wakes armedLate too late or
@@ -26,8 +30,8 @@ const (
 	// lookFirst is from how many ticks of others' jobs on a replica looks whether
 	// they have been decided before it asks for them.
 	lookFirst = 16
-	// finishPatience is how long the ends of runs wait while claims are made.
-	finishPatience = 100 * time.Millisecond
+	// claimPatience is how long all other writing waits while claims are made.
+	claimPatience = 500 * time.Millisecond
 )
 
 // scheduler drives the runs of scheduled jobs. The waker calls it when ticks
@@ -37,15 +41,14 @@ type scheduler struct {
 	cfg     Config
 	ports   Ports
 	journal *journal
-	clock   *storeClock
-	jobs    map[string]*jobState
-	names   []string
+	// claiming is shut while many claims are made.
+	claiming *gate
+	clock    *storeClock
+	jobs     map[string]*jobState
+	names    []string
 	// catalog stands for the definitions of the jobs.
 	catalog string
 
-	// finishGate is shut while many claims are made: what begins late counts,
-	// not what is written late.
-	finishGate gate
 	claims     batcher[domain.Intent, domain.Verdict]
 	finishes   batcher[domain.RunResult, bool]
 	dispatches batcher[domain.Dispatch, domain.DispatchResult]
@@ -58,12 +61,14 @@ type scheduler struct {
 	// mine plans the jobs that this replica is preferred for, others the
 	// rest, which are looked at later.
 	mine, others schedule.Planner
-	replicas     []string
-	registered   []domain.Definition
-	scope        domain.Scope
-	loaded       bool
-	due          dueTicks
-	lastWake     time.Time
+	// atOnce is how many ticks of mine came due with the latest of them.
+	atOnce     int
+	replicas   []string
+	registered []domain.Definition
+	scope      domain.Scope
+	loaded     bool
+	due        dueTicks
+	lastWake   time.Time
 	// armed is when the waker is to wake, zero if it is not known to.
 	armed    time.Time
 	lastSync time.Time
@@ -100,6 +105,8 @@ type jobState struct {
 	ScheduledJob
 	state   domain.JobState
 	running int
+	// driven are the runs that this replica drives, in any order.
+	driven []*run
 	// jittering counts runs whose jitter has not passed.
 	jittering int
 	last      LastRun
@@ -117,7 +124,7 @@ type LastRun struct {
 
 func newScheduler(r *Runner, jobs []ScheduledJob) *scheduler {
 	s := &scheduler{
-		cfg: r.cfg, ports: r.ports, journal: r.journal, clock: r.clock,
+		cfg: r.cfg, ports: r.ports, journal: r.journal, claiming: r.journal.claiming, clock: r.clock,
 		jobs:     make(map[string]*jobState, len(jobs)),
 		runs:     map[domain.RunKey]*run{},
 		drained:  make(chan struct{}),
@@ -164,12 +171,22 @@ func (s *scheduler) wake() {
 	defer s.arm()
 	s.armed = time.Time{}
 	now := s.clock.Now()
+	before := len(s.due.mine)
 	s.mine.Due(now, func(due schedule.Due) { s.due.mine = append(s.due.mine, due) })
-	s.others.Due(now.Add(-yield), func(due schedule.Due) { s.due.others = append(s.due.others, due) })
+	if came := len(s.due.mine) - before; came > 0 {
+		s.atOnce = came
+	}
+	s.others.Due(now.Add(-yieldOf(s.atOnce)), func(due schedule.Due) { s.due.others = append(s.due.others, due) })
 	if len(s.due.mine)+len(s.due.others) > 0 {
 		s.lastWake = s.ports.Now()
 		signal(s.planned)
 	}
+}
+
+// yieldOf returns how long a replica leaves its ticks to another one that has
+// about as many at once as this one.
+func yieldOf(ticks int) time.Duration {
+	return min(yield+time.Duration(max(ticks-claimBatch, 0))*yieldEach, yieldMost)
 }
 
 // rearm arms the waker anew, after the plan or the store's time has changed.
@@ -183,7 +200,7 @@ func (s *scheduler) rearm() {
 func (s *scheduler) arm() {
 	next := s.mine.NextDeadline()
 	if other := s.others.NextDeadline(); !other.IsZero() {
-		if other = other.Add(yield); next.IsZero() || other.Before(next) {
+		if other = other.Add(yieldOf(s.atOnce)); next.IsZero() || other.Before(next) {
 			next = other
 		}
 	}

@@ -42,7 +42,7 @@ func (s *scheduler) claimLoop(ctx context.Context) {
 // jobs that are left when the ledger does not answer.
 func (s *scheduler) claimAll(ctx context.Context, due dueTicks) (left []schedule.Due, err error) {
 	if len(due.mine)+len(due.others) > claimBatch {
-		defer s.finishGate.shut(finishPatience)()
+		defer s.claiming.shut(claimPatience)()
 	}
 	if left, err = s.claimDue(due.mine); err != nil {
 		return append(left, due.others...), err

@@ -3,11 +3,13 @@ package runner_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/taktwork/takt/adapters/inmemqueue"
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/ports"
 	"github.com/taktwork/takt/core/runner"
@@ -98,12 +100,73 @@ func TestManyTicks_areClaimedBeforeTheEndsAreWritten(t *testing.T) {
 func TestManyTicks_endWhileClaimsTakeLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t)
-		ledger := &countingLedger{Ledger: f.ledger, takes: 80 * time.Millisecond}
+		ledger := &countingLedger{Ledger: f.ledger, takes: 200 * time.Millisecond}
 		r := f.replicaOn(t, "ann", ledger, manyJobs(t, 1800)...)
 		r.mustStart(t)
 		f.waitUntil(15 * time.Second)
 		if _, claims, atEnd := ledger.asked(); atEnd == 0 || atEnd == claims {
 			t.Errorf("the first end was written after %d of %d calls, want it before the last", atEnd, claims)
+		}
+	})
+}
+
+// watchfulStore notes how many calls had claimed ticks when the first of these
+// claims was written into the history.
+type watchfulStore struct {
+	ports.RunStore
+
+	ledger *countingLedger
+
+	mu    sync.Mutex
+	first int
+}
+
+func (s *watchfulStore) Append(ctx context.Context, records []domain.Record) error {
+	s.mu.Lock()
+	if s.first == 0 && slices.ContainsFunc(records, func(r domain.Record) bool { return r.Event == domain.EventClaimed }) {
+		_, s.first, _ = s.ledger.asked()
+	}
+	s.mu.Unlock()
+	return s.RunStore.Append(ctx, records)
+}
+
+func TestManyTicks_areClaimedBeforeTheHistoryIsWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		ledger := &countingLedger{Ledger: f.ledger, takes: 60 * time.Millisecond}
+		store := &watchfulStore{RunStore: inmemqueue.NewRunStore(50_000), ledger: ledger}
+		f.shared = store
+		r := f.replicaOn(t, "ann", ledger, manyJobs(t, 1800)...)
+		r.mustStart(t)
+		f.waitUntil(15 * time.Second)
+		if _, claims, _ := ledger.asked(); store.first != claims {
+			t.Errorf("the history was written after %d of %d calls, want it after all", store.first, claims)
+		}
+	})
+}
+
+// A replica that is preferred for very many ticks is given longer.
+func TestManyTicks_areLeftToThePreferredReplicaForLonger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const jobs = 3000
+		f := newFleet(t)
+		ann, bob := f.start(t, "ann", manyJobs(t, jobs)...), f.start(t, "bob", manyJobs(t, jobs)...)
+		f.waitUntil(15 * time.Second)
+		bob.stop()
+		f.waitUntil(25 * time.Second)
+		var others []string
+		for i := range jobs {
+			if name := fmt.Sprint("job-", i); domain.Hash(name, "bob") > domain.Hash(name, "ann") {
+				others = append(others, name)
+			}
+		}
+		own := jobs - len(others)
+		wait := 50*time.Millisecond + time.Duration(own-500)*100*time.Microsecond
+		want := fmt.Sprintf("%s +20s claimed late %s", 20*time.Second+wait, wait)
+		for _, name := range others {
+			if got := ann.written(name, "claimed"); len(got) != 1 || got[0] != want {
+				t.Fatalf("ann claimed %q of %s, want %q", got, name, want)
+			}
 		}
 	})
 }

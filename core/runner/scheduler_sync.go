@@ -50,6 +50,7 @@ func (s *scheduler) syncLoop(ctx context.Context) {
 		err := s.sync(ctx)
 		away := s.ports.Now().Sub(asked)
 		s.pokeWaiting()
+		s.claiming.await(ctx)
 		chosen := preemptible
 		if lapsed = lapsed || err != nil || away+s.takeStep() >= s.cfg.Timing.ClaimLease/renewalsPerLease; lapsed {
 			chosen = everyRun

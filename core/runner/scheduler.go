@@ -26,7 +26,7 @@ const (
 	// what time it is, and a waker that is armed again costs more than the news.
 	armedLate, armedEarly = 200 * time.Microsecond, wakeSpacing
 	// claimBatch is the largest number of queries in one call of the ledger.
-	claimBatch = 500
+	claimBatch = 1000
 	// lookFirst is from how many ticks of others' jobs on a replica looks whether
 	// they have been decided before it asks for them.
 	lookFirst = 16

@@ -100,7 +100,7 @@ func TestManyTicks_areClaimedBeforeTheEndsAreWritten(t *testing.T) {
 func TestManyTicks_endWhileClaimsTakeLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t)
-		ledger := &countingLedger{Ledger: f.ledger, takes: 200 * time.Millisecond}
+		ledger := &countingLedger{Ledger: f.ledger, takes: 400 * time.Millisecond}
 		r := f.replicaOn(t, "ann", ledger, manyJobs(t, 1800)...)
 		r.mustStart(t)
 		f.waitUntil(15 * time.Second)
@@ -161,7 +161,7 @@ func TestManyTicks_areLeftToThePreferredReplicaForLonger(t *testing.T) {
 			}
 		}
 		own := jobs - len(others)
-		wait := 50*time.Millisecond + time.Duration(own-500)*100*time.Microsecond
+		wait := 50*time.Millisecond + time.Duration(own-1000)*100*time.Microsecond
 		want := fmt.Sprintf("%s +20s claimed late %s", 20*time.Second+wait, wait)
 		for _, name := range others {
 			if got := ann.written(name, "claimed"); len(got) != 1 || got[0] != want {

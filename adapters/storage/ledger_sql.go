@@ -11,7 +11,7 @@ type ledgerSQL struct {
 	renew, lapsed, takeOver, taken            string
 	stampTaken, renamePushers                 string
 	pause, resume                             string
-	seen, replicas, latest, news              string
+	seen, replicas, news                      string
 	newLedger, newRevisions, forgetRevisions  string
 	touch, register, newJobs, join            string
 	forgetReplicas, revalidate, dropUnused    string
@@ -27,7 +27,7 @@ func newLedgerSQL(dialect Dialect) *ledgerSQL {
 		finish: sqlFinish, ended: sqlEnded, stampJobs: sqlStampJobs,
 		renew: sqlRenew, lapsed: sqlLapsed, takeOver: sqlTakeOver, taken: sqlTaken, stampTaken: sqlStampTaken, renamePushers: sqlRenamePushers,
 		pause: sqlPause, resume: sqlResume,
-		seen: sqlSeen, replicas: sqlReplicas, latest: sqlLatest, news: sqlNews,
+		seen: sqlSeen, replicas: sqlReplicas, news: sqlNews,
 		newLedger: sqlNewLedger, newRevisions: sqlNewRevisions, forgetRevisions: sqlForgetRevisions,
 		touch: sqlTouch, register: sqlRegister, newJobs: sqlNewJobs, join: sqlJoin,
 		forgetReplicas: sqlForgetReplicas, revalidate: sqlRevalidate, dropUnused: sqlDropUnused,
@@ -48,7 +48,7 @@ func (s *ledgerSQL) all() []*string {
 	return []*string{
 		&s.now, &s.numbers, &s.note, &s.answer, &s.jobs, &s.open, &s.remembered, &s.holdBlockers, &s.stampUnblocked, &s.moveJobs, &s.openClaims, &s.changeClaims,
 		&s.finish, &s.ended, &s.stampJobs, &s.renew, &s.lapsed, &s.takeOver, &s.taken, &s.stampTaken, &s.renamePushers, &s.pause, &s.resume,
-		&s.seen, &s.replicas, &s.latest, &s.news, &s.newLedger, &s.newRevisions, &s.forgetRevisions,
+		&s.seen, &s.replicas, &s.news, &s.newLedger, &s.newRevisions, &s.forgetRevisions,
 		&s.touch, &s.register, &s.newJobs, &s.join, &s.forgetReplicas, &s.revalidate, &s.dropUnused,
 		&s.forgetTicks, &s.forgetOthers, &s.forgetOldTicks, &s.forgetOldOthers, &s.forgetCalls,
 	}

@@ -9,10 +9,11 @@ RETURNING replica`
 // A sign of life from the future, left by a clock that was set back, is renewed.
 // ?2 the lease of replicas in µs, ?3 after how many µs a sign of life is renewed.
 const sqlReplicas = `
-SELECT replica, digest, seen_us <= (SELECT @now) - ?2, seen_us <= (SELECT @now) - ?3 OR seen_us > (SELECT @now)
-FROM ledger_replicas WHERE namespace = ?1`
-
-const sqlLatest = `SELECT version, @now FROM ledgers WHERE namespace = ?1`
+SELECT r.replica, r.digest, r.seen_us <= clock.at_us - ?2, r.seen_us <= clock.at_us - ?3 OR r.seen_us > clock.at_us,
+    l.version, clock.at_us
+FROM ledgers AS l CROSS JOIN (SELECT @now AS at_us LIMIT 1) AS clock
+    JOIN ledger_replicas AS r ON r.namespace = l.namespace
+WHERE l.namespace = ?1`
 
 // Without news the condition in the first line spares the look at the jobs. A
 // version of the future belongs to a ledger that is gone: everything is news.

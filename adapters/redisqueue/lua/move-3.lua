@@ -43,7 +43,7 @@
 --        "e" when there is none and no more is ready, "r" when more is ready,
 --        "b" while the queue is blocked, "n" for nothing known), and then the
 --        new leases (lease_jobs and lease_of in include/lease.lua)
--- @hot int_text clock_ms session_reply session_record whole queue_of max_events trim_events next_due promote_due
+-- @hot int_text clock_ms session_reply session_record ask whole queue_of max_events trim_events next_due promote_due
 -- @hot kind_of keep_of put_back take_in_order delete_keys job_keys
 -- @hot read_plain are_plain release_plain end_plain write_plain settle_plain settle drained_event
 -- @hot limit_left allowed pop_ready whole_size say_started close_run lease_jobs lease_or_leave count_started fetch

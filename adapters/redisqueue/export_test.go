@@ -79,7 +79,7 @@ func ReadReply(reply any, count int) map[string]error {
 	c := &consumer{backend: b, queue: "q", held: map[domain.LeaseRef]*leased{}}
 	errs := map[string]error{}
 	_, errs["enqueue"] = readEnqueued(reply, count)
-	_, errs["recover"] = readRecovered(reply)
+	_, _, errs["recover"] = readRecovered(reply)
 	_, errs["inspect_counts"] = readCounts("q", reply)
 	r := jobReader{backend: b, queue: "q", take: func(*domain.JobView, *[viewFields]string) {}}
 	_, errs["inspect_jobs"] = r.readReply(reply, slices.Repeat([]string{"id"}, count))

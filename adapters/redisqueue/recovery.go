@@ -8,17 +8,36 @@ import (
 )
 
 // Recover implements [ports.Consumer]. A job that crashed too often is not
-// failed here: as in BullMQ, whoever leases it next is told to fail it.
+// failed here: as in BullMQ, whoever leases it next is told to fail it. Very many
+// jobs are recovered some at a time; should that break off, it returns those that
+// were, and the next scan recovers the others.
 func (c *consumer) Recover(ctx context.Context) ([]domain.Recovered, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	c.ear.show(ctx)
+	var recovered []domain.Recovered
+	for began := ""; ; {
+		some, goesOn, err := c.recoverSome(ctx, began)
+		recovered = append(recovered, some...)
+		if len(recovered) > 0 && err != nil {
+			goesOn, err = "", nil
+		}
+		if err != nil || goesOn == "" {
+			return recovered, err
+		}
+		began = goesOn
+	}
+}
+
+// recoverSome begins a scan, or goes on with the one that began then. goesOn
+// tells that there are more jobs to recover.
+func (c *consumer) recoverSome(ctx context.Context, began string) (recovered []domain.Recovered, goesOn string, err error) {
 	config := &c.backend.config
-	args := []any{nil, c.base, string(config.Profile), config.StalledInterval.Milliseconds(), max(config.MaxCrashes, 0)}
+	args := []any{nil, c.base, string(config.Profile), config.StalledInterval.Milliseconds(), max(config.MaxCrashes, 0), began}
 	reply, err := c.backend.numbered(ctx, scriptNamed("recover"), []string{"", c.meta, c.parked}, args)
 	if err != nil {
-		return nil, ended(ctx, err)
+		return nil, "", ended(ctx, err)
 	}
 	return readRecovered(reply)
 }
@@ -26,10 +45,9 @@ func (c *consumer) Recover(ctx context.Context) ([]domain.Recovered, error) {
 // actionMissing is what recover.lua says of a job without a hash.
 const actionMissing = "missing"
 
-func readRecovered(reply any) ([]domain.Recovered, error) {
+func readRecovered(reply any) (recovered []domain.Recovered, goesOn string, err error) {
 	packed, _ := reply.(string)
 	u := unpacker{rest: packed}
-	var recovered []domain.Recovered
 	for range u.list() / 4 {
 		id, _ := u.text()
 		name, _ := u.text()
@@ -44,8 +62,9 @@ func readRecovered(reply any) ([]domain.Recovered, error) {
 			break
 		}
 	}
+	goesOn, _ = u.text()
 	if u.err != nil {
-		return nil, fmt.Errorf("recover: %w", u.err)
+		return nil, "", fmt.Errorf("recover: %w", u.err)
 	}
-	return recovered, nil
+	return recovered, goesOn, nil
 }

@@ -68,7 +68,7 @@ type ledgerNews struct {
 // signsPerLease is how often a replica that syncs all the time gives a sign of
 // life in a lease. To write one each time would be most of what an idle worker
 // does.
-const signsPerLease = 8
+const signsPerLease = 4
 
 // news asks for what changed, and gives a sign of life if it is time.
 func (l *Ledger) news(ctx context.Context, request *domain.SyncRequest, own *domain.Registration) (*ledgerNews, error) {

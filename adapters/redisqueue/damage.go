@@ -20,10 +20,11 @@ const (
 // Redis does not say which key that is.
 func (b *Backend) named(ctx context.Context, keys []string, args []any, err error) error {
 	complaint, ok := errors.AsType[redis.Error](err)
-	if !ok || passes(err) || len(keys) == 0 || strings.HasSuffix(complaint.Error(), ")") {
+	if !ok || passes(err) || len(keys) == 0 || namesKey(complaint) {
 		return err
 	}
-	names := make([]any, 0, len(keys)+len(args))
+	names := make([]any, 0, len(keys)+len(args)+2)
+	names = append(names, b.keys.prefix+":", b.keys.own)
 	for _, key := range keys {
 		names = append(names, key)
 	}
@@ -38,6 +39,13 @@ func (b *Backend) named(ctx context.Context, keys []string, args []any, err erro
 		return err
 	}
 	return fmt.Errorf("%w (%s)", err, key)
+}
+
+// namesKey tells whether a script has named the key (lua/include/raise.lua). A
+// Redis from 7 on says behind that where in the script it was.
+func namesKey(complaint redis.Error) bool {
+	words, _, _ := strings.Cut(complaint.Error(), " script: ")
+	return strings.HasSuffix(words, ")")
 }
 
 // textOf returns the argument of a script if it is text.

@@ -1,7 +1,9 @@
 package redisqueue_test
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -98,4 +100,35 @@ func TestALimiterThatIsNoNumberStrandsNoJob(t *testing.T) {
 		t.Errorf("limiter = %q for %s, want 1 for a window", got, ttl)
 	}
 	settle(t, c, lease)
+}
+
+// What others write leads to no keys but those of the queues, and not to more
+// than the server looks at in passing.
+func TestTheSearchForDamageIsNotLedAstray(t *testing.T) {
+	t.Parallel()
+	for shape, found := range map[string]any{"a%d:b:": "bull:q:de:k", "bull:p%d:": ""} {
+		r := newRawQueue(t, nil)
+		r.do("RPUSH bull:q:de:k x", "SET a0:b:wait x", "SET a0:session: x")
+		args := []any{"bull:", "takt:{bull}:default:", "bull:q:", "a0:session:"}
+		for i := range 390 {
+			args = append(args, fmt.Sprintf(shape, i))
+		}
+		got, err := redisqueue.CallScript(t.Context(), r.backend, "damage", []string{"bull:q:meta"}, append(args, "k")...)
+		if err != nil || got != found {
+			t.Errorf("the search for names like %s = %q, %v, want %q", shape, got, err, found)
+		}
+		if looks := r.calls("type"); looks > 25_000 {
+			t.Errorf("it looked at %d keys for names like %s, want 25,000 at most", looks, shape)
+		}
+	}
+}
+
+func TestAKeyIsNamedOnce(t *testing.T) {
+	t.Parallel()
+	r := newRawQueue(t, nil)
+	r.do("SET bull:q:events x")
+	_, err := r.backend.Enqueue(t.Context(), domain.NewJob{Queue: "q", Name: "n"})
+	if n := strings.Count(fmt.Sprint(err), "bull:q:events"); n != 1 || r.calls("type") > 0 {
+		t.Errorf("Enqueue = %v, want bull:q:events named once, and no search for it", err)
+	}
 }

@@ -2,8 +2,18 @@
 -- server failed because of one: Redis does not say which.
 --
 -- KEYS  1 a key of the call, for the slot
--- ARGV  the other keys of the call, and those of its arguments that may be names
+-- ARGV  1 what the keys of all queues begin with, "bull:"
+--       2 what those of Takt alone begin with
+--       then the keys of the call, and those of its arguments that may be names
 -- Reply  the key, empty if none is found
+--
+-- Arguments are what others like to write: none of them leads to keys that begin
+-- otherwise, and there is an end to what is looked at.
+
+local PREFIX, OWN_PREFIX = ARGV[1], ARGV[2]
+
+-- How many keys are looked at.
+local MOST = 20000
 
 local QUEUE = {
   wait = 'list', paused = 'list', active = 'list', delayed = 'zset', prioritized = 'zset', ['waiting-children'] = 'zset',
@@ -20,14 +30,30 @@ local NAMED = { ['de:'] = 'string', ['dn:'] = 'hash', ['repeat:'] = 'hash' }
 local OWN = { [':parked:'] = 'hash', [':session:'] = 'string', [':receipt:'] = 'string', [':probe'] = 'string' }
 
 local found
+local left = MOST
 
--- look tells whether the key is something else than the kind.
+-- begins tells whether the text begins so.
+local function begins(text, start) return string.sub(text, 1, #start) == start end
+
+-- split returns of a key what the keys of its queue begin with, and the rest;
+-- nil for what is no queue's.
+local function split(text)
+  local queue, rest = string.match(text, '^([^:]+:)(.*)$', #PREFIX + 1)
+  if queue and begins(text, PREFIX) then
+    return PREFIX .. queue, rest
+  end
+  return nil
+end
+
+-- look tells whether the search is over, the key being something else than the
+-- kind.
 local function look(key, kind)
   local is = redis.call('TYPE', key).ok
+  left = left - 1
   if not found and is ~= 'none' and is ~= kind then
     found = key
   end
-  return found ~= nil
+  return found ~= nil or left <= 0
 end
 
 -- is_count tells whether the key holds a number that is not too large to count
@@ -70,22 +96,18 @@ local function look_at_job(base, key, depth)
     return false
   end
   local fields = redis.call('HMGET', key, 'parentKey', 'deid', 'rjk')
-  local parent = fields[1]
-  if parent and string.sub(parent, 1, #base - 1) ~= '' then
-    local above = string.match(parent, '^(.*:)[^:]+$')
-    if above and string.match(above, '^[^:]*') == string.match(base, '^[^:]*') and (look_at_job(above, parent, 0) or look_at_queue(above)) then
-      return true
-    end
+  local above, parent = split(fields[1] or '')
+  if above and string.match(parent, '^[^:]+$') and (look_at_job(above, fields[1], 0) or look_at_queue(above)) then
+    return true
   end
   return (fields[2] and look_at_names(base, fields[2])) or (fields[3] and look_at_names(base, fields[3])) or false
 end
 
 -- texts are the names, bases what those of queues begin with.
-local texts, bases = { KEYS[1], unpack(ARGV) }, {}
+local texts, bases = { KEYS[1], unpack(ARGV, 3) }, {}
 for _, text in ipairs(texts) do
-  local base = string.match(text, '^(.+:)meta$') or string.match(text, '^(.+:)repeat$') or string.match(text, '^(.+:)events$')
-    or string.match(text, '^[^:]+:[^:]+:$')
-  if base then
+  local base, name = split(text)
+  if base and (name == '' or name == 'meta' or name == 'repeat' or name == 'events') then
     bases[base] = true
   end
 end
@@ -98,7 +120,7 @@ local function search()
   end
   for _, text in ipairs(texts) do
     for middle, kind in pairs(OWN) do
-      if string.find(text, middle, 1, true) and look(text, kind) then
+      if begins(text, OWN_PREFIX) and string.find(text, middle, 1, true) and look(text, kind) then
         return
       end
     end
@@ -107,8 +129,8 @@ local function search()
         return
       end
     end
-    local base, name = string.match(text, '^([^:]+:[^:]+:)([^:]+)$')
-    if base and not QUEUE[name] and (look_at_job(base, text, 1) or look_at_queue(base)) then
+    local base, name = split(text)
+    if base and string.match(name, '^[^:]+$') and not QUEUE[name] and (look_at_job(base, text, 1) or look_at_queue(base)) then
       return
     end
   end

@@ -156,3 +156,11 @@ func TestTheNodeThatAnswersIsFoundAmongManyThatAreSilent(t *testing.T) {
 		t.Errorf("PING = %v, want no error", err)
 	}
 }
+
+// Whoever closes the client must not leave a search behind that a call has begun
+// in the same moment.
+func TestNoSearchOutlivesTheLastConnection(t *testing.T) {
+	if redisqueue.SearchOutlives(t.Context()) {
+		t.Error("the search goes on, want it over with the call")
+	}
+}

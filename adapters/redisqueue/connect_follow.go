@@ -190,10 +190,13 @@ func (f *follower) ensure(ctx context.Context) {
 		// Nobody need be asked.
 		_, _ = f.look(ctx)
 	default:
-		f.await(ctx, f.search.begin(func(ctx context.Context) error {
+		found := f.search.begin(func(ctx context.Context) error {
 			_, err := f.look(ctx)
 			return err
-		}))
+		})
+		// The last connection may have been closed meanwhile.
+		f.relax()
+		f.await(ctx, found)
 	}
 }
 

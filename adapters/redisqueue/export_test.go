@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"maps"
 	"net"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -170,3 +171,41 @@ func Divert(b *Backend, from, to string) {
 		return connect(ctx, network, addr)
 	}
 }
+
+// SearchOutlives tells whether a search goes on after a call that began it while
+// the last connection was closed.
+func SearchOutlives(ctx context.Context) bool {
+	f := newFollower(lostFinder{}, nil)
+	near, far := net.Pipe()
+	defer far.Close() //nolint:errcheck // a pipe
+	conn := &followedConn{Conn: near, follower: f}
+	f.conns[conn], f.doubted = struct{}{}, true
+
+	f.search.mu.Lock() // the call comes so far
+	var call sync.WaitGroup
+	call.Go(func() { f.ensure(ctx) })
+	for called := false; !called; runtime.Gosched() {
+		f.mu.Lock()
+		called = !f.used.IsZero()
+		f.mu.Unlock()
+	}
+	_ = conn.end()
+	f.search.mu.Unlock()
+	call.Wait()
+
+	f.search.mu.Lock()
+	outlives := f.search.found != nil
+	f.search.mu.Unlock()
+	f.search.close()
+	return outlives
+}
+
+// lostFinder never finds the server.
+type lostFinder struct{}
+
+func (lostFinder) find(ctx context.Context) (string, error) {
+	<-ctx.Done()
+	return "", ctx.Err()
+}
+
+func (lostFinder) doubt() {}

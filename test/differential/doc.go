@@ -81,6 +81,9 @@
 //   - The end of a job that another one is kept to follow, if a job of that one's
 //     id came in between: Node has two jobs of one id then, ours does without
 //     the one that was kept.
+//   - Ends of several jobs at once while a finished job is kept for which a parent
+//     waits: ours may purge it, and make the parent ready, after it has put back
+//     others (protocol 9, F9).
 //   - What removeOrphanedJobs takes for orphans: ours leaves keys that are no jobs.
 //   - The crash of a run whose scheduler is gone, which BullMQ 5.70 does not count.
 //   - Ids in lists without a job, which Node works (protocol T11, T45).

@@ -16,7 +16,7 @@ import (
 // excluded tells whether the sides would have to differ in the step as things
 // are now.
 func (w *world) excluded(ctx context.Context, s *step) (bool, error) {
-	for _, reason := range []func(context.Context, *step) (bool, error){w.refusals, w.lostLast, w.overLimit, w.staleKeys, w.takenIDs, w.strayNotes, w.anyOrder, w.endedSchedulers, w.selfWaiting} {
+	for _, reason := range []func(context.Context, *step) (bool, error){w.refusals, w.lostLast, w.overLimit, w.staleKeys, w.takenIDs, w.strayNotes, w.anyOrder, w.endedSchedulers, w.selfWaiting, w.latePurges} {
 		if excluded, err := reason(ctx, s); err != nil || excluded {
 			return excluded, err
 		}
@@ -125,6 +125,35 @@ func (w *world) selfWaiting(_ context.Context, s *step) (bool, error) {
 			node := flowNode{newJob: job, Queue: s.Queue}
 			return node.waitsForOneOf(nil)
 		}), nil
+	}
+	return false, nil
+}
+
+// latePurges tells whether a step that ends several jobs may purge a finished one
+// for which a parent waits. Ours purges after it has written all outcomes (protocol
+// 9, F9), and so that parent is ready after jobs that the step puts back.
+func (w *world) latePurges(ctx context.Context, s *step) (bool, error) {
+	if len(s.Endings) < 2 {
+		return false, nil
+	}
+	for _, set := range []string{"completed", "failed"} {
+		ids, err := w.redis[0].ZRange(ctx, keyOf(s, set), 0, -1).Result()
+		if err != nil {
+			return false, fmt.Errorf("read finished jobs: %w", err)
+		}
+		for _, id := range ids {
+			parent, err := w.redis[0].HGet(ctx, keyOf(s, id), "parentKey").Result()
+			if errors.Is(err, redis.Nil) {
+				continue
+			}
+			if err != nil {
+				return false, fmt.Errorf("read parent: %w", err)
+			}
+			waits, err := w.redis[0].SIsMember(ctx, parent+":dependencies", keyOf(s, id)).Result()
+			if err != nil || waits {
+				return waits, err
+			}
+		}
 	}
 	return false, nil
 }

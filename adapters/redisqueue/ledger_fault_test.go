@@ -3,6 +3,7 @@ package redisqueue_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -161,5 +162,70 @@ func TestAbandonedPassesOverARunThatHasEnded(t *testing.T) {
 	}
 	if score, err := r.rdb.ZScore(t.Context(), leases, over).Result(); err == nil {
 		t.Errorf("the lease of the run that has ended is there (%v), want it dropped", score)
+	}
+}
+
+// A record that a stranger has damaged stops the calls that need it. They name
+// it, and leave everything as it was, as often as they are made.
+func TestLedger_namesRecordsThatAreDamaged(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		spoil []string
+		call  func(ctx context.Context, s *stage) error
+	}{
+		"replicas": {
+			[]string{"HSET takt:{bull}:default:ledger:replicas zed \xc1", "ZADD takt:{bull}:default:ledger:seen 1 zed"},
+			func(ctx context.Context, s *stage) error {
+				_, err := s.ledger.Sync(ctx, domain.SyncRequest{Replica: "bob", Definitions: manyDefinitions(2, "v1")})
+				return err
+			},
+		},
+		"runs": {
+			[]string{"HSET takt:{bull}:default:ledger:runs x \xc1", "ZADD takt:{bull}:default:ledger:leases 1 x"},
+			func(ctx context.Context, s *stage) error {
+				_, err := s.ledger.Abandoned(ctx, "ann", time.Minute, 5)
+				return err
+			},
+		},
+		"jobs": {
+			[]string{"HSET takt:{bull}:default:ledger:jobs job-00001 \x01"},
+			func(ctx context.Context, s *stage) error {
+				_, err := s.ledger.Claim(ctx, []domain.Intent{byHand("job-00001", "2")})
+				return err
+			},
+		},
+		"registrations": {
+			[]string{"HSET takt:{bull}:default:ledger:registrations x \xc1"},
+			func(ctx context.Context, s *stage) error {
+				_, err := s.ledger.Sync(ctx, domain.SyncRequest{Replica: "bob", Definitions: manyDefinitions(3, "v2")})
+				return err
+			},
+		},
+		"revisions": {
+			[]string{"HSET takt:{bull}:default:ledger:revisions job-00001 \xc1"},
+			func(ctx context.Context, s *stage) error {
+				_, err := s.ledger.Sync(ctx, domain.SyncRequest{Replica: "bob", Definitions: manyDefinitions(3, "v2")})
+				return err
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRawQueue(t, nil)
+			s := &stage{rawQueue: r, ledger: r.backend.Ledger()}
+			withLedger(s)
+			r.do(c.spoil...)
+			const key = "takt:{bull}:default:ledger:"
+			for i := range 3 {
+				shared := r.rdb.HGetAll(t.Context(), key+"registrations").Val()
+				err := c.call(t.Context(), s)
+				if err == nil || !strings.Contains(err.Error(), key+name) {
+					t.Errorf("the call = %v, want an error that names %s", err, key+name)
+				}
+				if now := r.rdb.HGetAll(t.Context(), key+"registrations").Val(); i > 0 && !maps.Equal(now, shared) {
+					t.Errorf("the registrations are %q after %q, want them as they were", now, shared)
+				}
+			}
+		})
 	}
 }

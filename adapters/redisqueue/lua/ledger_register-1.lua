@@ -25,6 +25,8 @@ if is_first then
     join(digest)
   end
   put(replicas, name, replica)
+  -- What follows may meet a damaged record.
+  flush_definitions()
 end
 local registration = registrations[digest]
 if not replica or replica[DIGEST] ~= digest or not registration then

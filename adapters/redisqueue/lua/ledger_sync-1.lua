@@ -48,16 +48,25 @@ local function greet()
   return true
 end
 
-local function forget_replicas()
+-- silent_replicas returns those that are to be forgotten, whose records are read
+-- then.
+local function silent_replicas()
   local silent = redis.call('ZRANGEBYSCORE', SEEN, '-inf', now - silence, 'LIMIT', 0, MOST_FORGOTTEN)
+  prefetch(replicas, silent)
+  return silent
+end
+
+local function forget_replicas(silent)
   for _, other in ipairs(silent) do
-    local replica = fetch(replicas, other)
-    if replica then
-      part(replica[DIGEST])
-      part(replica[DIGEST_BEFORE])
+    if other ~= name then
+      local replica = fetch(replicas, other)
+      if replica then
+        part(replica[DIGEST])
+        part(replica[DIGEST_BEFORE])
+      end
+      redis.call('HDEL', REPLICAS, other)
+      redis.call('ZREM', SEEN, other)
     end
-    redis.call('HDEL', REPLICAS, other)
-    redis.call('ZREM', SEEN, other)
   end
 end
 
@@ -127,8 +136,12 @@ local function tell(version)
   end
 end
 
+local silent = silent_replicas()
 local known = greet()
-forget_replicas()
+forget_replicas(silent)
+-- What follows may meet a damaged record: who has which definitions must be
+-- written whole before.
+flush_definitions()
 local leaving = look_at_leaving()
 forget(ended_ticks, most)
 forget(ended_others, most)

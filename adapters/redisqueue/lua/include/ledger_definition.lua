@@ -34,7 +34,7 @@ local registrations = {}
 do
   local all = redis.call('HGETALL', REGISTRATIONS)
   for i = 1, #all, 2 do
-    registrations[all[i]] = cmsgpack.unpack(all[i + 1])
+    registrations[all[i]] = unpacked(REGISTRATIONS, all[i], all[i + 1])
   end
 end
 

@@ -87,6 +87,16 @@ local function next_number()
   return number
 end
 
+-- unpacked returns what is packed under the name in the key. What is no record
+-- stops the call.
+local function unpacked(key, name, packed)
+  local ok, record = pcall(cmsgpack.unpack, packed)
+  if not ok or type(record) ~= 'table' then
+    raise('ERR the record of "' .. name .. '" is damaged', key)
+  end
+  return record
+end
+
 -- A cache holds the records of one hash that were read in this call; a name
 -- without a record is there as false.
 local function new_cache(key)
@@ -108,7 +118,7 @@ local function prefetch(cache, names)
   each_part(missing, function(...)
     for _, packed in ipairs(redis.call('HMGET', cache.key, ...)) do
       at = at + 1
-      cache.records[missing[at]] = packed and cmsgpack.unpack(packed)
+      cache.records[missing[at]] = packed and unpacked(cache.key, missing[at], packed)
     end
   end)
 end
@@ -118,7 +128,7 @@ local function fetch(cache, name)
   local record = cache.records[name]
   if record == nil then
     local packed = redis.call('HGET', cache.key, name)
-    record = packed and cmsgpack.unpack(packed)
+    record = packed and unpacked(cache.key, name, packed)
     cache.records[name] = record
   end
   return record

@@ -23,16 +23,24 @@ func (b *Backend) Apply(ctx context.Context, queue domain.QueueName, op domain.O
 	if err := queue.Validate(); err != nil {
 		return nil, fmt.Errorf("apply: %w", err)
 	}
-	if err := checkOperation(&op); err != nil {
-		return nil, fmt.Errorf("apply: %w", err)
-	}
 	q := &Queue{backend: b, name: queue, base: b.keys.queue(queue)}
 	var ids []domain.JobID
-	w := q.walk(&op, func(changed []domain.JobID) { ids = append(ids, changed...) })
-	if err := w.carryOut(ctx); err != nil {
-		return ids, fmt.Errorf("%s queue %s: %w", op.Kind, queue, ended(ctx, err))
+	_, err := q.Operate(ctx, op, func(changed []domain.JobID) { ids = append(ids, changed...) })
+	return ids, err
+}
+
+// Operate is [Backend.Apply] for those who want to see it go on: each is told
+// the ids of the jobs of every slice, once it is done, as that of [Bulk]. It
+// returns how many jobs were changed, also beside an error.
+func (q *Queue) Operate(ctx context.Context, op domain.Operation, each func(ids []domain.JobID)) (int, error) {
+	if err := checkOperation(&op); err != nil {
+		return 0, fmt.Errorf("apply: %w", err)
 	}
-	return ids, nil
+	w := q.walk(&op, each)
+	if err := w.carryOut(ctx); err != nil {
+		return w.done, fmt.Errorf("%s queue %s: %w", op.Kind, q.name, ended(ctx, err))
+	}
+	return w.done, nil
 }
 
 func checkOperation(op *domain.Operation) error {

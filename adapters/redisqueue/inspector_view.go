@@ -89,7 +89,11 @@ func (r *jobReader) view(packed, id string) error {
 		},
 		State: domain.State(state), Log: log,
 		Reason: domain.CleanText(fields[viewReason], domain.MaxReason), Stack: latestStack(fields[viewStacks], fields[viewReason]),
-		DueAt: dueTime(due), StartedAt: millisTime(fields[viewProcessed]), FinishedAt: millisTime(fields[viewFinished]),
+		StartedAt: millisTime(fields[viewProcessed]), FinishedAt: millisTime(fields[viewFinished]),
+	}
+	// The score of a job that is looked up by its id may be another set's.
+	if view.State == domain.StateDelayed || view.State == domain.StateParked {
+		view.DueAt = dueTime(due)
 	}
 	view.Job.Options.Priority = count(fields[viewPriority])
 	if some[viewOldAttempts] {

@@ -87,13 +87,13 @@ func TestQueueJob_showsWhatOnlyBullMQHas(t *testing.T) {
 	r := newRawQueue(t, nil)
 	r.do(`HSET bull:q:1 name n data {"a":1} opts {"attempts":2,"kl":5} timestamp 1000 delay 1500 priority 7 pb w1 ats 2 atm 1 stc 1`+
 		` parentKey bull:p:9 parent {"id":"9","queueKey":"bull:p","fpof":true} deid d rjk s defa later stacktrace ["one","two"]`+
-		` failedReason two processedOn 2000 progress 50`, "ZADD bull:q:prioritized 1 1", "RPUSH bull:q:1:logs line")
+		` failedReason two processedOn 2000 progress 50`, "ZADD bull:q:prioritized 30064771073 1", "RPUSH bull:q:1:logs line")
 	view, err := r.handle().Job(t.Context(), "1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if view.State != domain.StatePrioritized || view.Job.AttemptsStarted != 2 || view.Job.Crashes != 1 || view.Job.Options.Attempts != 2 ||
-		!view.StartedAt.Equal(time.UnixMilli(2000)) || string(view.Progress) != "50" {
+		!view.StartedAt.Equal(time.UnixMilli(2000)) || !view.DueAt.IsZero() || string(view.Progress) != "50" {
 		t.Errorf("Job(1) = %+v, want what every job has", view.JobView)
 	}
 	got := fmt.Sprintf("%s %s %s %s %s %s %s %s %s", view.Options, view.Delay, view.Worker, strings.Join(view.Stacks, ","), view.ParentKey,

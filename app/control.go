@@ -30,6 +30,11 @@ const (
 	MethodEnqueue  = "enqueue"
 	// MethodRecords reads the history.
 	MethodRecords = "records"
+	// MethodQueues counts the jobs of queues, MethodQueueJobs lists them, and
+	// MethodOperate changes queues.
+	MethodQueues    = "queues"
+	MethodQueueJobs = "queue-jobs"
+	MethodOperate   = "operate"
 )
 
 // EnqueueRequest asks for jobs on a queue in memory.
@@ -106,6 +111,7 @@ func hookControl(lifecycle fx.Lifecycle, settings Settings, service *SchedulerSe
 		Handlers: map[string]control.Handler{
 			MethodHealth: api.health, MethodJobs: api.jobs, MethodEnqueue: api.enqueue, MethodRecords: api.records,
 			MethodTrigger: api.trigger, MethodBackfill: api.backfill, MethodPause: api.pause, MethodResume: api.resume,
+			MethodQueues: api.queues, MethodQueueJobs: api.queueJobs, MethodOperate: api.operate,
 		},
 	}}
 	lifecycle.Append(fx.StartStopHook(socket.start, socket.stop))

@@ -125,7 +125,28 @@ func golden(t *testing.T, name, got string) {
 func TestEveryCommandHasHelp(t *testing.T) {
 	t.Parallel()
 	commands := [][]string{
-		nil, {"run"}, {"jobs"}, {"jobs", "list"}, {"jobs", "trigger"}, {"plan"}, {"runs"}, {"why"}, {"enqueue"}, {"health"}, {"config"}, {"version"},
+		nil,
+		{"run"},
+		{"jobs"},
+		{"jobs", "list"},
+		{"jobs", "trigger"},
+		{"plan"},
+		{"runs"},
+		{"why"},
+		{"enqueue"},
+		{"health"},
+		{"config"},
+		{"version"},
+		{"queues"},
+		{"queues", "jobs"},
+		{"queues", "job"},
+		{"queues", "pause"},
+		{"queues", "resume"},
+		{"queues", "retry"},
+		{"queues", "promote"},
+		{"queues", "remove"},
+		{"queues", "drain"},
+		{"queues", "clean"},
 	}
 	for _, command := range commands {
 		got := run(t, args(append(command, "--help")...))

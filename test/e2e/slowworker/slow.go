@@ -35,6 +35,7 @@ func module() app.Option {
 				app.Handle("slow", "slow.quick", s.quick),
 				app.Handle("slow", "slow.wait", s.wait),
 				app.Handle("slow", "slow.hang", s.hang),
+				app.Handle("slow", "slow.bad", s.bad),
 			},
 		}
 	}, app.Provide(newSlow))
@@ -99,6 +100,10 @@ func (s *slow) skipped(context.Context, app.Run) (any, error) {
 func (s *slow) quick(ctx context.Context, job app.Job[any]) (any, error) {
 	s.log.InfoContext(ctx, "slow job done", "job_id", string(job.ID), "attempt", job.AttemptsStarted)
 	return nil, nil
+}
+
+func (s *slow) bad(context.Context, app.Job[any]) (any, error) {
+	return nil, app.Permanent(errors.New("no such table"))
 }
 
 // wait ends when it is told to.

@@ -182,10 +182,10 @@ local function tell_parent(q, key, completed, value, parent_key, now)
 end
 
 -- Finished jobs of the batch that are not written yet: members of one set,
--- under one policy, and keys to delete.
+-- under one policy, their keys, and keys to delete.
 local function new_finishes(batch)
   return {
-    set = nil, keep = nil, scores = {}, open = {}, dead = {}, completed = 0, failed = 0, at = 1, single = batch.n == 1,
+    set = nil, keep = nil, scores = {}, open = {}, unwritten = {}, dead = {}, completed = 0, failed = 0, at = 1, single = batch.n == 1,
   }
 end
 
@@ -195,7 +195,7 @@ end
 local function flush_finished(q, f, now)
   if #f.scores > 0 then
     call('ZADD', q.base .. f.set, unpack(f.scores))
-    f.scores, f.open = {}, {}
+    f.scores, f.open, f.unwritten = {}, {}, {}
     if f.keep.age or f.keep.count > 0 then
       purge(q, f.set, now, f.keep)
     end
@@ -222,11 +222,16 @@ local function finish(q, kind, key, at, f, now)
     beside(q.base .. 'de:' .. fields[3], free_dedup, q, id, fields[3], now)
   end
   if parent_key then
+    if f.unwritten[parent_key] then
+      -- The parent has ended in this batch, and is to be seen so.
+      flush_finished(q, f, now)
+    end
     tell(tell_parent, q, key, kind.letter == 'C', value, parent_key, now)
   end
   local kept = keep.count ~= 0
   if kept then
     gather_finished(q, f, kind.set, keep, id, now)
+    f.unwritten[key] = true
   else
     job_keys(f.dead, key)
     if parent_key then

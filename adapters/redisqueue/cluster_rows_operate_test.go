@@ -58,6 +58,9 @@ func bulkRows() map[string]clusterRow {
 		"Queue.Obliterate": {prepare: paused, act: func(ctx context.Context, s *clusterScene) (any, error) {
 			return s.queue.Obliterate(ctx, redisqueue.ObliterateOptions{})
 		}, want: 1},
+		"Queue.Operate": {prepare: one, act: func(ctx context.Context, s *clusterScene) (any, error) {
+			return s.queue.Operate(ctx, domain.Operation{Kind: domain.OpDrain}, nil)
+		}, want: 1},
 		"Queue.PromoteAll": {prepare: later, act: func(ctx context.Context, s *clusterScene) (any, error) {
 			return s.queue.PromoteAll(ctx, redisqueue.Bulk{})
 		}, want: 1},

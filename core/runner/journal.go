@@ -19,7 +19,7 @@ const (
 	// at one instant have room.
 	journalLimit = 32768
 	journalBytes = 8 << 20
-	// journalKept is how long a list is kept at most to be used again.
+	// journalKept is the most records for which a list is kept to be used again.
 	journalKept = 8192
 	// journalBatch is the largest number of records in one append: stores
 	// write many at once with much less work than one by one.

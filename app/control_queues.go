@@ -38,6 +38,14 @@ type OperateRequest struct {
 	DryRun      bool                 `json:"dryRun,omitempty"`
 }
 
+// Operation returns the operation that is asked for.
+func (r *OperateRequest) Operation() domain.Operation {
+	return domain.Operation{
+		Kind: r.Kind, IDs: r.IDs, State: r.State, OlderThan: time.Duration(r.OlderThanMS) * time.Millisecond,
+		Limit: r.Limit, DryRun: r.DryRun,
+	}
+}
+
 // OperateReply tells what an operation has changed, or would change.
 type OperateReply struct {
 	Jobs int `json:"jobs"`
@@ -79,10 +87,7 @@ func (c *controlAPI) operate(ctx context.Context, params json.RawMessage) (any, 
 	if err != nil {
 		return nil, err
 	}
-	ids, err := e.stores.inspector.Apply(ctx, request.Queue, domain.Operation{
-		Kind: request.Kind, IDs: request.IDs, State: request.State, OlderThan: time.Duration(request.OlderThanMS) * time.Millisecond,
-		Limit: request.Limit, DryRun: request.DryRun,
-	})
+	ids, err := e.stores.inspector.Apply(ctx, request.Queue, request.Operation())
 	reply := OperateReply{Jobs: len(ids)}
 	if len(request.IDs) > 0 {
 		reply.IDs = ids

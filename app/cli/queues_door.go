@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/taktwork/takt/app"
 	"github.com/taktwork/takt/app/config"
@@ -105,12 +104,4 @@ func (d workerQueues) operate(ctx context.Context, request app.OperateRequest, _
 	var reply app.OperateReply
 	err := call(ctx, d.worker, question{method: app.MethodOperate, params: request}, &reply)
 	return reply, err
-}
-
-// operation is what a request asks for.
-func operation(request *app.OperateRequest) domain.Operation {
-	return domain.Operation{
-		Kind: request.Kind, IDs: request.IDs, State: request.State, Limit: request.Limit, DryRun: request.DryRun,
-		OlderThan: time.Duration(request.OlderThanMS) * time.Millisecond,
-	}
 }

@@ -112,7 +112,7 @@ func (d *redisQueues) operate(ctx context.Context, request app.OperateRequest, s
 	}
 	return whileAnswered(ctx, d, func(ctx context.Context) (app.OperateReply, error) {
 		var reply app.OperateReply
-		_, err := queue.Operate(ctx, operation(&request), func(ids []domain.JobID) {
+		_, err := queue.Operate(ctx, request.Operation(), func(ids []domain.JobID) {
 			if len(request.IDs) > 0 {
 				reply.IDs = append(reply.IDs, ids...)
 			}

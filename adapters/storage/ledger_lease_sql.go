@@ -34,13 +34,16 @@ WHERE ledger_claims.namespace = w.namespace AND ledger_claims.token = w.old_toke
     AND ledger_claims.phase + 0 < 3 AND NOT ledger_claims.released
 RETURNING token, cancelled`
 
-// The claims that the replica may take over. ?2 the replica.
+// The claims that the replica may take over. Without the fence Postgres looks for
+// claims of each job that the replica has registered, and not for jobs of lapsed claims.
+// ?2 the replica.
 const lapsedClaims = `
 FROM ledger_claims AS c @via(ledger_claims_open)
 WHERE c.namespace = ?1 AND c.phase < 3 AND c.deadline_us <= (SELECT @now)
     AND EXISTS (SELECT 1 FROM ledger_replicas AS r
         JOIN ledger_registrations AS g ON g.namespace = r.namespace AND g.digest = r.digest
-        WHERE r.namespace = ?1 AND r.replica = ?2 AND g.job = c.job)`
+        WHERE r.namespace = ?1 AND r.replica = ?2 AND g.job = c.job
+        @fence)`
 
 const sqlLapsed = `SELECT c.token` + lapsedClaims + ` LIMIT 1`
 

@@ -183,6 +183,42 @@ func wantLookups(t *testing.T, when string, plans []plancheck.Plan) {
 	}
 }
 
+// A replica looks for lapsed claims twice a second: that must not cost more the
+// more jobs it has.
+func TestLedger_looksForLapsedClaimsWhateverIsRegistered(t *testing.T) {
+	t.Parallel()
+	server := pgtest.Start(t)
+	watch := plancheck.WatchServer(t, server)
+	db := open(t, postgres(storage.PostgresConfig{URI: server.URI, PoolSize: 1}))
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatalf("Migrate = %v, want no error", err)
+	}
+	ledger := db.Ledger("")
+	syncAs(t, ledger, "ann", manyDefinitions(10*fewRows))
+	looks := 0
+	for _, setting := range []string{"auto", "force_generic_plan"} {
+		watch.Plans(t)
+		pgtest.Exec(t, server.URI, "ALTER SYSTEM SET plan_cache_mode = "+setting)
+		pgtest.Exec(t, server.URI, "SELECT pg_reload_conf()")
+		for range 7 {
+			if claims, err := ledger.Abandoned(t.Context(), "ann", time.Minute, 1); err != nil || len(claims) > 0 {
+				t.Fatalf("Abandoned = %d claims, %v, want none and no error", len(claims), err)
+			}
+		}
+		for _, plan := range watch.Plans(t) {
+			for _, scan := range plan.Scans {
+				looks++
+				if scan.Read > fewRows {
+					t.Errorf("%s: %s in%s", setting, scan, plan.Query)
+				}
+			}
+		}
+	}
+	if looks == 0 {
+		t.Error("no look at a table is seen, want some")
+	}
+}
+
 func TestLedger_looksUpRowsOfLargeTablesOnSQLite(t *testing.T) {
 	t.Parallel()
 	for _, statistics := range []bool{false, true} {

@@ -17,11 +17,14 @@ import (
 //	@now                 the store's time in µs since 1970
 //	@max(a, b)           the larger one
 //	@via(index)          the index to use; Postgres finds it by itself
+//	@packed(a, b)        two columns of a result of very many rows, a text and
+//	                     a number or text: SQLite returns all rows as one value
 //	@fence               keeps planners from taking a subquery apart
 var (
-	setPattern   = regexp.MustCompile(`@set\(([^)]*)\)`)
-	valuePattern = regexp.MustCompile(`\?(\d)`)
-	viaPattern   = regexp.MustCompile(`@via\((\w+)\)`)
+	setPattern    = regexp.MustCompile(`@set\(([^)]*)\)`)
+	valuePattern  = regexp.MustCompile(`\?(\d)`)
+	viaPattern    = regexp.MustCompile(`@via\((\w+)\)`)
+	packedPattern = regexp.MustCompile(`@packed\(([^)]*)\)`)
 )
 
 // compile returns the statement in the dialect.
@@ -48,6 +51,7 @@ func compilePostgres(text string, values int) string {
 			strings.Join(arrays, ", "), strings.Join(names, ", "))
 	})
 	text = viaPattern.ReplaceAllString(text, "")
+	text = packedPattern.ReplaceAllString(text, "$1")
 	return strings.NewReplacer(
 		"?", "$", "@max(", "greatest(", "@fence", "OFFSET 0", "@now", "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
 	).Replace(text)
@@ -65,6 +69,7 @@ func compileSQLite(text string, values int) string {
 			strings.Join(fields, ", "), values+1)
 	})
 	text = viaPattern.ReplaceAllString(text, "INDEXED BY $1")
+	text = packedPattern.ReplaceAllString(text, "json_group_object($1)")
 	return strings.NewReplacer("@now", nowFunction+"()", "@max(", "max(", "@fence", "LIMIT -1").Replace(text)
 }
 

@@ -11,3 +11,14 @@ var (
 	Compile  = compile
 	JSONRows = jsonRows
 )
+
+// Unpack calls read with each row of the objects.
+func Unpack(objects []string, read func(scan func(dest ...any) error) error) error {
+	scan := func(dest ...any) error {
+		for i := range dest {
+			*dest[i].(*string) = objects[i]
+		}
+		return nil
+	}
+	return unpacked(scan, len(objects), func(scan scanner) error { return read(scan) })
+}

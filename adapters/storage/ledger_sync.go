@@ -101,7 +101,7 @@ func (l *Ledger) look(ctx context.Context, request *domain.SyncRequest, own *dom
 	if request.Since == 0 {
 		n.reply.Jobs = make([]domain.JobState, 0, len(own.Definitions))
 	}
-	changed.row = n.jobReader(own)
+	changed.packed, changed.row = true, n.jobReader(own)
 	return n, l.runner.read(ctx, changed)
 }
 
@@ -141,7 +141,7 @@ func (n *ledgerNews) jobReader(own *domain.Registration) func(scanner) error {
 	var state domain.JobState
 	var cursorMS, revision int64
 	var fingerprint string
-	columns := []any{&state.Job, &cursorMS, &revision, &fingerprint, &state.Paused}
+	columns := []any{&state.Job, &cursorMS, &fingerprint, &revision}
 	next := 0
 	return func(scan scanner) error {
 		if err := scan(columns...); err != nil {
@@ -156,8 +156,10 @@ func (n *ledgerNews) jobReader(own *domain.Registration) func(scanner) error {
 		}
 		mine := &own.Definitions[next]
 		next++
+		state.Job = mine.Job // what was read may be part of a large text
 		state.Cursor = time.UnixMilli(cursorMS).UTC()
-		state.Revision, state.Superseded = uint64(revision), mine.Fingerprint != fingerprint //nolint:gosec // positive
+		state.Paused = revision < 0
+		state.Revision, state.Superseded = uint64(max(revision, -revision)), mine.Fingerprint != fingerprint //nolint:gosec // positive
 		n.reply.Jobs = append(n.reply.Jobs, state)
 		return nil
 	}

@@ -17,9 +17,10 @@ WHERE l.namespace = ?1`
 
 // Without news the condition in the first line spares the look at the jobs. A
 // version of the future belongs to a ledger that is gone: everything is news.
+// The revision of a paused job is negative: a column less for each row.
 // ?2 the latest version that the replica knows.
 const sqlNews = `
-SELECT job, cursor_ms, revision, fingerprint, paused FROM ledger_jobs
+SELECT @packed(job, cursor_ms), @packed(fingerprint, CASE WHEN paused THEN -revision ELSE revision END) FROM ledger_jobs
 WHERE (SELECT l.version <> ?2 FROM ledgers AS l WHERE l.namespace = ?1)
     AND namespace = ?1
     AND version > (SELECT CASE WHEN ?2 > l.version THEN 0 ELSE ?2 END FROM ledgers AS l WHERE l.namespace = ?1)`

@@ -113,8 +113,16 @@ func carryOut(ctx context.Context, prepared *sql.Stmt, s *statement) error {
 		return err
 	}
 	defer rows.Close() //nolint:errcheck // Err tells
+	read := s.row
+	if s.packed {
+		columns, err := rows.Columns()
+		if err != nil {
+			return err
+		}
+		read = func(scan scanner) error { return unpacked(scan, len(columns), s.row) }
+	}
 	for rows.Next() {
-		if err := s.row(rows.Scan); err != nil {
+		if err := read(rows.Scan); err != nil {
 			return err
 		}
 	}

@@ -22,7 +22,6 @@ var EncodeOptions = encodeOptions
 type WireOptions struct {
 	domain.JobOptions
 
-	NeverRetry            bool
 	Completed, Failed     string
 	KeepLogs, StackTraces int
 }
@@ -31,7 +30,7 @@ type WireOptions struct {
 func DecodeOptions(text string) WireOptions {
 	o := decodeOptions(text)
 	return WireOptions{
-		JobOptions: o.JobOptions, NeverRetry: o.neverRetry,
+		JobOptions: o.JobOptions,
 		Completed: o.completed, Failed: o.failed, KeepLogs: o.keepLogs, StackTraces: o.stackLimit,
 	}
 }

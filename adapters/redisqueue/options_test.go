@@ -102,14 +102,13 @@ func backoffCases() []decodeCase {
 		{`{"backoff":{"type":"fixed","delay":1000}}`, fixedBackoff(time.Second)},
 		{`{"backoff":{"type":"fixed","delay":-5}}`, fixedBackoff(0)},
 		{`{"backoff":{"type":"fixed","delay":1e300}}`, fixedBackoff(domain.MaxDelay)},
-		{`{"backoff":-1}`, func(o *redisqueue.WireOptions) { o.NeverRetry = true }},
+		{`{"backoff":-1}`, fixedBackoff(domain.NoRetry)},
+		{`{"backoff":{"delay":-1}}`, fixedBackoff(domain.NoRetry)},
 		{`{"backoff":{"type":"mine","delay":5,"jitter":0.5}}`, func(o *redisqueue.WireOptions) {
 			o.Backoff = domain.Backoff{Kind: "mine", Delay: 5 * time.Millisecond, Jitter: 0.5}
 		}},
 		{`{"backoff":{"type":"mine","delay":-1}}`, func(o *redisqueue.WireOptions) { o.Backoff.Kind = "mine" }},
-		{`{"backoff":{"type":"fixed","delay":-1}}`, func(o *redisqueue.WireOptions) {
-			o.Backoff.Kind, o.NeverRetry = domain.BackoffFixed, true
-		}},
+		{`{"backoff":{"type":"fixed","delay":-1,"jitter":0.5}}`, fixedBackoff(domain.NoRetry)},
 		{`{"backoff":{"type":"exponential","delay":50,"jitter":7}}`, func(o *redisqueue.WireOptions) {
 			o.Backoff = domain.Backoff{Kind: domain.BackoffExponential, Delay: 50 * time.Millisecond, Jitter: 1}
 		}},
@@ -211,7 +210,7 @@ func FuzzOpts(f *testing.F) {
 		switch {
 		case o.Attempts < 0 || o.Attempts > domain.MaxAttempts, o.Delay < 0, o.KeepLogs < 0, o.StackTraces < -1:
 			t.Errorf("DecodeOptions(%q) = %+v, out of range", text, o)
-		case o.Backoff.Delay < 0 || o.Backoff.Delay > domain.MaxDelay || o.Backoff.Jitter < 0 || o.Backoff.Jitter > 1:
+		case o.Backoff.Retries() && o.Backoff.Delay < 0 || o.Backoff.Delay > domain.MaxDelay || o.Backoff.Jitter < 0 || o.Backoff.Jitter > 1:
 			t.Errorf("DecodeOptions(%q) has the back-off %+v, out of range", text, o.Backoff)
 		case o.KeepCompleted.Count < 0 || o.KeepCompleted.Age < 0 || o.KeepFailed.Count < 0 || o.KeepFailed.Age < 0 || o.Deduplication.TTL < 0:
 			t.Errorf("DecodeOptions(%q) = %+v, out of range", text, o)

@@ -48,7 +48,7 @@ func (c *consumer) appendSettlement(texts []string, s *domain.Settlement, held *
 	case domain.Failed:
 		return c.appendFailure(head, outcome, held)
 	case domain.Retry:
-		return c.appendRetry(head, outcome, held)
+		return appendRetry(head, outcome, held)
 	case domain.Snoozed:
 		return append(head(kindSnoozed), delayText(outcome.After))
 	case domain.Parked:
@@ -70,12 +70,7 @@ func (c *consumer) appendFailure(head func(string) []string, outcome *domain.Out
 	return append(head(kindFailed+c.keepFailed(held)), reasonText(outcome.Reason), strconv.Itoa(held.options.Attempts), held.stackTraces(outcome))
 }
 
-// appendRetry writes the retry, or the failure that BullMQ makes of a retry
-// that was not wanted.
-func (c *consumer) appendRetry(head func(string) []string, outcome *domain.Outcome, held *leased) []string {
-	if held.options.neverRetry {
-		return c.appendFailure(head, outcome, held)
-	}
+func appendRetry(head func(string) []string, outcome *domain.Outcome, held *leased) []string {
 	reason, stacks := reasonText(outcome.Reason), held.stackTraces(outcome)
 	if outcome.After >= time.Millisecond {
 		return append(head(kindRetryLater), reason, delayText(outcome.After), stacks)
@@ -94,7 +89,7 @@ func (c *consumer) childrenOutcome(s *domain.Settlement, code int) (domain.Outco
 	case codePending:
 		reason := fmt.Sprintf("Job %s has pending dependencies. moveToFinished", s.Lease.ID)
 		held := c.heldLease(s.Lease)
-		if held == nil || held.attemptsLeft <= 0 {
+		if held == nil || held.attemptsLeft <= 0 || !held.options.Backoff.Retries() {
 			return domain.Outcome{Kind: domain.Failed, Reason: reason}, true
 		}
 		return domain.Outcome{Kind: domain.Retry, Reason: reason, After: held.options.Backoff.After(held.attempt, 1)}, true

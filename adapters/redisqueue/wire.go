@@ -2,6 +2,7 @@ package redisqueue
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"math"
 	"strconv"
@@ -15,8 +16,6 @@ import (
 type wireOptions struct {
 	domain.JobOptions
 
-	// neverRetry is set by a delay of -1 between attempts.
-	neverRetry bool
 	// keepsCompleted and keepsFailed tell that the job says itself how long it
 	// is kept.
 	keepsCompleted, keepsFailed bool
@@ -98,8 +97,10 @@ func decodeDelay(raw json.RawMessage) time.Duration {
 // decodeBackoff reads {"type","delay","jitter"} or a bare number.
 func (o *wireOptions) decodeBackoff(raw json.RawMessage) {
 	if delay, ok := number(raw); ok {
-		o.neverRetry = delay == -1
-		if delay > 0 {
+		switch {
+		case delay == -1:
+			o.Backoff = domain.Backoff{Kind: domain.BackoffFixed, Delay: domain.NoRetry}
+		case delay > 0:
 			o.Backoff = domain.Backoff{Kind: domain.BackoffFixed, Delay: millis(delay)}
 		}
 		return
@@ -115,8 +116,10 @@ func (o *wireOptions) decodeBackoff(raw json.RawMessage) {
 	delay, ok := number(shape.Delay)
 	kind := domain.BackoffKind(shape.Type)
 	// What a delay means to a back-off of another kind, that kind knows.
-	o.neverRetry = ok && delay == -1 && kind.Known()
-	if kind != "" {
+	switch {
+	case ok && delay == -1 && kind.Known():
+		o.Backoff = domain.Backoff{Kind: cmp.Or(kind, domain.BackoffFixed), Delay: domain.NoRetry}
+	case kind != "":
 		jitter, _ := number(shape.Jitter)
 		o.Backoff = domain.Backoff{Kind: kind, Delay: millis(delay), Jitter: math.Min(math.Max(jitter, 0), 1)}
 	}

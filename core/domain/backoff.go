@@ -8,6 +8,11 @@ import (
 // MaxDelay bounds every delay between attempts.
 const MaxDelay = 24 * time.Hour
 
+// NoRetry, as the delay of a job's [Backoff], means that no attempt follows a
+// failed one, whatever is left of them. It is BullMQ's -1: jobs of Node have
+// it, those of this worker say one attempt.
+const NoRetry = -time.Millisecond
+
 // BackoffKind says how delays grow. The values are BullMQ's names.
 type BackoffKind string
 
@@ -33,6 +38,9 @@ type Backoff struct {
 	// 0.5 the wait lies between half the delay and the whole.
 	Jitter float64
 }
+
+// Retries reports whether an attempt may follow a failed one.
+func (b Backoff) Retries() bool { return b.Delay != NoRetry }
 
 // After returns the wait before the attempt that follows attempts failed
 // ones, between 0 and [MaxDelay]. dice is in [0, 1). The formula is BullMQ's:

@@ -112,7 +112,7 @@ func decideJob(job *domain.Job, route *Route, end attemptEnd, dice float64) (dom
 	case endFailure, endTimeout:
 	}
 	outcome := failedOutcome(err)
-	if job.AttemptsLeft() == 0 || route.startedEnough(job, 1) {
+	if job.AttemptsLeft() == 0 || !job.Options.Backoff.Retries() || route.startedEnough(job, 1) {
 		return outcome, true
 	}
 	after, final := route.wait(job, err, dice)

@@ -23,6 +23,7 @@ func TestDecideJobTellsWhatFollowsAnAttempt(t *testing.T) {
 	first := domain.Job{Options: domain.JobOptions{Attempts: 3, Backoff: backoff}}
 	second := domain.Job{Options: first.Options, AttemptsMade: 1}
 	last := domain.Job{Options: first.Options, AttemptsMade: 2}
+	never := domain.Job{Options: domain.JobOptions{Attempts: 3, Backoff: domain.Backoff{Kind: domain.BackoffFixed, Delay: domain.NoRetry, Jitter: 0.5}}}
 	panicked := &domain.PanicError{Value: "boom", Stack: "main.go"}
 	for _, c := range []struct {
 		name  string
@@ -36,6 +37,9 @@ func TestDecideJobTellsWhatFollowsAnAttempt(t *testing.T) {
 		{"first failure", first, errBoom, nil, domain.Outcome{Kind: domain.Retry, After: time.Second, Reason: "boom"}},
 		{"second failure", second, errBoom, nil, domain.Outcome{Kind: domain.Retry, After: 2 * time.Second, Reason: "boom"}},
 		{"last failure", last, errBoom, nil, domain.Outcome{Kind: domain.Failed, Reason: "boom"}},
+		{"failure that no retry is to follow", never, errBoom, nil, domain.Outcome{Kind: domain.Failed, Reason: "boom"}},
+		{"retry after, though none is to follow", never, domain.RetryAfter(time.Minute, errBoom), nil, domain.Outcome{Kind: domain.Failed, Reason: "boom (retry after 1m0s)"}},
+		{"snooze, though no retry is to follow", never, domain.Snooze(time.Minute), nil, domain.Outcome{Kind: domain.Snoozed, After: time.Minute, Reason: "snoozed for 1m0s"}},
 		{"panic", first, panicked, nil, domain.Outcome{Kind: domain.Retry, After: time.Second, Reason: "panic: boom", Stack: "main.go"}},
 		{"panic at last", last, panicked, nil, domain.Outcome{Kind: domain.Failed, Reason: "panic: boom", Stack: "main.go"}},
 		{"permanent", first, fmt.Errorf("send: %w", domain.Permanent(errBoom)), nil, domain.Outcome{Kind: domain.Failed, Reason: "send: boom"}},

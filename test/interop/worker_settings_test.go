@@ -90,6 +90,30 @@ func TestABackoffOfTaktsHandlerDelaysNodesJobs(t *testing.T) {
 	})
 }
 
+// A delay of -1 lets no attempt follow, whatever is left.
+func TestABackoffOfMinusOneFailsTheJobAtOnce(t *testing.T) {
+	forVersions(t, full, func(t *testing.T, l *lab) {
+		for _, backoff := range []any{-1, node.Opts{"type": "fixed", "delay": -1}, node.Opts{"type": "exponential", "delay": -1}} {
+			try := func(l *lab, work func(*lab)) keydump.Dump {
+				l.Queue("mail").Add("send", 1, node.Opts{"jobId": "a", "attempts": 9, "backoff": backoff})
+				work(l)
+				l.awaitIn("failed", "a")
+				l.wantHash("a", map[string]string{"ats": "1", "atm": "1", "failedReason": errBusy.Error()})
+				return l.dump().Without(":marker", ":stalled-check")
+			}
+			left := try(newLab(t, l.Version), func(l *lab) {
+				l.Worker("mail", node.Steps{"*": {node.Fail(errBusy.Error())}}, node.Opts{"name": "w"})
+			})
+			got := try(newLab(t, l.Version), func(l *lab) {
+				l.work(work{handlers: handlers{"send": fails(errBusy)}})
+			})
+			if diff := keydump.Diff(left, got); diff != "" {
+				t.Errorf("after backoff %v takt leaves other keys than node (-node +takt):\n%s", backoff, diff)
+			}
+		}
+	})
+}
+
 // A back-off that nobody knows fails the job with its name. Node's worker
 // leaves the job active until its lock runs out.
 func TestABackoffThatTaktDoesNotKnowFailsTheJobWithItsName(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 
 const (
 	// yield is how long a replica leaves a tick to the one that is preferred
-	// for it. If more ticks are due at once than one call claims, that one has
+	// for it. If more ticks come due at once than one call claims, that one has
 	// yieldEach for each more, but no more than yieldMost: to look before then
 	// whether it is done would be in its way.
 	yield     = 50 * time.Millisecond
@@ -61,8 +61,9 @@ type scheduler struct {
 	// mine plans the jobs that this replica is preferred for, others the
 	// rest, which are looked at later.
 	mine, others schedule.Planner
-	// atOnce is how many ticks of mine came due with the latest of them.
-	atOnce     int
+	// yieldUntil is when the others should be done with ticks that came due at
+	// once with very many of mine.
+	yieldUntil time.Time
 	replicas   []string
 	registered []domain.Definition
 	scope      domain.Scope
@@ -173,10 +174,10 @@ func (s *scheduler) wake() {
 	now := s.clock.Now()
 	before := len(s.due.mine)
 	s.mine.Due(now, func(due schedule.Due) { s.due.mine = append(s.due.mine, due) })
-	if came := len(s.due.mine) - before; came > 0 {
-		s.atOnce = came
+	if came := len(s.due.mine) - before; came > claimBatch {
+		s.yieldUntil = s.ports.Now().Add(yieldOf(came))
 	}
-	s.others.Due(now.Add(-yieldOf(s.atOnce)), func(due schedule.Due) { s.due.others = append(s.due.others, due) })
+	s.others.Due(s.leftSince(now), func(due schedule.Due) { s.due.others = append(s.due.others, due) })
 	if len(s.due.mine)+len(s.due.others) > 0 {
 		s.lastWake = s.ports.Now()
 		signal(s.planned)
@@ -189,6 +190,34 @@ func yieldOf(ticks int) time.Duration {
 	return min(yield+time.Duration(max(ticks-claimBatch, 0))*yieldEach, yieldMost)
 }
 
+// leftSince returns from when a tick of others' jobs has been left to them for
+// long enough at now; it is called with mu held.
+func (s *scheduler) leftSince(now time.Time) time.Time {
+	if s.yieldsFor() > 0 {
+		return now.Add(-yieldMost)
+	}
+	return now.Add(-yield)
+}
+
+// leftUntil returns how long the others' tick is left to them; it is called with
+// mu held.
+func (s *scheduler) leftUntil(tick, now time.Time) time.Time {
+	until := tick.Add(yield)
+	if busy := now.Add(s.yieldsFor()); busy.After(until) {
+		until = busy
+	}
+	if most := tick.Add(yieldMost); most.Before(until) {
+		until = most
+	}
+	return until
+}
+
+// yieldsFor returns how long the others may still be busy with very many ticks,
+// by the clock that nobody sets.
+func (s *scheduler) yieldsFor() time.Duration {
+	return max(s.yieldUntil.Sub(s.ports.Now()), 0)
+}
+
 // rearm arms the waker anew, after the plan or the store's time has changed.
 func (s *scheduler) rearm() {
 	s.mu.Lock()
@@ -198,9 +227,9 @@ func (s *scheduler) rearm() {
 
 // arm asks for a wake at the next deadline; it is called with mu held.
 func (s *scheduler) arm() {
-	next := s.mine.NextDeadline()
+	next, stored := s.mine.NextDeadline(), s.clock.Now()
 	if other := s.others.NextDeadline(); !other.IsZero() {
-		if other = other.Add(yieldOf(s.atOnce)); next.IsZero() || other.Before(next) {
+		if other = s.leftUntil(other, stored); next.IsZero() || other.Before(next) {
 			next = other
 		}
 	}
@@ -208,7 +237,7 @@ func (s *scheduler) arm() {
 		return
 	}
 	now := s.ports.Now()
-	d := max(next.Sub(s.clock.Now()), s.lastWake.Add(wakeSpacing).Sub(now))
+	d := max(next.Sub(stored), s.lastWake.Add(wakeSpacing).Sub(now))
 	if later := now.Add(d).Sub(s.armed); later >= -armedLate && later <= armedEarly {
 		return
 	}

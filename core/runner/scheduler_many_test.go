@@ -170,3 +170,32 @@ func TestManyTicks_areLeftToThePreferredReplicaForLonger(t *testing.T) {
 		}
 	})
 }
+
+// Very many ticks say nothing about later ones.
+func TestManyTicks_delayNoneThatComesLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		var later []string
+		for i := 0; len(later) < 3; i++ {
+			if name := fmt.Sprint("later-", i); domain.Hash(name, "bob") > domain.Hash(name, "ann") {
+				later = append(later, name)
+			}
+		}
+		jobs := func() []runner.ScheduledJob {
+			jobs := manyJobs(t, 3000)
+			for _, name := range later {
+				jobs = append(jobs, tickJob(t, name, 15*time.Second, takes(0)))
+			}
+			return jobs
+		}
+		ann, bob := f.start(t, "ann", jobs()...), f.start(t, "bob", jobs()...)
+		f.waitUntil(12 * time.Second)
+		bob.stop()
+		f.waitUntil(16 * time.Second)
+		for _, name := range later {
+			if got := ann.written(name, "claimed"); !slices.Equal(got, []string{"15.05s +15s claimed late 50ms"}) {
+				t.Errorf("ann claimed %q of %s, want its tick after 50 ms", got, name)
+			}
+		}
+	})
+}

@@ -118,11 +118,13 @@ func (c *consumer) Settle(ctx context.Context, settlements []domain.Settlement, 
 		return domain.SettleReply{}, err
 	}
 	var statuses []domain.SettleStatus
+	var instead map[int]domain.Outcome
 	for len(settlements) > maxMoved {
 		reply, err := c.settleSome(ctx, settlements[:maxMoved], 0)
 		if err != nil {
 			return domain.SettleReply{}, ended(ctx, err)
 		}
+		instead = joinInstead(instead, reply.Instead, len(statuses))
 		statuses = append(statuses, reply.Statuses...)
 		settlements = settlements[maxMoved:]
 	}
@@ -131,9 +133,21 @@ func (c *consumer) Settle(ctx context.Context, settlements []domain.Settlement, 
 		return domain.SettleReply{}, ended(ctx, err)
 	}
 	if statuses != nil {
+		reply.Instead = joinInstead(instead, reply.Instead, len(statuses))
 		reply.Statuses = append(statuses, reply.Statuses...)
 	}
 	return reply, nil
+}
+
+// joinInstead adds the outcomes of a call whose settlements begin at first.
+func joinInstead(all, some map[int]domain.Outcome, first int) map[int]domain.Outcome {
+	if all == nil && len(some) > 0 {
+		all = map[int]domain.Outcome{}
+	}
+	for place, outcome := range some {
+		all[first+place] = outcome
+	}
+	return all
 }
 
 // settleSome settles one call's worth. Jobs that cannot complete because of
@@ -165,8 +179,10 @@ func (c *consumer) settleSome(ctx context.Context, settlements []domain.Settleme
 		}
 		return reply, nil
 	}
+	reply.Instead = map[int]domain.Outcome{}
 	for i, place := range places {
 		reply.Statuses[place] = second.statuses[i]
+		reply.Instead[place] = again[i].Outcome
 	}
 	return reply, nil
 }

@@ -2,10 +2,12 @@ package redisqueue_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/taktwork/takt/core/domain"
@@ -146,9 +148,20 @@ func TestAPlainJobThatGotChildrenMeanwhileDoesNotComplete(t *testing.T) {
 	q := newPlainQueue(t)
 	lease := q.lease(t)
 	q.client.SAdd(t.Context(), "bull:mail:1:dependencies", "bull:mail:child")
-	q.complete(t, lease)
-	if got, want := q.field(t, "failedReason"), "Job 1 has pending dependencies. moveToFinished"; got != want {
+	completed := domain.Settlement{Lease: lease.Ref(), Outcome: domain.Outcome{Kind: domain.Completed}}
+	lost := domain.Settlement{Lease: domain.LeaseRef{ID: "gone", Token: "t"}, Outcome: domain.Outcome{Kind: domain.Completed}}
+	// In a second call.
+	reply, err := q.consumer.Settle(t.Context(), append(slices.Repeat([]domain.Settlement{lost}, 60), completed), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "Job 1 has pending dependencies. moveToFinished"
+	if got := q.field(t, "failedReason"); got != want {
 		t.Errorf("the job failed for %q, want %q", got, want)
+	}
+	instead := map[int]domain.Outcome{60: {Kind: domain.Failed, Reason: want}}
+	if diff := cmp.Diff(instead, reply.Instead); diff != "" || reply.Statuses[60] != domain.Settled {
+		t.Errorf("settled as %v, written instead (-want +got):\n%s", reply.Statuses[60], diff)
 	}
 }
 

@@ -120,6 +120,10 @@ const (
 type SettleReply struct {
 	// Statuses has one entry a settlement, in order.
 	Statuses []SettleStatus
+	// Instead are the outcomes that were written in place of those asked for, by
+	// the place of their settlement: a job with children does not complete
+	// before them. It is nil if there are none.
+	Instead map[int]Outcome
 	// Leases are the next jobs.
 	Leases []Lease
 }

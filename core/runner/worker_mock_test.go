@@ -320,3 +320,27 @@ func TestSettlementThatIsRefusedIsRecordedAsLost(t *testing.T) {
 		})
 	}
 }
+
+// The history tells what the queue wrote, not what the worker wanted.
+func TestOutcomeThatTheQueueWroteInsteadIsRecorded(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		instead domain.Outcome
+		event   domain.Event
+	}{
+		{domain.Outcome{Kind: domain.Failed, Reason: "children"}, domain.EventFailed},
+		{domain.Outcome{Kind: domain.Retry, Reason: "children", After: time.Hour}, domain.EventRetrying},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			consumer, d := mocked(t, leaseOf(domain.JobOptions{}), returns(nil))
+			reply := domain.SettleReply{Statuses: settled.Statuses, Instead: map[int]domain.Outcome{0: c.instead}}
+			consumer.EXPECT().Settle(gomock.Any(), settlement(domain.Outcome{Kind: domain.Completed}), 1).Return(reply, nil)
+			d.start()
+			pass(time.Second)
+			d.wantCounts(map[domain.Event]int{c.event: 1})
+			if records := d.records(c.event); len(records) != 1 || records[0].Reason != "children" || records[0].Wait != c.instead.After {
+				t.Errorf("records = %v, want one of what was written", records)
+			}
+		})
+	}
+}

@@ -113,6 +113,9 @@ func (w *worker) write(ctx context.Context, batch []*jobAttempt, room *settleRoo
 		settlements[i] = domain.Settlement{Lease: a.lease.Ref(), Outcome: a.outcome}
 	}
 	reply, err := w.settleUntilKnown(ctx, settlements, limit)
+	for i, written := range reply.Instead {
+		batch[i].outcome, batch[i].event = written, eventOf(written, attemptEnd{})
+	}
 	if err == nil {
 		w.failUnsupported(ctx, batch, reply.Statuses)
 	}

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/ports"
 )
@@ -24,10 +26,37 @@ const (
 // of its work. A node does not begin a script with a declared key that it has
 // not, until the slot has arrived.
 func (b *Backend) run(ctx context.Context, s *script, keys []string, args []any) (any, error) {
+	return s.Run(ctx, b.client, b.declared(keys), args...).Result()
+}
+
+func (b *Backend) declared(keys []string) []string {
 	if len(b.config.Connection.Nodes) > 0 {
-		keys = append(slices.Clip(keys), b.keys.void())
+		return append(slices.Clip(keys), b.keys.void())
 	}
-	return s.Run(ctx, b.client, keys, args...).Result()
+	return keys
+}
+
+// callBehind returns the request as a command that may follow another one on its
+// way, nil if the session is to be verified first. It may be in vain: the server
+// may not know the script.
+func (b *Backend) callBehind(ctx context.Context, r request) *redis.Cmd {
+	if b.follower != nil && r.of.verified != b.follower.epochNow() {
+		return nil
+	}
+	keys := b.declared(r.keys)
+	args := make([]any, 0, 3+len(keys)+len(r.args))
+	args = append(args, "evalsha", r.script.Hash(), len(keys))
+	for _, key := range keys {
+		args = append(args, key)
+	}
+	for _, arg := range r.args {
+		// The request may be used for another call meanwhile.
+		if text, ok := arg.(*string); ok {
+			arg = *text
+		}
+		args = append(args, arg)
+	}
+	return redis.NewCmd(ctx, args...)
 }
 
 // call runs the script and repeats it until the server answers or ctx ends.

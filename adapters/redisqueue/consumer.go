@@ -82,21 +82,25 @@ func (c *consumer) Reserve(ctx context.Context, limit int) ([]domain.Lease, erro
 	if limit < 1 {
 		return nil, domain.Invalidf("reserve: limit %d is not positive", limit)
 	}
-	if wait, dry := c.takeDry(); dry {
-		c.await(ctx, wait)
-	}
+	wait, dry := c.takeDry()
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		reply, err := c.move(ctx, nil, limit)
+		var reply moved
+		var err error
+		if dry {
+			reply, err = c.await(ctx, limit, wait)
+		} else {
+			reply, err = c.move(ctx, nil, limit)
+		}
 		if err != nil {
 			return nil, ended(ctx, err)
 		}
 		if len(reply.leases) > 0 {
 			return reply.leases, nil
 		}
-		c.await(ctx, reply.wait)
+		wait, dry = reply.wait, true
 	}
 }
 

@@ -13,7 +13,8 @@ import (
 // ear waits for BullMQ's marker on a connection of its own, the only one that
 // has a worker's name (protocol 3.1). A blocked read cannot be called back:
 // when its listener leaves, it goes on, and what it hears is kept for the
-// next.
+// next. A call may follow the read: the server carries it out as soon as the
+// read has ended.
 type ear struct {
 	client   *redis.Client
 	marker   string
@@ -23,9 +24,11 @@ type ear struct {
 	stop context.CancelFunc
 
 	mu sync.Mutex
-	// listeners counts who waits; popping tells that a read is under way.
+	// listeners counts who waits; popping tells that a read is under way. beginner
+	// belongs to the listener who began it, nil when that one has left.
 	listeners int
 	popping   bool
+	beginner  chan struct{}
 	closed    bool
 	heard     chan struct{}
 	loops     sync.WaitGroup
@@ -39,25 +42,32 @@ func newEar(client *redis.Client, marker string, f *failures) *ear {
 // start runs fn once, beside what is heard, until the ear closes.
 func (e *ear) start(fn func(context.Context)) { e.loops.Go(func() { fn(e.ctx) }) }
 
-// listen returns when a marker was heard, after about d, or when ctx ends.
-func (e *ear) listen(ctx context.Context, d time.Duration) {
+// listen returns when a marker was heard, after about d, or when ctx ends. It
+// reports whether the call, if there is one, was answered: otherwise it may have
+// been carried out, or may still be.
+func (e *ear) listen(ctx context.Context, d time.Duration, call *redis.Cmd) (answered bool) {
+	var ended chan struct{}
 	e.mu.Lock()
 	e.listeners++
 	if !e.popping && !e.closed {
-		e.popping = true
-		e.loops.Go(func() { e.pop(d) })
+		ended = make(chan struct{}, 1)
+		e.popping, e.beginner = true, ended
+		e.loops.Go(func() { e.pop(d, call) })
 	}
 	e.mu.Unlock()
-	defer e.leave()
+	defer e.leave(ended)
 	// A read that began earlier may last longer than this one is to.
 	timer := time.NewTimer(d + earGrace)
 	defer timer.Stop()
 	select {
+	case <-ended:
+		return call != nil && call.Err() == nil
 	case <-ctx.Done():
 	case <-e.ctx.Done():
 	case <-e.heard:
 	case <-timer.C:
 	}
+	return false
 }
 
 // showPatience bounds the wait for the connection, which may be busy.
@@ -77,10 +87,13 @@ func (e *ear) show(ctx context.Context) {
 	_ = e.client.Ping(ctx).Err() // what is wrong shows in other calls, too
 }
 
-func (e *ear) leave() {
+func (e *ear) leave(beginner chan struct{}) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.listeners--
+	if e.beginner == beginner {
+		e.beginner = nil
+	}
 }
 
 const (
@@ -90,20 +103,28 @@ const (
 	leastBlock = 2 * time.Millisecond
 )
 
-// pop waits for the marker, or d, and says that it was heard. A marker that
-// nobody waits for any more is put back, for it wakes one worker alone.
-func (e *ear) pop(d time.Duration) {
+// pop waits for the marker, or d, has the call carried out, and says that it was
+// heard. A marker that nobody waits for any more is put back, for it wakes one
+// worker alone.
+func (e *ear) pop(d time.Duration, call *redis.Cmd) {
 	seconds := strconv.FormatFloat(max(d, leastBlock).Seconds(), 'f', 3, 64)
 	command := redis.NewZWithKeyCmd(e.ctx, "bzpopmin", e.marker, seconds)
-	err := e.client.Process(e.ctx, command)
+	if call == nil {
+		_ = e.client.Process(e.ctx, command)
+	} else {
+		pipe := e.client.Pipeline()
+		_, _ = pipe.Process(e.ctx, command), pipe.Process(e.ctx, call)
+		_, _ = pipe.Exec(e.ctx)
+	}
+	err := command.Err()
 	failed := err != nil && !errors.Is(err, redis.Nil) && e.ctx.Err() == nil
 	if failed {
 		e.failures.failed(e.ctx, "bzpopmin", err)
 		pause(e.ctx, repeatFirst)
 	}
 	e.mu.Lock()
-	e.popping = false
-	left := e.listeners == 0
+	beginner, left := e.beginner, e.listeners == 0
+	e.popping, e.beginner = false, nil
 	e.mu.Unlock()
 	var moved movedError
 	switch {
@@ -112,6 +133,8 @@ func (e *ear) pop(d time.Duration) {
 		// fail as well.
 	case err == nil && left:
 		_ = e.client.ZAddNX(e.ctx, e.marker, command.Val().Z).Err()
+	case beginner != nil:
+		beginner <- struct{}{}
 	default:
 		select {
 		case e.heard <- struct{}{}:

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/ports"
@@ -41,8 +42,10 @@ type mover struct {
 	// args point to texts, which has room for the largest call.
 	texts []string
 	args  []any
-	// limit is how many leases the latest call asked for.
-	limit int
+	// limit is how many leases the latest call asked for, places are those of the
+	// settlements that it carried, in its order.
+	limit  int
+	places []int
 	// unresolved tells that the latest call may have leased jobs that nobody
 	// got, because its context ended before the answer came. back are such jobs
 	// that are not given back yet.
@@ -109,30 +112,48 @@ func (c *consumer) move(ctx context.Context, settlements []domain.Settlement, li
 	if err := c.resolve(ctx, m); err != nil {
 		return moved{}, err
 	}
-	places := c.fill(m, settlements, min(limit, maxMoved))
+	c.fill(m, settlements, min(limit, maxMoved))
 	asked := c.backend.config.Now()
+	reply, err := c.ask(ctx, m)
+	if err != nil {
+		return moved{}, err
+	}
+	return c.take(ctx, m, answer{reply: reply, asked: asked, dryAt: asked}, settlements)
+}
+
+// ask makes the mover's call.
+func (c *consumer) ask(ctx context.Context, m *mover) (any, error) {
 	reply, err := c.backend.callOf(ctx, m.request(len(m.texts)))
+	m.unresolved = err != nil && ctx.Err() != nil && !errors.Is(err, ports.ErrClosed)
+	return reply, err
+}
+
+// answer is the reply to a mover's call. The leases in it began when it was
+// asked or later; what it says of the jobs that are left held at dryAt.
+type answer struct {
+	reply        any
+	asked, dryAt time.Time
+}
+
+// take reads the answer to the mover's call with the settlements.
+func (c *consumer) take(ctx context.Context, m *mover, a answer, settlements []domain.Settlement) (moved, error) {
+	out, err := c.read(ctx, a.reply, m)
 	if err != nil {
-		m.unresolved = ctx.Err() != nil && !errors.Is(err, ports.ErrClosed)
 		return moved{}, err
 	}
-	out, err := c.read(ctx, reply, m)
-	if err != nil {
-		return moved{}, err
-	}
-	c.noteDry(m.limit, out.wait, asked)
-	c.noteMoved(m, settlements, places, out)
-	out.leases = c.trust(ctx, out.leases, asked)
-	return c.conclude(settlements, places, out)
+	c.noteDry(m.limit, out.wait, a.dryAt)
+	c.noteMoved(m, settlements, out)
+	out.leases = c.trust(ctx, out.leases, a.asked)
+	return c.conclude(settlements, m.places, out)
 }
 
 // noteMoved takes note of what the latest call did.
-func (c *consumer) noteMoved(m *mover, settlements []domain.Settlement, places []int, out moved) {
+func (c *consumer) noteMoved(m *mover, settlements []domain.Settlement, out moved) {
 	if c.backend.follower == nil {
 		return
 	}
 	outcomes, leases := deed{kind: lostOutcome, queue: c.queue}, deed{kind: lostLease, queue: c.queue}
-	for n, place := range places {
+	for n, place := range m.places {
 		if len(out.codes) == 0 || out.codes[n] == codeSettled {
 			outcomes.names = append(outcomes.names, string(settlements[place].Lease.ID))
 		}
@@ -143,10 +164,9 @@ func (c *consumer) noteMoved(m *mover, settlements []domain.Settlement, places [
 	c.backend.answered(m.session, outcomes, leases)
 }
 
-// fill writes the arguments of a call, and returns which of the settlements
-// it carries, in order: those of a kind that this queue knows, one for each
-// lease.
-func (c *consumer) fill(m *mover, settlements []domain.Settlement, limit int) []int {
+// fill writes the arguments of a call. Of the settlements it carries those of a
+// kind that this queue knows, one for each lease.
+func (c *consumer) fill(m *mover, settlements []domain.Settlement, limit int) {
 	m.texts[argNumber] = m.session.next()
 	m.texts[argToken] = string(leaseToken(m, m.texts[argNumber]))
 	m.texts[argLimit], m.limit = strconv.Itoa(limit), limit
@@ -183,7 +203,7 @@ func (c *consumer) fill(m *mover, settlements []domain.Settlement, limit int) []
 		}
 	}
 	m.texts[argFinishes], m.texts[argOrder] = finishes, callersOrder(carried)
-	return carried
+	m.places = carried
 }
 
 // callersOrder says which of the places comes first, second and so on for the

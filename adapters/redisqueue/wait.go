@@ -2,8 +2,11 @@ package redisqueue
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/taktwork/takt/core/ports"
 )
 
 // waitFor says what to wait for when nothing was leased: for d, or as long as
@@ -29,17 +32,67 @@ func readWait(text string) waitFor {
 // before its time, and delayed jobs are to become ready meanwhile.
 const maxLimited = 2 * time.Second
 
-// await sleeps until something may be ready.
-func (c *consumer) await(ctx context.Context, wait waitFor) {
+// await sleeps until something may be ready, and takes up to limit leases.
+func (c *consumer) await(ctx context.Context, limit int, wait waitFor) (moved, error) {
 	if wait.limited {
 		pause(ctx, min(wait.d, maxLimited))
-		return
+		return c.move(ctx, nil, limit)
 	}
-	d := maxBlock
+	d := min(maxBlock, c.lease/leaseShare)
 	if wait.d > 0 {
 		d = min(d, wait.d)
 	}
-	c.ear.listen(ctx, d)
+	return c.moveWhenHeard(ctx, limit, d)
+}
+
+// leaseShare is which part of a lease may be over when its owner gets it: it may
+// have begun as soon as the wait for it did.
+const leaseShare = 4
+
+// moveWhenHeard takes up to limit leases once a marker is heard, or after about
+// d. The call for them follows the wait on its connection, so that the server
+// carries it out as soon as the marker is there, and what is heard need not come
+// here and go back first.
+func (c *consumer) moveWhenHeard(ctx context.Context, limit int, d time.Duration) (moved, error) {
+	m := c.takeMover()
+	defer c.putMover(m)
+	if err := c.resolve(ctx, m); err != nil {
+		return moved{}, err
+	}
+	c.fill(m, nil, min(limit, maxMoved))
+	asked, call := c.backend.config.Now(), c.backend.callBehind(ctx, m.request(moveArgs))
+	a := answer{asked: asked}
+	if c.ear.listen(ctx, d, call) {
+		a.reply = call.Val()
+	} else {
+		if ctx.Err() != nil || c.backend.isClosed() {
+			return moved{}, c.callBack(ctx, m)
+		}
+		// Should the call have been carried out, this one tells of it.
+		var err error
+		if a.reply, err = c.ask(ctx, m); err != nil {
+			return moved{}, err
+		}
+	}
+	a.dryAt = c.backend.config.Now()
+	return c.take(ctx, m, a, nil)
+}
+
+// callBackPatience bounds what a caller that leaves still asks of the server.
+const callBackPatience = 250 * time.Millisecond
+
+// callBack makes sure that a call is not carried out any more that waits behind
+// a marker on the server, and gives back what it has leased. It returns why the
+// caller leaves.
+func (c *consumer) callBack(ctx context.Context, m *mover) error {
+	m.unresolved = true
+	detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), callBackPatience)
+	defer cancel()
+	_ = c.resolve(detached, m) // it is tried again before the mover's next call, and at the end
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return fmt.Errorf("move: %w", ports.ErrClosed)
 }
 
 // dryFor is how long the word holds that nothing is ready. What comes later

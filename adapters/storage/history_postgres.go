@@ -37,31 +37,27 @@ func (a *postgresHistory) append(ctx context.Context, batch *historyBatch) error
 }
 
 func (a *postgresHistory) statements(b *historyBatch) []statement {
+	b.divide()
 	try := rand.Int64()
 	head := []any{a.namespace, a.writer, try}
-	shape := b.shape()
 	records := appendRecordsSQL
 	if b.fielded || b.begun {
 		records = appendIndexedSQL
 	}
 	kinds := kindColumns(a.namespace, b.kinds)
 	args := append(append([]any{}, head...), kinds[0], b.kind)
-	numbers := b.numbers()
-	for i, column := range numbers {
-		if shape.has(i) {
-			args = append(args, *column)
-		}
-	}
-	for i, column := range b.texts() {
-		if shape.has(len(numbers) + i) {
-			args = append(args, *column)
+	for _, i := range b.shape.columns() {
+		if i < historyNumbers {
+			args = append(args, b.numbers[i])
+		} else {
+			args = append(args, b.texts[i-historyNumbers])
 		}
 	}
 	statements := []statement{
 		{text: sqlNewHistory, args: []any{a.namespace}},
 		{text: sqlBeginBatch, args: append(append([]any{}, head...), a.batch, len(b.kind))},
 		{text: sqlNewKinds, args: append(append([]any{}, head...), kinds...), looksUp: true},
-		{text: records(shape), args: args, looksUp: true},
+		{text: records(b.shape), args: args, looksUp: true},
 	}
 	if len(b.ended.subjects) > 0 {
 		args := append(append([]any{}, head...), b.ended.subjects, b.ended.atUS)
@@ -120,30 +116,23 @@ WHERE NOT EXISTS (SELECT 1 FROM history_kinds AS k WHERE k.digest = b.digest)`
 
 // appendRecordsSQL writes the columns of the shape.
 func appendRecordsSQL(shape historyShape) string {
-	numbers, texts := historyColumnNames()
 	columns, values, types := "kind, space", "known.kinds[r.kind], known.space", "$5::bigint[]"
 	names, next := "kind", 6
-	add := func(name, value, kind string) {
+	for _, i := range shape.columns() {
+		name, kind, none := historyColumnList()[i], "bigint", "0"
+		switch {
+		case i >= historyNumbers:
+			kind, none = "text", "''"
+		case i == plannedColumn, i == untilColumn:
+			none = strconv.Itoa(absent)
+		}
+		value := "r." + name
+		if i != atColumn {
+			value = "nullif(r." + name + ", " + none + ")"
+		}
 		columns, values, names = columns+", "+name, values+", "+value, names+", "+name
 		types += fmt.Sprintf(", $%d::%s[]", next, kind)
 		next++
-	}
-	for i, name := range numbers {
-		value := "r." + name
-		switch {
-		case name == "planned_ms", name == "until_ms":
-			value = "nullif(r." + name + ", " + strconv.Itoa(absent) + ")"
-		case i != atColumn:
-			value = "nullif(r." + name + ", 0)"
-		}
-		if shape.has(i) {
-			add(name, value, "bigint")
-		}
-	}
-	for i, name := range texts {
-		if shape.has(len(numbers) + i) {
-			add(name, "nullif(r."+name+", '')", "text")
-		}
 	}
 	return `
 INSERT INTO history (` + columns + `)

@@ -7,23 +7,40 @@ import "strings"
 // them, and each that is written costs time, nulls too.
 type historyShape uint32
 
-// Places of the columns whose zero is a value: runs on start are planned at
-// zero.
+// Places of numbers.
 const (
-	atColumn      = 0
-	plannedColumn = 2
+	atColumn = iota
+	attemptColumn
+	plannedColumn
+	untilColumn
+	tookColumn
+	lateColumn
+	waitColumn
+	countColumn
+	// subjectColumn is set for the records after which what they are about is
+	// under way.
+	subjectColumn
+	historyNumbers
 )
 
-// historyColumnNames are the names of those columns: numbers of them first,
-// then texts.
-func historyColumnNames() (numbers, texts []string) {
-	return []string{"at_us", "attempt", "planned_ms", "until_ms", "took_us", "late_us", "wait_us", "count", "subject"},
-		[]string{"origin_id", "job_id", "reason", "by", "stack", "schedule", "fields"}
-}
+// Places of texts.
+const (
+	originIDColumn = iota
+	jobIDColumn
+	reasonColumn
+	byColumn
+	stackColumn
+	scheduleColumn
+	fieldsColumn
+	historyTexts
+)
 
+// historyColumnList are the names of the columns: numbers first, then texts.
 func historyColumnList() []string {
-	numbers, texts := historyColumnNames()
-	return append(numbers, texts...)
+	return []string{
+		"at_us", "attempt", "planned_ms", "until_ms", "took_us", "late_us", "wait_us", "count", "subject",
+		"origin_id", "job_id", "reason", "by", "stack", "schedule", "fields",
+	}
 }
 
 func shapeOf(columns string) (shape historyShape) {
@@ -38,38 +55,20 @@ func shapeOf(columns string) (shape historyShape) {
 	return shape
 }
 
-// isValue tells whether the number stands for anything in its column.
+// isValue tells whether the number stands for anything in its column: runs on
+// start are planned at zero.
 func isValue(column int, v int64) bool {
 	return v != absent && (v != 0 || column == plannedColumn || column == atColumn)
 }
 
 func (s historyShape) has(column int) bool { return s&(1<<column) != 0 }
 
-// shapes returns which columns each record has.
-func (b *historyBatch) shapes() []historyShape {
-	shapes := make([]historyShape, len(b.kind))
-	numbers := b.numbers()
-	for i, column := range numbers {
-		for row, v := range *column {
-			if isValue(i, v) {
-				shapes[row] |= 1 << i
-			}
+// columns returns the places of the columns.
+func (s historyShape) columns() (columns []int) {
+	for i := range historyNumbers + historyTexts {
+		if s.has(i) {
+			columns = append(columns, i)
 		}
 	}
-	for i, column := range b.texts() {
-		for row, v := range *column {
-			if v != "" {
-				shapes[row] |= 1 << (len(numbers) + i)
-			}
-		}
-	}
-	return shapes
-}
-
-// shape returns which columns any of the records has.
-func (b *historyBatch) shape() (shape historyShape) {
-	for _, s := range b.shapes() {
-		shape |= s
-	}
-	return shape
+	return columns
 }

@@ -51,6 +51,9 @@ WHERE history_under_way.at_us <= excluded.at_us`
 func (a *sqliteHistory) append(ctx context.Context, b *historyBatch) error {
 	known := a.known
 	err := a.transact(ctx, a.texts, func(tx *sqliteTx) error {
+		// The transaction ends with the context; the driver would have a goroutine
+		// watch it for each statement, too.
+		ctx := context.WithoutCancel(ctx)
 		if _, err := tx.exec(ctx, sqliteNewHistory, a.namespace); err != nil {
 			return err
 		}
@@ -65,7 +68,10 @@ func (a *sqliteHistory) append(ctx context.Context, b *historyBatch) error {
 		if err != nil {
 			return err
 		}
-		rows := &sqliteRows{historyBatch: b, space: space, kinds: numbers, shapes: b.shapes()}
+		if b.begins {
+			b.divide()
+		}
+		rows := &sqliteRows{historyBatch: b, space: space, kinds: numbers}
 		first, err := a.appendRows(ctx, tx, rows)
 		if err != nil {
 			return err
@@ -87,7 +93,7 @@ func (a *sqliteHistory) appendIndexed(ctx context.Context, tx *sqliteTx, b *sqli
 			return err
 		}
 	}
-	if err := a.end(ctx, tx, &b.ended, b.space); err != nil {
+	if err := a.end(ctx, tx, b); err != nil {
 		return err
 	}
 	if !b.begun {
@@ -99,20 +105,24 @@ func (a *sqliteHistory) appendIndexed(ctx context.Context, tx *sqliteTx, b *sqli
 
 // end takes what has ended out of what is under way. Most of what ends began in
 // the same batch, and so is not there: if there is little, it is looked through.
-func (a *sqliteHistory) end(ctx context.Context, tx *sqliteTx, ended *endings, space int64) error {
-	if len(ended.subjects) == 0 {
+func (a *sqliteHistory) end(ctx context.Context, tx *sqliteTx, b *sqliteRows) error {
+	most := 2 * len(b.kind)
+	if b.divided {
+		most = 2 * len(b.ended.subjects)
+	}
+	if most == 0 {
 		return nil
 	}
-	most := 2 * len(ended.subjects)
-	there, err := a.underWay(ctx, tx, space, most)
-	if err != nil {
+	there, err := a.underWay(ctx, tx, b.space, most)
+	if err != nil || len(there) == 0 {
 		return err
 	}
-	for i, subject := range ended.subjects {
+	b.divide()
+	for i, subject := range b.ended.subjects {
 		if len(there) < most && !there[subject] {
 			continue
 		}
-		if _, err := tx.exec(ctx, sqliteEnd, space, subject, ended.atUS[i]); err != nil {
+		if _, err := tx.exec(ctx, sqliteEnd, b.space, subject, b.ended.atUS[i]); err != nil {
 			return err
 		}
 	}
@@ -142,8 +152,8 @@ const mostKnownKinds = 8192
 
 // kindNumbers returns the numbers of the kinds, after those that are new got
 // theirs.
-func (a *sqliteHistory) kindNumbers(ctx context.Context, tx *sqliteTx, known *knownKinds, kinds []historyKind) ([]int64, error) {
-	numbers := make([]int64, len(kinds))
+func (a *sqliteHistory) kindNumbers(ctx context.Context, tx *sqliteTx, known *knownKinds, kinds []historyKind) ([]any, error) {
+	numbers := make([]any, len(kinds))
 	for i, k := range kinds {
 		number, found := known.numbers[k]
 		if !found {

@@ -13,24 +13,25 @@ func sqliteShapes() []historyShape {
 }
 
 // How many rows one statement writes: as many as there are, in few steps.
-func sqliteRowCounts() [3]int { return [...]int{64, 8, 1} }
+func sqliteRowCounts() [3]int { return [...]int{256, 16, 1} }
 
 // sqliteInsert writes rows of a shape.
 type sqliteInsert struct {
 	shape historyShape
+	// columns are the places of its columns.
+	columns []int
 	// texts are the statements for the different numbers of rows.
 	texts [3]string
 }
 
 func newSQLiteInsert(shape historyShape) sqliteInsert {
-	insert := sqliteInsert{shape: shape}
-	columns := []string{"kind", "space"}
-	for i, name := range historyColumnList() {
-		if shape.has(i) {
-			columns = append(columns, name)
-		}
+	insert := sqliteInsert{shape: shape, columns: shape.columns()}
+	columns := []string{"space", "kind"}
+	for _, i := range insert.columns {
+		columns = append(columns, historyColumnList()[i])
 	}
-	row := ", (" + strings.Repeat(", ?", len(columns))[2:] + ")"
+	// The namespace is bound once for all rows.
+	row := ", (?1" + strings.Repeat(", ?", len(columns)-1) + ")"
 	for i, rows := range sqliteRowCounts() {
 		// The transaction is given up whole: so no statement needs a journal of
 		// its own.
@@ -44,9 +45,8 @@ type sqliteRows struct {
 	*historyBatch
 
 	space int64
-	// kinds are the numbers of the batch's kinds.
-	kinds  []int64
-	shapes []historyShape
+	// kinds are the numbers of the batch's kinds, each a value to bind.
+	kinds []any
 }
 
 // appendRows writes the rows and returns the id of the first.
@@ -60,9 +60,9 @@ func (a *sqliteHistory) appendRows(ctx context.Context, tx *sqliteTx, b *sqliteR
 			same++
 		}
 		text, rows := insert.of(same - i)
-		args = args[:0]
+		args = append(args[:0], b.space)
 		for row := i; row < i+rows; row++ {
-			args = b.appendRow(append(args, b.kinds[b.kind[row]-1], b.space), row, insert.shape)
+			args = b.appendRow(append(args, b.kinds[b.kind[row]-1]), row, insert.columns)
 		}
 		result, err := tx.exec(ctx, text, args...)
 		if err != nil {
@@ -101,25 +101,17 @@ func (s *sqliteInsert) of(available int) (text string, rows int) {
 	return "", 0
 }
 
-// appendRow appends the columns of the shape; what the record lacks is null.
-func (b *historyBatch) appendRow(args []any, row int, shape historyShape) []any {
-	numbers := [...][]int64{b.at, b.attempt, b.planned, b.until, b.took, b.late, b.wait, b.count, b.subject}
-	for i, column := range numbers {
-		switch v := column[row]; {
-		case !shape.has(i):
-		case !isValue(i, v):
+// appendRow appends the columns; what the record lacks is null.
+func (b *historyBatch) appendRow(args []any, row int, columns []int) []any {
+	shape := b.shapes[row]
+	for _, column := range columns {
+		switch {
+		case !shape.has(column):
 			args = append(args, nil)
+		case column < historyNumbers:
+			args = append(args, b.numbers[column][row])
 		default:
-			args = append(args, v)
-		}
-	}
-	for i, column := range [...][]string{b.originID, b.jobID, b.reason, b.by, b.stack, b.schedule, b.fields} {
-		switch v := column[row]; {
-		case !shape.has(len(numbers) + i):
-		case v == "":
-			args = append(args, nil)
-		default:
-			args = append(args, v)
+			args = append(args, b.texts[column-historyNumbers][row])
 		}
 	}
 	return args

@@ -13,26 +13,31 @@ func (e *endings) add(subject, atUS int64) {
 	e.subjects, e.atUS = append(e.subjects, subject), append(e.atUS, atUS)
 }
 
-// divide finds out what is under way after the batch and what has ended: the
-// latest record of each subject tells.
-func (b *historyBatch) divide(records []domain.Record) {
-	latest := make(map[int64]int, len(records))
-	for i := range records {
-		r := &records[i]
+// divide finds out, once, what is under way after the batch and what has
+// ended: the latest record of each subject tells.
+func (b *historyBatch) divide() {
+	if b.divided {
+		return
+	}
+	b.divided = true
+	at, latest := b.numbers[atColumn], make(map[int64]int, len(b.records))
+	for i := range b.records {
+		r := &b.records[i]
 		if _, tells := r.Event.UnderWay(); !tells || !r.IsDecision() {
 			continue
 		}
 		about := r.Subject()
 		digest := about.Digest()
-		if before, seen := latest[digest]; !seen || b.at[before] <= b.at[i] {
+		if before, seen := latest[digest]; !seen || at[before] <= at[i] {
 			latest[digest] = i
 		}
 	}
 	for digest, i := range latest {
-		if underWay, _ := records[i].Event.UnderWay(); underWay {
-			b.subject[i], b.begun = digest, true
+		if underWay, _ := b.records[i].Event.UnderWay(); underWay {
+			b.putNumber(subjectColumn, i, digest)
+			b.begun = true
 		} else {
-			b.ended.add(digest, b.at[i])
+			b.ended.add(digest, at[i])
 		}
 	}
 }

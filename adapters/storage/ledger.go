@@ -44,9 +44,10 @@ const ledgerBatch = 1000
 //
 // Long batches are carried out in parts, in order. A call that cannot begin
 // because the database does not answer is [ports.ErrUnavailable]. One whose
-// connection breaks asks, while ctx lives, until it knows what became of it,
-// except that Sync and Renew give up soon: what they do, the next call does as
-// well. When ctx ends in between, parts that were carried out stay so, and what
+// connection breaks asks, while ctx lives, until it knows what became of it; if
+// it turns out that nothing has been done for a second, nothing is done any more,
+// and that is [ports.ErrUnavailable], too. Sync and Renew give up soon: what they
+// do, the next call does as well. When ctx ends in between, parts that were carried out stay so, and what
 // they granted is taken over when its lease ends.
 //
 // Calls with an ended context do nothing. A Ledger is safe for concurrent use.
@@ -58,6 +59,7 @@ type Ledger struct {
 	replicaLease time.Duration
 	memory       memory
 	sessions     sessions
+	known        knownJobs
 
 	// endedTicks and endedOthers count what ended here since the last pruning.
 	endedTicks, endedOthers atomic.Int64

@@ -23,6 +23,10 @@ const (
 	repeatBusy = 12
 )
 
+// inTime is for how long a write is repeated that was not carried out. What it is
+// about is decided anew after that: ticks may have become too late.
+const inTime = time.Second
+
 // session numbers writes that must not be carried out twice. The number and
 // the answer to the latest write lie beside what it wrote, if the database is
 // one whose connections break.
@@ -75,12 +79,20 @@ type onceWrite struct {
 
 // writeOnce carries out the write. When the connection breaks it asks, again
 // and again while ctx lives, whether the write took effect, and carries it out
-// if it did not.
+// if it did not. If its call has done nothing before and the answer is not there
+// in time, it makes sure that the write never takes effect and returns
+// [ports.ErrUnavailable].
 func (l *Ledger) writeOnce(ctx context.Context, begun *bool, w *onceWrite) error {
 	s := l.sessions.take()
 	defer l.sessions.put(s)
-	return l.untilKnown(ctx, begun, func() error {
+	dispensable, until := !*begun, time.Now().Add(inTime)
+	cancelled := false
+	err := l.untilKnown(ctx, begun, func() error {
+		cancelled = dispensable && *begun && time.Now().After(until)
 		err := l.write(ctx, func() []statement {
+			if cancelled {
+				return []statement{l.statement(l.sql.cancel, s.id, s.number)}
+			}
 			statements := []statement{l.numbers(w.count, w.isNews, &w.numbering)}
 			if l.sql.note != "" {
 				statements = append(statements, l.statement(l.sql.note, s.id, s.number))
@@ -90,12 +102,18 @@ func (l *Ledger) writeOnce(ctx context.Context, begun *bool, w *onceWrite) error
 		if !isRepetition(err) {
 			return err
 		}
-		return l.recall(ctx, w, s)
+		cancelled, err = l.recall(ctx, w, s)
+		return err
 	})
+	if err == nil && cancelled {
+		return fmt.Errorf("a write was not carried out in time: %w", ports.ErrUnavailable)
+	}
+	return err
 }
 
-// recall reads the answer to a write that was carried out.
-func (l *Ledger) recall(ctx context.Context, w *onceWrite, s *session) error {
+// recall reads the answer to a write that was carried out, or that it was
+// cancelled.
+func (l *Ledger) recall(ctx context.Context, w *onceWrite, s *session) (cancelled bool, err error) {
 	w.begin(s)
 	var jobs []string
 	found := false
@@ -104,16 +122,17 @@ func (l *Ledger) recall(ctx context.Context, w *onceWrite, s *session) error {
 		found = true
 		var last, nowUS int64
 		err := scan(&last, &nowUS, &jobs)
+		cancelled = last == 0
 		w.numbering = numbering{before: last - int64(w.count), now: microTime(nowUS)}
 		return err
 	}
-	if err := l.runner.read(ctx, answer); err != nil {
-		return err
+	if err := l.runner.read(ctx, answer); err != nil || cancelled {
+		return cancelled, err
 	}
 	if !found {
-		return fmt.Errorf("the answer to a write is gone: %w", ports.ErrUnavailable)
+		return false, fmt.Errorf("the answer to a write is gone: %w", ports.ErrUnavailable)
 	}
-	return w.recall(ctx, jobs)
+	return false, w.recall(ctx, jobs)
 }
 
 // untilKnown makes attempts until one tells what became of it, or ctx ends.

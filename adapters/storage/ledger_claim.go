@@ -42,11 +42,11 @@ func (l *Ledger) claimPart(ctx context.Context, begun *bool, intents []domain.In
 	for i := range pending {
 		pending[i] = i
 	}
-	for len(pending) > 0 {
+	for old := false; len(pending) > 0; old = true {
 		var state *ledgerState
 		err := l.untilKnown(ctx, begun, func() error {
 			return aFewTimes(ctx, func() (err error) {
-				state, err = l.load(ctx, intents, pending)
+				state, err = l.load(ctx, intents, pending, old)
 				return err
 			})
 		})
@@ -80,6 +80,8 @@ type writtenState struct {
 
 	// jobs are those whose changes were written.
 	jobs map[string]bool
+	// stamp is the one that they have since, zero if it is not known.
+	stamp int64
 }
 
 func (w *writtenState) verdict(d *decision) domain.Verdict {
@@ -113,8 +115,8 @@ func (l *Ledger) save(ctx context.Context, begun *bool, state *ledgerState) (wri
 	}
 	write := onceWrite{count: state.numbers, isNews: state.isNews}
 	write.begin = func(s *session) []statement {
-		written = writtenState{jobs: make(map[string]bool, len(state.dirty))}
 		stamp := newStamp()
+		written = writtenState{jobs: make(map[string]bool, len(state.dirty)), stamp: stamp}
 		statements := append(l.lookAtBlockers(state.blockers), l.moveJobs(state.dirty, stamp, s, written.jobs))
 		if len(state.opened) > 0 {
 			statements = append(statements, l.openClaims(state, stamp))
@@ -125,6 +127,7 @@ func (l *Ledger) save(ctx context.Context, begun *bool, state *ledgerState) (wri
 		return statements
 	}
 	write.recall = func(_ context.Context, jobs []string) error {
+		written.stamp = 0 // an earlier attempt's
 		if jobs == nil {
 			jobs = namesOfJobs(state.dirty)
 		}
@@ -136,6 +139,9 @@ func (l *Ledger) save(ctx context.Context, begun *bool, state *ledgerState) (wri
 	err := l.writeOnce(ctx, begun, &write)
 	*begun = *begun || err == nil
 	written.numbering = write.numbering
+	if err == nil && written.stamp != 0 {
+		l.known.keep(state, &written)
+	}
 	return written, err
 }
 

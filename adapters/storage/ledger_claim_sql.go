@@ -31,10 +31,19 @@ SELECT job FROM moved`
 // ?2 the session, ?3 the number of the write.
 const sqlNote = `
 INSERT INTO ledger_calls AS c (namespace, session, call, number, now_us)
-SELECT namespace, ?2, ?3, number, now_us FROM ledgers WHERE namespace = ?1
+SELECT namespace, ?2, ?3, number, now_us FROM ledgers WHERE namespace = ?1` + nextCall
+
+const nextCall = `
 ON CONFLICT (namespace, session) DO UPDATE SET
     call = CASE WHEN c.call < excluded.call THEN excluded.call ELSE 0 END,
     number = excluded.number, now_us = excluded.now_us, jobs = NULL`
+
+// Whoever waits no longer for a write uses up its number, unless it was carried
+// out: it is refused if it is still to come. No write gets the number zero.
+// ?2 the session, ?3 the number of the write.
+const sqlCancel = `
+INSERT INTO ledger_calls AS c (namespace, session, call, number, now_us)
+SELECT ?1, ?2, ?3, 0, @now` + nextCall
 
 // ?2 the session, ?3 the number of the write.
 const sqlAnswer = `

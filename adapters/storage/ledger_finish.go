@@ -63,6 +63,7 @@ func (l *Ledger) finishPart(ctx context.Context, results []domain.RunResult) ([]
 	if err != nil {
 		return nil, err
 	}
+	l.known.ended(results, finished)
 	held := make([]bool, len(results))
 	for i := range results {
 		held[i] = finished[results[i].Claim.Token]

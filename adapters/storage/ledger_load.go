@@ -7,13 +7,19 @@ import (
 	"github.com/taktwork/takt/core/domain"
 )
 
-// load reads what the pending intents rest on: their jobs, the claims of
-// these, and whether runs that are no ticks are over.
-func (l *Ledger) load(ctx context.Context, intents []domain.Intent, pending []int) (*ledgerState, error) {
-	names, runs := namesOf(intents, pending)
+// load returns what the pending intents rest on: their jobs, the claims of
+// these, and whether runs that are no ticks are over. It reads what is not known,
+// or all if what was known turned out to be old.
+func (l *Ledger) load(ctx context.Context, intents []domain.Intent, pending []int, old bool) (*ledgerState, error) {
 	state := &ledgerState{
-		jobs: make(map[string]*ledgerJob, len(names)), claims: make(map[domain.RunKey]*ledgerClaim),
+		jobs: make(map[string]*ledgerJob, len(pending)), claims: make(map[domain.RunKey]*ledgerClaim),
 	}
+	if !old {
+		if pending = l.known.recall(state, intents, pending); len(pending) == 0 {
+			return state, nil
+		}
+	}
+	names, runs := namesOf(intents, pending)
 	now, jobs, open := l.statement(l.sql.now), l.lookup([]any{names}, l.sql.jobs), l.lookup([]any{names}, l.sql.open)
 	now.row = func(scan scanner) error { return scan(&state.nowUS) }
 	jobs.row, open.row = state.readJob, state.readClaim

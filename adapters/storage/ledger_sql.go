@@ -3,7 +3,7 @@ package storage
 // ledgerSQL holds the statements of the ledger, written for one dialect. The
 // first value of each is the namespace.
 type ledgerSQL struct {
-	now, numbers, note, answer                string
+	now, numbers, note, answer, cancel        string
 	jobs, open, remembered                    string
 	holdBlockers, stampUnblocked              string
 	moveJobs, openClaims, changeClaims        string
@@ -36,7 +36,7 @@ func newLedgerSQL(dialect Dialect) *ledgerSQL {
 	}
 	if dialect == Postgres {
 		s.holdBlockers = sqlHoldBlockers
-		s.moveJobs, s.note, s.answer, s.forgetCalls = sqlNoteMoved, sqlNote, sqlAnswer, sqlForgetCalls
+		s.moveJobs, s.note, s.answer, s.cancel, s.forgetCalls = sqlNoteMoved, sqlNote, sqlAnswer, sqlCancel, sqlForgetCalls
 	}
 	for _, text := range s.all() {
 		*text = compile(dialect, *text)
@@ -46,7 +46,7 @@ func newLedgerSQL(dialect Dialect) *ledgerSQL {
 
 func (s *ledgerSQL) all() []*string {
 	return []*string{
-		&s.now, &s.numbers, &s.note, &s.answer, &s.jobs, &s.open, &s.remembered, &s.holdBlockers, &s.stampUnblocked, &s.moveJobs, &s.openClaims, &s.changeClaims,
+		&s.now, &s.numbers, &s.note, &s.answer, &s.cancel, &s.jobs, &s.open, &s.remembered, &s.holdBlockers, &s.stampUnblocked, &s.moveJobs, &s.openClaims, &s.changeClaims,
 		&s.finish, &s.ended, &s.stampJobs, &s.renew, &s.lapsed, &s.takeOver, &s.taken, &s.stampTaken, &s.renamePushers, &s.pause, &s.resume,
 		&s.seen, &s.replicas, &s.news, &s.newLedger, &s.newRevisions, &s.forgetRevisions,
 		&s.touch, &s.register, &s.newJobs, &s.join, &s.forgetReplicas, &s.revalidate, &s.dropUnused,

@@ -19,12 +19,25 @@ type ledgerJob struct {
 	// holders hold the slot, the oldest first; waiter is next.
 	holders []*ledgerClaim
 	waiter  *ledgerClaim
+	// open is a claim that has not ended, zero if there is none. crowded tells
+	// that there may be more.
+	open    domain.ClaimToken
+	crowded bool
 
 	// moved tells that the cursor moved, dirty that anything changed.
 	moved, dirty bool
 }
 
 func (j *ledgerJob) cursor() time.Time { return time.UnixMilli(j.cursorMS).UTC() }
+
+// noteOpen takes note of a claim that has not ended.
+func (j *ledgerJob) noteOpen(token domain.ClaimToken) {
+	if j.open != 0 {
+		j.crowded = true
+		return
+	}
+	j.open = token
+}
 
 // ledgerClaim is a run that was claimed and what became of it.
 type ledgerClaim struct {
@@ -120,6 +133,7 @@ func (s *ledgerState) add(c *ledgerClaim) {
 	if job == nil || c.ended() {
 		return
 	}
+	job.noteOpen(c.token)
 	if c.waits {
 		job.waiter = c
 	}

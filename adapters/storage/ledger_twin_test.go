@@ -1,6 +1,7 @@
 package storage_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -16,19 +17,23 @@ func TestLedger_behavesLikeTheOneInMemory(t *testing.T) {
 			t.Run(fmt.Sprint(name, " seed ", seed), func(t *testing.T) {
 				t.Parallel()
 				db := open(t)
-				ledgertwin.Play(t, ledgertwin.Subject{
-					Ledger:        db.Ledger("twin").WithReplicaLease(ledgertwin.ReplicaLease),
-					ForgetsOwners: true,
-					Age: func(d time.Duration) error {
-						for _, column := range []string{"ledger_claims SET deadline_us = deadline_us", "ledger_replicas SET seen_us = seen_us"} {
-							if _, err := db.Bun().NewRaw("UPDATE "+column+" - ?", d.Microseconds()).Exec(t.Context()); err != nil {
-								return err
-							}
-						}
-						return nil
-					},
-				}, seed, 1000)
+				ledgertwin.Play(t, twinOf(db), seed, 1000)
 			})
 		}
+	}
+}
+
+func twinOf(db *storage.DB) ledgertwin.Subject {
+	return ledgertwin.Subject{
+		Ledger:        db.Ledger("twin").WithReplicaLease(ledgertwin.ReplicaLease),
+		ForgetsOwners: true,
+		Age: func(d time.Duration) error {
+			for _, column := range []string{"ledger_claims SET deadline_us = deadline_us", "ledger_replicas SET seen_us = seen_us"} {
+				if _, err := db.Bun().NewRaw("UPDATE "+column+" - ?", d.Microseconds()).Exec(context.Background()); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
 	}
 }

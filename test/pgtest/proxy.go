@@ -31,6 +31,9 @@ const (
 	// DelayRequest breaks the client's connection, and lets the server have the
 	// request [Delay] later.
 	DelayRequest
+	// KeepRequest does the same, but lets the server have the request when the
+	// proxy is told to let it go.
+	KeepRequest
 )
 
 // Delay is for how long [DelayRequest] keeps a request.
@@ -45,6 +48,8 @@ type Proxy struct {
 	befall func() Loss
 	group  sync.WaitGroup
 	count  atomic.Int64
+	letGo  chan struct{}
+	letOff sync.Once
 
 	mu     sync.Mutex
 	closed bool
@@ -68,17 +73,22 @@ func NewProxy(tb testing.TB, uri domain.Secret, befall func() Loss) *Proxy {
 	}
 	p := &Proxy{
 		URI:    domain.NewSecret(strings.Replace(uri.Reveal(), shared.server.dir, dir, 1)),
-		server: socket(shared.server.dir), befall: befall, open: map[net.Conn]struct{}{},
+		server: socket(shared.server.dir), befall: befall, letGo: make(chan struct{}), open: map[net.Conn]struct{}{},
 	}
 	p.group.Go(func() { p.accept(listener) })
 	tb.Cleanup(func() {
 		_ = listener.Close()
 		p.breakAll()
+		p.LetGo()
 		p.group.Wait()
 		_ = os.RemoveAll(dir)
 	})
 	return p
 }
+
+// LetGo lets the server have the requests that [KeepRequest] kept, and those to
+// come at once.
+func (p *Proxy) LetGo() { p.letOff.Do(func() { close(p.letGo) }) }
 
 // Connections returns how many clients have connected so far.
 func (p *Proxy) Connections() int { return int(p.count.Load()) }
@@ -95,7 +105,7 @@ func (p *Proxy) accept(listener net.Listener) {
 			_ = client.Close()
 			continue
 		}
-		l := &link{client: client, server: server}
+		l := &link{client: client, server: server, letGo: p.letGo}
 		p.group.Go(func() { defer p.drop(client, server); l.passRequests(p.befall) })
 		p.group.Go(func() { defer p.drop(client, server); l.passAnswers() })
 	}
@@ -131,6 +141,7 @@ func (p *Proxy) breakAll() {
 // link is one client's connection.
 type link struct {
 	client, server net.Conn
+	letGo          <-chan struct{}
 
 	mu     sync.Mutex
 	doomed bool
@@ -150,6 +161,9 @@ func (l *link) passRequests(befall func() Loss) {
 		case DelayRequest:
 			_ = l.client.Close()
 			<-time.After(Delay)
+		case KeepRequest:
+			_ = l.client.Close()
+			<-l.letGo
 		case LoseAnswer:
 			l.mu.Lock()
 			l.doomed = true

@@ -180,13 +180,6 @@ func TestLedger_namesRecordsThatAreDamaged(t *testing.T) {
 				return err
 			},
 		},
-		"runs": {
-			[]string{"HSET takt:{bull}:default:ledger:runs x \xc1", "ZADD takt:{bull}:default:ledger:leases 1 x"},
-			func(ctx context.Context, s *stage) error {
-				_, err := s.ledger.Abandoned(ctx, "ann", time.Minute, 5)
-				return err
-			},
-		},
 		"jobs": {
 			[]string{"HSET takt:{bull}:default:ledger:jobs job-00001 \x01"},
 			func(ctx context.Context, s *stage) error {

@@ -116,10 +116,18 @@ func (l *Ledger) Abandoned(ctx context.Context, replica string, lease time.Durat
 		if err != nil {
 			return handedOver(taken, fmt.Errorf("take over claims: %w", err))
 		}
+		l.reportAside(ctx, page.aside)
 		taken = append(taken, page.claims...)
 		more, passed = page.more, page.passed
 	}
 	return taken, nil
+}
+
+// reportAside names the runs whose records are damaged. No other call will.
+func (l *Ledger) reportAside(ctx context.Context, runs []string) {
+	for _, run := range runs {
+		l.backend.config.Log.ErrorContext(ctx, "run set aside: its record is damaged", "run", domain.CleanText(run, domain.MaxReason), "key", l.key+":runs")
+	}
 }
 
 // handedOver returns what was taken over before the error: these claims have
@@ -136,11 +144,12 @@ type abandonedPage struct {
 	more   bool
 	passed int64
 	claims []domain.Claim
+	aside  []string
 }
 
 func readAbandoned(reply any, lease time.Duration) (page abandonedPage, err error) {
 	u := unpackerOf(reply)
-	u.want(u.list() == 3)
+	u.want(u.list() == 4)
 	page.more = u.flag()
 	page.passed = u.long()
 	for range u.list() {
@@ -148,9 +157,12 @@ func readAbandoned(reply any, lease time.Duration) (page abandonedPage, err erro
 		run := u.run(u.string())
 		claim := u.claim(run, lease)
 		if u.err != nil {
-			break
+			return page, u.end()
 		}
 		page.claims = append(page.claims, claim)
+	}
+	for range u.list() {
+		page.aside = append(page.aside, u.string())
 	}
 	return page, u.end()
 }

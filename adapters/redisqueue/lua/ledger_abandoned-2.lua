@@ -10,9 +10,10 @@
 -- ARGV[5]  how many lapsed claims to pass over
 -- ARGV[6]  the most claims to look at
 --
--- Returns packed {more, claims passed over in all, {claim, …}}, a claim being
--- {run, token, phase, granted at in µs, crashes, attempts, fingerprint}. If
--- more is true there are lapsed claims that were not looked at.
+-- Returns packed {more, claims passed over in all, {claim, …}, {run, …}}, a claim
+-- being {run, token, phase, granted at in µs, crashes, attempts, fingerprint}. If
+-- more is true there are lapsed claims that were not looked at. The runs are those
+-- whose records are damaged: they are set aside, and nobody is told of them again.
 -- @include session
 -- @include ledger_claim
 -- @include ledger_definition
@@ -27,7 +28,7 @@ local name, lease, most, passed, look = ARGV[2], tonumber(ARGV[3]), tonumber(ARG
 local replica = fetch(replicas, name)
 local registration = replica and registrations[replica[DIGEST]]
 if not registration then
-  return cmsgpack.pack({ false, 0, {} })
+  return cmsgpack.pack({ false, 0, {}, {} })
 end
 local registered = registered_of(registration[ID])
 
@@ -44,14 +45,18 @@ end
 local lapsed = redis.call('ZRANGEBYSCORE', LEASES, '-inf', now, 'LIMIT', passed, look)
 prefetch(runs, lapsed)
 
-local claims, looked = {}, 0
+local claims, aside, looked = {}, {}, 0
 for _, key in ipairs(lapsed) do
   if #claims == most then
     break
   end
   looked = looked + 1
   local run = fetch(runs, key)
-  if not run or is_ended(run) then
+  if runs.damaged[key] then
+    extend(key, false)
+    note_end(key)
+    aside[#aside + 1] = key
+  elseif not run or is_ended(run) then
     extend(key, false) -- deleted, or added, by a stranger
   elseif redis.call('HEXISTS', registered, run[JOB]) == 1 then
     claims[#claims + 1] = take_over(key, run)
@@ -60,6 +65,6 @@ for _, key in ipairs(lapsed) do
   end
 end
 flush_claims()
-reply = cmsgpack.pack({ looked == look, passed, claims })
+reply = cmsgpack.pack({ looked == look, passed, claims, aside })
 session_record(KEYS[1], ARGV[1], reply)
 return reply

@@ -58,11 +58,14 @@ local function open(intent)
   return run
 end
 
--- taken_by returns who has the intent's run or has decided its tick, or nil.
+-- taken_by returns who has the intent's run or has decided its tick, or nil. Of a
+-- run whose record is damaged the cursor tells, if it is a tick; others are taken.
 local function taken_by(job, intent)
   local run = not intent[MOVE_ONLY] and fetch(runs, intent[RUN])
   if run then
     return run[OWNER]
+  elseif runs.damaged[intent[RUN]] and not intent[MOVES] then
+    return ''
   end
   if intent[MOVES] and intent[FROM] ~= job[CURSOR] then
     return job[MOVER]
@@ -114,6 +117,9 @@ for i, intent in ipairs(intents) do
 end
 prefetch(runs, run_names)
 prefetch(jobs, job_names)
+check_holders(job_names)
+-- Runs that are held may be of other jobs.
+jobs.patient = true
 
 local verdicts = {}
 for i, intent in ipairs(intents) do

@@ -20,8 +20,10 @@ local function end_run(key, run)
   remember(key, run)
 end
 
--- prefetch_jobs reads the jobs of the runs, which were read before.
+-- prefetch_jobs reads the jobs of the runs, which were read before. A damaged one
+-- does not stop the runs of others, and neither do they end.
 local function prefetch_jobs(keys)
+  jobs.patient = true
   local names = {}
   for _, key in ipairs(keys) do
     local run = fetch(runs, key)
@@ -30,6 +32,7 @@ local function prefetch_jobs(keys)
     end
   end
   prefetch(jobs, names)
+  check_holders(names)
 end
 
 -- append_claim adds to the list what a claim tells.

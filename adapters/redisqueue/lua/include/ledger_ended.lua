@@ -6,11 +6,16 @@ local ENDED_FOR_MS = 86400000
 local ended_ticks = { key = L .. ':ended:ticks', limit = 32768, pushed = {} }
 local ended_others = { key = L .. ':ended:others', limit = 65536, pushed = {} }
 
+-- note_end has the run's record forgotten when it is time.
+local function note_end(key)
+  local list = string.sub(key, 1, 9) == 'schedule:' and ended_ticks or ended_others
+  list.pushed[#list.pushed + 1] = now_ms .. ' ' .. key
+end
+
 -- remember keeps of the run what tells its owner and token.
 local function remember(key, run)
   put(runs, key, { run[TOKEN], run[OWNER] })
-  local list = string.sub(key, 1, 9) == 'schedule:' and ended_ticks or ended_others
-  list.pushed[#list.pushed + 1] = now_ms .. ' ' .. key
+  note_end(key)
 end
 
 -- forget drops up to most of the oldest runs of the list, if they may be.

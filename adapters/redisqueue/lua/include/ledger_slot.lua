@@ -7,9 +7,26 @@ local SLOT_LATER, SLOT_FREE, SLOT_SKIP, SLOT_QUEUE, SLOT_PREEMPT = 0, 1, 2, 3, 4
 local function is_ended(run) return #run == 2 end
 
 local function holders_of(name)
-  local key = L .. ':holders:' .. name
-  check_type(key, 'zset')
-  return key
+  jobs.holders = jobs.holders or {}
+  if not jobs.holders[name] then
+    local key = L .. ':holders:' .. name
+    check_type(key, 'zset')
+    jobs.holders[name] = key
+  end
+  return jobs.holders[name]
+end
+
+-- check_holders stops the call, before it changes anything, if what the jobs'
+-- further holders are in is something else. Their names may come several times.
+local function check_holders(names)
+  local seen = {}
+  for _, name in ipairs(names) do
+    local job = fetch(jobs, name)
+    if job and (seen[name] or job[HOLDER] ~= '' or job[BESIDE] > 0) then
+      holders_of(name)
+    end
+    seen[name] = true
+  end
 end
 
 -- promote makes the next holder the first one.
@@ -23,12 +40,14 @@ local function promote(name, job)
 end
 
 -- first_holder returns the run that has held the slot longest, or nil. A run
--- without a record was deleted by a stranger and holds nothing.
+-- without a record was deleted by a stranger and holds nothing; one whose record
+-- is damaged holds it as long as its lease lives.
 local function first_holder(name, job)
   while job[HOLDER] ~= '' do
-    local run = fetch(runs, job[HOLDER])
-    if run and not is_ended(run) then
-      return job[HOLDER]
+    local holder = job[HOLDER]
+    local run = fetch(runs, holder)
+    if run and not is_ended(run) or runs.damaged[holder] and is_alive(holder) then
+      return holder
     end
     promote(name, job)
   end

@@ -87,23 +87,45 @@ local function next_number()
   return number
 end
 
--- unpacked returns what is packed under the name in the key. What is no record
--- stops the call.
-local function unpacked(key, name, packed)
+-- unpacked returns what is packed under the name in the key. If that is no record,
+-- or none of those that the cache has, it stops the call, or with a patient cache
+-- counts as none.
+local function unpacked(key, name, packed, cache)
   local ok, record = pcall(cmsgpack.unpack, packed)
-  if not ok or type(record) ~= 'table' then
+  ok = ok and type(record) == 'table'
+  if ok and cache and cache.shapes then
+    local shape = cache.shapes[#record]
+    ok = shape ~= nil
+    for i = 1, ok and #shape or 0 do
+      ok = ok and type(record[i]) == (shape[i] or type(record[i]))
+    end
+  end
+  if ok then
+    return record
+  elseif not cache or not cache.patient then
     raise('ERR the record of "' .. name .. '" is damaged', key)
   end
-  return record
+  cache.damaged[name] = true
+  return false
 end
 
 -- A cache holds the records of one hash that were read in this call; a name
--- without a record is there as false.
-local function new_cache(key)
-  return { key = key, records = {}, dirty = {}, written = {} }
+-- without a record is there as false. Its shapes say of records with so many fields
+-- what each is, false for anything. A patient cache has a damaged record as none:
+-- what is wrong with one run, or with one job, must not stop those of all others.
+local function new_cache(key, shapes, patient)
+  return { key = key, shapes = shapes, patient = patient, damaged = {}, records = {}, dirty = {}, written = {} }
 end
 
-local jobs, runs = new_cache(JOBS), new_cache(RUNS)
+local jobs = new_cache(JOBS, {
+  [9] = { 'number', 'string', 'boolean', 'number', false, 'string', 'number', 'string', 'number' },
+})
+local runs = new_cache(RUNS, {
+  [2] = { 'number', 'string' },
+  [12] = {
+    'number', 'string', 'string', 'number', 'boolean', 'number', 'number', 'string', 'number', 'number', 'string', 'string',
+  },
+}, true)
 
 -- prefetch reads the records of the names in one go.
 local function prefetch(cache, names)
@@ -118,7 +140,7 @@ local function prefetch(cache, names)
   each_part(missing, function(...)
     for _, packed in ipairs(redis.call('HMGET', cache.key, ...)) do
       at = at + 1
-      cache.records[missing[at]] = packed and unpacked(cache.key, missing[at], packed)
+      cache.records[missing[at]] = packed and unpacked(cache.key, missing[at], packed, cache)
     end
   end)
 end
@@ -128,7 +150,7 @@ local function fetch(cache, name)
   local record = cache.records[name]
   if record == nil then
     local packed = redis.call('HGET', cache.key, name)
-    record = packed and unpacked(cache.key, name, packed)
+    record = packed and unpacked(cache.key, name, packed, cache)
     cache.records[name] = record
   end
   return record
@@ -136,7 +158,7 @@ end
 
 -- put takes note that the name has a new or changed record.
 local function put(cache, name, record)
-  cache.records[name] = record
+  cache.records[name], cache.damaged[name] = record, nil
   if not cache.dirty[name] then
     cache.dirty[name] = true
     cache.written[#cache.written + 1] = name

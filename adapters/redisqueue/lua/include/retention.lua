@@ -6,6 +6,16 @@
 -- server. The ends that follow remove the others.
 local PURGE_MOST = 1000
 
+-- beside does what must not stop an outcome either, about the key. Its complaint
+-- is no parent's.
+local function beside(key, step, ...)
+  local ok, err = pcall(step, ...)
+  if not ok then
+    local words = words_of(err)
+    complaint = complaint or '!' .. (string.sub(words, -1) == ')' and words or words .. ' (' .. key .. ')')
+  end
+end
+
 -- forget_jobs deletes finished jobs and their links to parents.
 local function forget_jobs(q, ids, now)
   local list = {}
@@ -22,10 +32,10 @@ local function forget_jobs(q, ids, now)
   delete_keys(list)
 end
 
--- purge drops jobs from completed or failed: those older than age seconds, at
+-- drop_over drops jobs from completed or failed: those older than age seconds, at
 -- most limit of them and no more than a call may, and then all but the newest
 -- count.
-local function purge(q, set, now, keep)
+local function drop_over(q, set, now, keep)
   local key = q.base .. set
   if keep.age then
     local old = call('ZREVRANGEBYSCORE', key, now - keep.age * 1000, 0, 'LIMIT', 0, math.min(keep.limit, PURGE_MOST))
@@ -43,6 +53,12 @@ local function purge(q, set, now, keep)
       call('ZREMRANGEBYRANK', key, 0, over - 1)
     end
   end
+end
+
+-- purge drops what the policy does not keep. What is in the way does not stop the
+-- outcomes, which are written by then: the jobs go when later ones end.
+local function purge(q, set, now, keep)
+  beside(q.base .. set, drop_over, q, set, now, keep)
 end
 
 local keep_policies = {}

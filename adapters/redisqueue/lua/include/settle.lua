@@ -156,16 +156,6 @@ local function release_leases(q, batch)
   end
 end
 
--- beside does what must not stop an outcome either, about the key. Its complaint
--- is no parent's.
-local function beside(key, step, ...)
-  local ok, err = pcall(step, ...)
-  if not ok then
-    local words = words_of(err)
-    complaint = complaint or '!' .. (string.sub(words, -1) == ')' and words or words .. ' (' .. key .. ')')
-  end
-end
-
 -- tell_parent tells a finished job's parent how it ended.
 local function tell_parent(q, key, completed, value, parent_key, now)
   local pq, parent = parent_of(q, parent_key)
@@ -344,11 +334,29 @@ local function apply(q, kind, key, at, now, parked)
   end
 end
 
+-- check_destinations stops the call before it writes the first of several
+-- outcomes, if a key to which jobs of these kinds go is something else.
+local function check_destinations(q, letters)
+  if letters.D or letters.S or letters.P or letters.W then
+    ask('ZCARD', q.delayed)
+  end
+  if letters.R or letters.B or letters.L or letters.W then
+    ask('LLEN', ready_list(q))
+    ask('ZCARD', q.prioritized)
+  end
+  if letters.W then
+    ask('ZCARD', q.base .. 'waiting-children')
+  end
+end
+
 -- prepare does what comes once for a batch before its outcomes.
 local function prepare(q, batch, now)
-  local finishes, retries, sets = false, false, {}
+  local finishes, retries, sets, letters = false, false, {}, {}
   for i = 1, batch.n do
     local kind = batch.kinds[i]
+    if batch.codes[i] == OK then
+      letters[kind.letter] = true
+    end
     if kind.finishes and batch.codes[i] == OK then
       finishes = true
       sets[kind.set] = true
@@ -357,6 +365,9 @@ local function prepare(q, batch, now)
     if kind.letter == 'W' and batch.codes[i] == OK and size_of('ZCARD', batch.keys[i] .. ':unsuccessful') > 0 then
       batch.codes[i] = FAILED_CHILDREN
     end
+  end
+  if batch.n > 1 then
+    check_destinations(q, letters)
   end
   for set in pairs(sets) do
     -- It stops the call before the jobs are charged.

@@ -287,23 +287,3 @@ func (s *scheduler) definitionOf(job *jobState) domain.Record {
 	return record
 }
 
-// recordSuperseded records which jobs this replica does not plan.
-func (s *scheduler) recordSuperseded() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, name := range s.names {
-		if job := s.jobs[name]; job.state.Superseded {
-			s.recordRevision(job)
-		}
-	}
-}
-
-// recordRevision records whether this replica's definition of the job is the one
-// that is planned; it is called with mu held.
-func (s *scheduler) recordRevision(job *jobState) {
-	record := s.definitionOf(job)
-	if job.state.Superseded && !job.Disabled {
-		record.Reason = domain.ReasonSuperseded
-	}
-	s.journal.Record(record)
-}

@@ -77,7 +77,10 @@ type scheduler struct {
 	// looked after.
 	stepped time.Duration
 	version uint64
-	runs    map[domain.RunKey]*run
+	// revised are jobs whose definition was superseded, or is valid again, and of
+	// which the history does not know yet; untold those of which the log does not.
+	revised, untold []*jobState
+	runs            map[domain.RunKey]*run
 	// busy counts what may still begin a run: see enter.
 	busy    int
 	quiet   bool
@@ -113,6 +116,8 @@ type jobState struct {
 	last      LastRun
 	// lastTick is the latest tick that something was decided about.
 	lastTick time.Time
+	// revised tells that the job is among the scheduler's.
+	revised bool
 }
 
 // LastRun is what became of the latest run of a job.

@@ -153,6 +153,7 @@ func (s *scheduler) claim(plans []plannedIntent) error {
 		for i := range verdicts {
 			s.obey(&batch[i], &verdicts[i], asked)
 		}
+		s.tellRevisions()
 	}
 	return nil
 }

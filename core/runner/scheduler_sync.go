@@ -82,6 +82,7 @@ func (s *scheduler) sync(ctx context.Context) error {
 	}
 	step := s.clock.Sample(reply.Now, asked, s.ports.Now())
 	s.apply(reply, step)
+	s.tellRevisions()
 	if step.Abs() >= stepReported {
 		s.ports.Log.WarnContext(ctx, "the store's clock was stepped: ticks already decided are not repeated, missed ones follow their misfire policy",
 			"step_ms", step.Milliseconds())
@@ -198,7 +199,8 @@ func (s *scheduler) update(state domain.JobState) {
 	was, before := job.planned(), job.state
 	job.state = state
 	if state.Superseded != before.Superseded {
-		s.reportRevision(job)
+		s.revise(job)
+		s.untold = append(s.untold, job)
 	}
 	if state.Paused != before.Paused {
 		s.recordPause(job)
@@ -212,15 +214,6 @@ func (s *scheduler) update(state domain.JobState) {
 	case now:
 		planner.SetCursor(job.Name, state.Cursor)
 	}
-}
-
-func (s *scheduler) reportRevision(job *jobState) {
-	s.recordRevision(job)
-	if job.state.Superseded {
-		s.ports.Log.WarnContext(s.quieting, "a newer definition of the job is live: this replica stops planning it", "job", job.Name, "revision", job.state.Revision)
-		return
-	}
-	s.ports.Log.WarnContext(s.quieting, "this replica's definition of the job is valid again", "job", job.Name, "revision", job.state.Revision)
 }
 
 // rebalance moves jobs between the planners after the fleet has changed.

@@ -86,6 +86,7 @@ func isJournal(x ast.Expr) bool {
 func silent() map[string]string {
 	return map[string]string{
 		"obey Taken":                  "whoever has the tick records it",
+		"obey Superseded":             "tellRevisions records it, for all jobs of the call",
 		"obey Lost":                   "as for taken: it was another's before",
 		"claimNow Taken":              "a run on start that another has is recorded by it",
 		"takeSlot Granted":            "the attempt that follows is recorded",

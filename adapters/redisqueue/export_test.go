@@ -31,7 +31,7 @@ func DecodeOptions(text string) WireOptions {
 	o := decodeOptions(text)
 	return WireOptions{
 		JobOptions: o.JobOptions,
-		Completed: o.completed, Failed: o.failed, KeepLogs: o.keepLogs, StackTraces: o.stackLimit,
+		Completed:  o.completed, Failed: o.failed, KeepLogs: o.keepLogs, StackTraces: o.stackLimit,
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 // MaxDelay bounds every delay between attempts.
 const MaxDelay = 24 * time.Hour
 
-// NoRetry, as the delay of a job's [Backoff], means that no attempt follows a
+// NoRetry is the delay of a job's [Backoff] by which no attempt follows a
 // failed one, whatever is left of them. It is BullMQ's -1: jobs of Node have
 // it, those of this worker say one attempt.
 const NoRetry = -time.Millisecond

@@ -286,4 +286,3 @@ func (s *scheduler) definitionOf(job *jobState) domain.Record {
 	}
 	return record
 }
-

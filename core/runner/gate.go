@@ -35,7 +35,11 @@ func (g *gate) shut(patience time.Duration) (open func()) {
 
 // await returns when the gate is open, patience with it is over, or ctx has
 // ended.
-func (g *gate) await(ctx context.Context) {
+func (g *gate) await(ctx context.Context) { g.awaitUnless(ctx, nil) }
+
+// awaitUnless is await for a caller that need not wait once urgent is received
+// from.
+func (g *gate) awaitUnless(ctx context.Context, urgent <-chan struct{}) {
 	g.mu.Lock()
 	opens, left := g.opens, time.Until(g.until)
 	g.mu.Unlock()
@@ -47,6 +51,7 @@ func (g *gate) await(ctx context.Context) {
 	select {
 	case <-opens:
 	case <-timer.C:
+	case <-urgent:
 	case <-ctx.Done():
 	}
 }

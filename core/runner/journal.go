@@ -19,6 +19,9 @@ const (
 	// at one instant have room.
 	journalLimit = 32768
 	journalBytes = 8 << 20
+	// journalCrowded is how many waiting records leave no time for anything else:
+	// the newest would soon be shed.
+	journalCrowded = journalLimit / 2
 	// journalKept is the most records for which a list is kept to be used again.
 	journalKept = 8192
 	// journalBatch is the largest number of records in one append: stores
@@ -62,8 +65,9 @@ type journal struct {
 	// busy tells that the latest records came fast; Run alone looks at it.
 	busy bool
 
-	wake   chan struct{}
-	enough chan struct{}
+	wake    chan struct{}
+	enough  chan struct{}
+	crowded chan struct{}
 	// living ends when the loop is to write what is left, flushing when it is
 	// to give up on that.
 	living, flushing      context.Context //nolint:containedctx // they last as long as the journal, not as a call
@@ -74,10 +78,11 @@ type journal struct {
 func newJournal(replica string, store ports.RunStore, log *slog.Logger, clock *storeClock) *journal {
 	j := &journal{
 		replica: replica, store: store, log: log, clock: clock, claiming: new(gate),
-		counts: map[domain.Event]int{},
-		wake:   make(chan struct{}, 1),
-		enough: make(chan struct{}, 1),
-		done:   make(chan struct{}),
+		counts:  map[domain.Event]int{},
+		wake:    make(chan struct{}, 1),
+		enough:  make(chan struct{}, 1),
+		crowded: make(chan struct{}, 1),
+		done:    make(chan struct{}),
 	}
 	j.living, j.stopLiving = context.WithCancel(context.Background())
 	j.flushing, j.stopFlush = context.WithCancel(context.Background())
@@ -149,6 +154,9 @@ func (j *journal) wakeUp() {
 	signal(j.wake)
 	if len(j.pending) >= journalEnough {
 		signal(j.enough)
+	}
+	if len(j.pending) >= journalCrowded {
+		signal(j.crowded)
 	}
 }
 
@@ -222,7 +230,8 @@ func (j *journal) waiting() int {
 	return len(j.pending) + j.taken + j.shed
 }
 
-// gather gives records time to become many, and lets claims go first.
+// gather gives records time to become many, and lets claims go first while there
+// is room.
 func (j *journal) gather() {
 	pause := journalPause
 	if j.busy {
@@ -235,7 +244,7 @@ func (j *journal) gather() {
 	case <-j.enough:
 	case <-timer.C:
 	}
-	j.claiming.await(j.living)
+	j.claiming.awaitUnless(j.living, j.crowded)
 }
 
 // drain appends all pending records and reports whether the store took them.
@@ -312,6 +321,10 @@ func (j *journal) take() []domain.Record {
 		j.busy = len(taken) >= journalBusy
 	}
 	j.pending, j.spare, j.taken = j.spare[:0], nil, len(taken)
+	select {
+	case <-j.crowded:
+	default:
+	}
 	return taken
 }
 

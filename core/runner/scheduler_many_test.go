@@ -199,3 +199,22 @@ func TestManyTicks_delayNoneThatComesLater(t *testing.T) {
 		}
 	})
 }
+
+// The history goes on while claims are made, if it would lose records otherwise.
+func TestManyTicks_shedNoRecordsWhileTheyAreClaimed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const jobs = 15_000
+		f := newFleet(t)
+		store := inmemqueue.NewRunStore(100_000)
+		f.shared = store
+		r := f.replicaOn(t, "ann", &countingLedger{Ledger: f.ledger, takes: 30 * time.Millisecond}, manyJobs(t, jobs)...)
+		r.mustStart(t)
+		f.waitUntil(18 * time.Second)
+		for _, event := range []domain.Event{domain.EventClaimed, domain.EventStarted, domain.EventCompleted} {
+			records, err := store.Query(t.Context(), domain.RunFilter{Events: []domain.Event{event}, Limit: 100_000})
+			if err != nil || len(records) != jobs {
+				t.Errorf("%d records %s are kept (%v), want %d", len(records), event, err, jobs)
+			}
+		}
+	})
+}

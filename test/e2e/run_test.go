@@ -193,6 +193,7 @@ func TestTheWorkerOutlivesTheReaderOfItsLog(t *testing.T) {
 	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
+	h.askUntil(t, "ok: ", slowBin, "health", "ready")
 	for range 20 { // each run writes lines that nobody reads
 		h.ask(t, slowBin, "jobs", "trigger", "slow.ran").want(t, 0, "completed")
 	}

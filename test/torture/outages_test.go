@@ -189,11 +189,13 @@ func newScene(t *testing.T, o outage, r role) *scene {
 	if r == program {
 		await(t, "the program to work", patience, func() bool { return strings.Contains(s.worker.text(), "worker ready") })
 	}
-	const pace = 50 * time.Millisecond
+	// Some outages stop no job: the producer must not be done before they end,
+	// however long the first jobs take on a busy machine.
+	const pace, spare = 50 * time.Millisecond, 4 * time.Second
 	s.producer = s.desk.launch(t, part{
 		Role: producer, Name: "p1", Addr: s.proxy.Addr, User: workerUser, Password: workerPassword,
 		File: s.desk.acceptedBy("p1"), Batch: 5, Every: pace, Most: 30 * time.Millisecond,
-		Count: 5 * int((o.lasts+time.Second)/pace),
+		Count: 5 * int((o.lasts+spare)/pace),
 	})
 	return s
 }

@@ -53,7 +53,7 @@ func (s *scheduler) attempt(r *run, attempt int) (end attemptEnd, fenced bool) {
 	started := s.ports.Now()
 	ended := make(chan attemptEnd, 1)
 	s.handles.Go(func() {
-		pprof.SetGoroutineLabels(label("", r.job.Name))
+		pprof.SetGoroutineLabels(r.job.profilerLabels())
 		protect(func() ([]byte, error) {
 			return r.job.Handler.HandleRun(ctx, r.claim.Run, attempt)
 		}, func(result []byte, err error) {

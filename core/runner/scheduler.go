@@ -118,6 +118,16 @@ type jobState struct {
 	lastTick time.Time
 	// revised tells that the job is among the scheduler's.
 	revised bool
+
+	labelled sync.Once
+	labels   context.Context //nolint:containedctx // carries labels alone
+}
+
+// profilerLabels returns the labels of the job's handler. To make them costs a
+// good part of what an attempt does: the first one does.
+func (j *jobState) profilerLabels() context.Context {
+	j.labelled.Do(func() { j.labels = label("", j.Name) })
+	return j.labels
 }
 
 // LastRun is what became of the latest run of a job.

@@ -18,18 +18,28 @@ type gate struct {
 	until time.Time
 }
 
-// shut shuts the gate for as long as patience lasts, and returns what opens it.
-// One caller at a time may have it shut.
-func (g *gate) shut(patience time.Duration) (open func()) {
+// shut shuts the gate for as long as patience lasts, and returns what opens it
+// after a while. One caller at a time may have it shut; who comes in that while
+// shuts it anew.
+func (g *gate) shut(patience time.Duration) (openAfter func(time.Duration)) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	opens := make(chan struct{})
 	g.opens, g.until = opens, time.Now().Add(patience)
-	return func() {
+	open := func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		g.opens = nil
+		if g.opens == opens {
+			g.opens = nil
+		}
 		close(opens)
+	}
+	return func(d time.Duration) {
+		if d <= 0 {
+			open()
+			return
+		}
+		time.AfterFunc(d, open)
 	}
 }
 

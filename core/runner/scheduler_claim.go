@@ -39,15 +39,28 @@ func (s *scheduler) claimLoop(ctx context.Context) {
 }
 
 // claimAll asks for the ticks of this replica's jobs first, and returns those
-// jobs that are left when the ledger does not answer.
+// jobs that are left when the ledger does not answer. What else is to be written
+// waits until the other replicas, too, should have claimed theirs.
 func (s *scheduler) claimAll(ctx context.Context, due dueTicks) (left []schedule.Due, err error) {
 	if len(due.mine)+len(due.others) > claimBatch {
-		defer s.claiming.shut(claimPatience)()
+		openAfter := s.claiming.shut(claimPatience)
+		defer func() { openAfter(s.othersClaimFor()) }()
 	}
 	if left, err = s.claimDue(due.mine); err != nil {
 		return append(left, due.others...), err
 	}
 	return s.claimOthers(ctx, due.others)
+}
+
+// othersClaimFor returns how long other replicas may still be busy with very many
+// ticks.
+func (s *scheduler) othersClaimFor() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.replicas) < 2 {
+		return 0
+	}
+	return s.yieldsFor()
 }
 
 // claimOthers asks for ticks of jobs that others are preferred for, beginning

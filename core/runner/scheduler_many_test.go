@@ -26,6 +26,8 @@ type countingLedger struct {
 	// claims are the calls, claimsAtEnd those before the first end of a run was
 	// written.
 	claims, claimsAtEnd int
+	// firstEnd is when that was.
+	firstEnd time.Time
 }
 
 func (l *countingLedger) Claim(ctx context.Context, intents []domain.Intent) ([]domain.Verdict, error) {
@@ -40,7 +42,7 @@ func (l *countingLedger) Claim(ctx context.Context, intents []domain.Intent) ([]
 func (l *countingLedger) Finish(ctx context.Context, results []domain.RunResult) ([]bool, error) {
 	l.mu.Lock()
 	if l.claimsAtEnd == 0 {
-		l.claimsAtEnd = l.claims
+		l.claimsAtEnd, l.firstEnd = l.claims, time.Now()
 	}
 	l.mu.Unlock()
 	return l.Ledger.Finish(ctx, results)
@@ -92,6 +94,27 @@ func TestManyTicks_areClaimedBeforeTheEndsAreWritten(t *testing.T) {
 		f.waitUntil(15 * time.Second)
 		if intents, claims, atEnd := ledger.asked(); intents != jobs || atEnd != claims {
 			t.Errorf("%d ticks were claimed with %d calls, the first end was written after %d", intents, claims, atEnd)
+		}
+	})
+}
+
+// Another replica may not have claimed all its ticks when this one has.
+func TestManyTicks_areClaimedByAllBeforeTheEndsAreWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const jobs = 4000
+		f := newFleet(t)
+		began := time.Now()
+		ledgers := map[string]*countingLedger{"ann": {Ledger: f.ledger}, "bob": {Ledger: f.ledger, takes: 40 * time.Millisecond}}
+		for name, ledger := range ledgers {
+			f.replicaOn(t, name, ledger, manyJobs(t, jobs)...).mustStart(t)
+		}
+		f.waitUntil(15 * time.Second)
+		for name, ledger := range ledgers {
+			own, _, _ := ledger.asked()
+			want := 50*time.Millisecond + time.Duration(own-1000)*100*time.Microsecond
+			if got := ledger.firstEnd.Sub(began) - 10*time.Second; got != want {
+				t.Errorf("%s wrote the first end of %d runs after %s, want %s", name, own, got, want)
+			}
 		}
 	})
 }

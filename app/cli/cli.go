@@ -152,7 +152,7 @@ through its Unix socket in WORKER_STATE_DIR.
 	// the linker keeps every method of every type, 3 MB of them.
 	root.Flags().BoolVarP(&showVersion, "version", "v", false, "version for "+s.name)
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(s.runCommand(), s.jobsCommand(), s.planCommand(), s.runsCommand(), s.whyCommand(), s.enqueueCommand(), s.queuesCommand(),
+	root.AddCommand(s.runCommand(), s.jobsCommand(), s.planCommand(), s.runsCommand(), s.whyCommand(), s.enqueueCommand(), s.queuesCommand(), s.outboxCommand(),
 		s.healthCommand(), s.configCommand(), s.migrateCommand(), s.versionCommand())
 	for _, command := range root.Commands() {
 		s.nameExamples(command)

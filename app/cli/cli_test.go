@@ -147,6 +147,9 @@ func TestEveryCommandHasHelp(t *testing.T) {
 		{"queues", "remove"},
 		{"queues", "drain"},
 		{"queues", "clean"},
+		{"outbox"},
+		{"outbox", "retry"},
+		{"outbox", "drop"},
 	}
 	for _, command := range commands {
 		got := run(t, args(append(command, "--help")...))

@@ -73,7 +73,7 @@ func codeOf(err error) int {
 		return ExitAbandoned
 	case badCron, isAny(err, domain.ErrInvalid, domain.ErrTooLarge, runner.ErrUnknownJob, runner.ErrDisabled, app.ErrQueueingOff):
 		return ExitBadData
-	case isAny(err, control.ErrInUse, ports.ErrUnavailable, ports.ErrQueueFull):
+	case isAny(err, control.ErrInUse, ports.ErrUnavailable, ports.ErrQueueFull, app.ErrNoOutbox):
 		return ExitUnavailable
 	}
 	switch control.CodeOf(err) {

@@ -39,6 +39,7 @@ const (
 	pgUndefinedColumn = "42703"
 	pgInvalidSchema   = "3F000"
 	pgBadData         = "22"
+	pgNoNumber        = "22P02"
 	pgDeadlock        = "40P01"
 	pgSerialization   = "40001"
 	pgReadOnly        = "25006"
@@ -142,6 +143,13 @@ func isOutage(err error) bool { return errors.Is(err, ports.ErrUnavailable) }
 func isRepetition(err error) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && pg.ConstraintName == callsOnce
+}
+
+// isPartial reports whether a write was undone because some of the jobs were not
+// as they had been read.
+func isPartial(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pg.Code == pgNoNumber
 }
 
 // isBusy reports whether another process has kept the file for long.

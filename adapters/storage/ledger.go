@@ -60,6 +60,8 @@ type Ledger struct {
 	memory       memory
 	sessions     sessions
 	known        knownJobs
+	// wary counts down the writes that do not suppose that no job has changed.
+	wary atomic.Int64
 
 	// endedTicks and endedOthers count what ended here since the last pruning.
 	endedTicks, endedOthers atomic.Int64

@@ -63,7 +63,7 @@ func (l *Ledger) claimPart(ctx context.Context, begun *bool, intents []domain.In
 		}
 		again := pending[:0]
 		for n, i := range pending {
-			if job := decisions[n].job; job != nil && job.dirty && !written.jobs[job.name] {
+			if job := decisions[n].job; job != nil && job.dirty && !written.wrote(job) {
 				again = append(again, i)
 				continue
 			}
@@ -78,11 +78,15 @@ func (l *Ledger) claimPart(ctx context.Context, begun *bool, intents []domain.In
 type writtenState struct {
 	numbering
 
-	// jobs are those whose changes were written.
+	// jobs are those whose changes were written, unless all tells that it is all
+	// of them.
 	jobs map[string]bool
+	all  bool
 	// stamp is the one that they have since, zero if it is not known.
 	stamp int64
 }
+
+func (w *writtenState) wrote(job *ledgerJob) bool { return w.all || w.jobs[job.name] }
 
 func (w *writtenState) verdict(d *decision) domain.Verdict {
 	if d.claim != nil {
@@ -104,33 +108,52 @@ func (w *writtenState) claim(c *ledgerClaim) domain.Claim {
 	return claim
 }
 
-// save writes what changed in the state.
+// waryFor is how many writes follow on one that supposed in vain that no job had
+// changed and do not suppose so: where others want the same ticks, more will have.
+const waryFor = 8
+
+// save writes what changed in the state: at first as if nobody else had changed
+// a job meanwhile, if the dialect can tell at once that somebody has.
 func (l *Ledger) save(ctx context.Context, begun *bool, state *ledgerState) (writtenState, error) {
-	var written writtenState
 	if len(state.dirty) == 0 {
-		return written, nil
+		return writtenState{}, nil
 	}
 	if state.isNews && state.numbers == 0 {
 		state.numbers = 1
 	}
+	written, err := l.saveJobs(ctx, begun, state, l.sql.moveAll != "" && l.wary.Add(-1) < 0)
+	if isPartial(err) {
+		l.wary.Store(waryFor)
+		written, err = l.saveJobs(ctx, begun, state, false)
+	}
+	if err == nil && written.stamp != 0 {
+		l.known.keep(state, &written)
+	}
+	return written, err
+}
+
+// saveJobs writes the changes to all jobs or to none, or those to the jobs that
+// nobody else has changed.
+func (l *Ledger) saveJobs(ctx context.Context, begun *bool, state *ledgerState, all bool) (writtenState, error) {
+	var written writtenState
 	write := onceWrite{count: state.numbers, isNews: state.isNews}
 	write.begin = func(s *session) []statement {
-		stamp := newStamp()
-		written = writtenState{jobs: make(map[string]bool, len(state.dirty)), stamp: stamp}
-		statements := append(l.lookAtBlockers(state.blockers), l.moveJobs(state.dirty, stamp, s, written.jobs))
+		written = writtenState{all: all, stamp: newStamp()}
+		if !all {
+			written.jobs = make(map[string]bool, len(state.dirty))
+		}
+		statements := append(l.lookAtBlockers(state.blockers), l.moveJobs(state.dirty, written.stamp, s, &written))
 		if len(state.opened) > 0 {
-			statements = append(statements, l.openClaims(state, stamp))
+			statements = append(statements, l.openClaims(state, &written))
 		}
 		if changes := state.changes(); len(changes) > 0 {
-			statements = append(statements, l.changeClaims(changes, state.numbers, stamp))
+			statements = append(statements, l.changeClaims(changes, state.numbers, written.stamp))
 		}
 		return statements
 	}
 	write.recall = func(_ context.Context, jobs []string) error {
 		written.stamp = 0 // an earlier attempt's
-		if jobs == nil {
-			jobs = namesOfJobs(state.dirty)
-		}
+		written.all = jobs == nil
 		for _, job := range jobs {
 			written.jobs[job] = true
 		}
@@ -139,16 +162,5 @@ func (l *Ledger) save(ctx context.Context, begun *bool, state *ledgerState) (wri
 	err := l.writeOnce(ctx, begun, &write)
 	*begun = *begun || err == nil
 	written.numbering = write.numbering
-	if err == nil && written.stamp != 0 {
-		l.known.keep(state, &written)
-	}
 	return written, err
-}
-
-func namesOfJobs(jobs []*ledgerJob) []string {
-	names := make([]string, len(jobs))
-	for i := range jobs {
-		names[i] = jobs[i].name
-	}
-	return names
 }

@@ -49,6 +49,14 @@ SELECT ?1, ?2, ?3, 0, @now` + nextCall
 const sqlAnswer = `
 SELECT number, now_us, jobs FROM ledger_calls WHERE namespace = ?1 AND session = ?2 AND call = ?3`
 
+// Mostly no job has changed since it was read: then the answer is that all were
+// moved, and any other one is an error that undoes the write. Claims need not be
+// looked up then by whether their jobs were moved, nor jobs be named.
+// ?3 how many there are to move.
+const sqlMoveAll = `
+WITH moved AS (` + sqlMoveJobs + `)
+SELECT CASE WHEN count(*) = ?3 THEN 0 ELSE ('only ' || count(*) || ' jobs are as they were')::integer END FROM moved`
+
 const claimColumns = `c.token, c.run, c.replica, c.fingerprint, c.phase, c.started, c.waits, c.cancelled, c.released,
     c.crashes, c.attempts, c.granted_us, c.deadline_us, c.pushed_by, c.pushed_owner`
 
@@ -89,16 +97,19 @@ WHERE ledger_jobs.namespace = w.namespace AND ledger_jobs.job = w.name AND ledge
 RETURNING job`
 
 // Whatever a new claim seldom is, changeClaims adds.
-// ?2 the new stamp, ?3 how many numbers were given out.
-const sqlOpenClaims = `
+// ?2 how many numbers were given out.
+const sqlOpenAll = `
 INSERT INTO ledger_claims (namespace, token, run, job, tick, replica, fingerprint, phase, started, waits, cancelled,
     released, crashes, attempts, granted_us, deadline_us, ended_us, pushed_by, pushed_owner)
-SELECT l.namespace, l.number - ?3 + w.token_at, w.run, w.name, w.run LIKE 'schedule:%', w.replica, w.fingerprint, w.phase,
-    CASE WHEN w.started_at > 0 THEN l.number - ?3 + w.started_at ELSE 0 END, 1 = 0, 1 = 0, 1 = 0, 0, 0, l.now_us, l.now_us + w.lease_us, CASE WHEN w.phase >= 3 THEN l.now_us END, '', ''
+SELECT l.namespace, l.number - ?2 + w.token_at, w.run, w.name, w.run LIKE 'schedule:%', w.replica, w.fingerprint, w.phase,
+    CASE WHEN w.started_at > 0 THEN l.number - ?2 + w.started_at ELSE 0 END, 1 = 0, 1 = 0, 1 = 0, 0, 0, l.now_us, l.now_us + w.lease_us, CASE WHEN w.phase >= 3 THEN l.now_us END, '', ''
 FROM @set(token_at bigint, run text, name text, replica text, fingerprint text, phase bigint,
         started_at bigint, lease_us bigint)
-    JOIN ledger_jobs AS j ON j.namespace = w.namespace AND j.job = w.name AND j.stamp = ?2
     CROSS JOIN (SELECT namespace, number, now_us FROM ledgers WHERE namespace = ?1 LIMIT 1) AS l`
+
+// ?3 the new stamp.
+const sqlOpenClaims = sqlOpenAll + `
+    JOIN ledger_jobs AS j ON j.namespace = w.namespace AND j.job = w.name AND j.stamp = ?3`
 
 // A claim that its owner finished meanwhile stays finished. Adding nothing keeps
 // the planners from the index of open claims, where one key stands for them all.

@@ -84,7 +84,7 @@ func (k *knownJobs) keep(state *ledgerState, written *writtenState) {
 		k.jobs = make(map[string]knownJob, len(state.dirty))
 	}
 	for _, job := range state.dirty {
-		if !written.jobs[job.name] {
+		if !written.wrote(job) {
 			delete(k.jobs, job.name)
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -170,6 +171,38 @@ func TestLedger_doesNotTrustWhatItKnew(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Of what one call decides from knowledge, some may be old and the rest not.
+func TestLedger_decidesAgainOnlyWhatWasOld(t *testing.T) {
+	t.Parallel()
+	for dialect, open := range map[string]func(testing.TB) *storage.DB{"sqlite": openSQLite, "postgres": openPostgres} {
+		t.Run(dialect, func(t *testing.T) {
+			t.Parallel()
+			db := open(t)
+			own, other := db.Ledger(""), db.Ledger("")
+			start := map[string]time.Time{}
+			for _, state := range syncAs(t, own, "ann", manyDefinitions(6)).Jobs {
+				start[state.Job] = state.Cursor
+			}
+			finishAll(t, own, claimTicks(t, own, "ann", start, 0))
+			taken := map[string]time.Time{"job-00001": start["job-00001"], "job-00004": start["job-00004"]}
+			finishAll(t, other, claimTicks(t, other, "bob", taken, 1))
+			claims := claimTicks(t, own, "ann", start, 1)
+			var jobs []string
+			for i := range claims {
+				jobs = append(jobs, claims[i].Run.Job)
+			}
+			slices.Sort(jobs)
+			if want := []string{"job-00000", "job-00002", "job-00003", "job-00005"}; !slices.Equal(jobs, want) {
+				t.Errorf("ticks of %q are granted, want those of %q", jobs, want)
+			}
+			finishAll(t, own, claims)
+			if left := countOpen(t, db); left != 0 {
+				t.Errorf("%d claims are open, want none", left)
+			}
+		})
 	}
 }
 

@@ -279,3 +279,42 @@ func openPatiently(t *testing.T, uri domain.Secret) (*storage.DB, error) {
 		}
 	}
 }
+
+// A write that several blocked runs rest on can be repeated.
+func TestLedger_repeatsWhatOneRunBlocks(t *testing.T) {
+	t.Parallel()
+	var exchanges atomic.Int64
+	behind := pgtest.NewProxy(t, pgtest.Database(t), func() pgtest.Loss {
+		if exchanges.Add(-1) == 0 {
+			return pgtest.LoseRequest
+		}
+		return pgtest.NoLoss
+	})
+	db := open(t, postgres(storage.PostgresConfig{URI: behind.URI, PoolSize: 1}))
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatalf("Migrate = %v, want no error", err)
+	}
+	ledger := db.Ledger("")
+	syncAs(t, ledger, "ann", manyDefinitions(1))
+	ask := func(intents ...domain.Intent) []domain.Verdict {
+		verdicts, err := insist(func() ([]domain.Verdict, error) { return ledger.Claim(t.Context(), intents) })
+		if err != nil {
+			t.Fatalf("Claim = %v, want no error", err)
+		}
+		return verdicts
+	}
+	ask(byHand("job-00000", "holder"))
+	for lost := range int64(8) {
+		var intents []domain.Intent
+		for n := range 3 {
+			intents = append(intents, byHand("job-00000", fmt.Sprint(lost, "-", n)))
+			intents[n].Slot = domain.SlotSkip
+		}
+		exchanges.Store(lost + 1)
+		for _, verdict := range ask(intents...) {
+			if verdict.Kind != domain.Blocked {
+				t.Errorf("without exchange %d a run is %q, want blocked", lost, verdict.Kind)
+			}
+		}
+	}
+}

@@ -6,23 +6,28 @@ import (
 )
 
 // moveJobs writes the jobs that are as they were read, and notes their names:
-// in the session's answer, if it is not all of them.
-func (l *Ledger) moveJobs(jobs []*ledgerJob, stamp int64, session *session, written map[string]bool) statement {
+// in the session's answer, if it is not all of them. If all are to be written,
+// and one is not as it was read, the write is undone.
+func (l *Ledger) moveJobs(jobs []*ledgerJob, stamp int64, session *session, written *writtenState) statement {
 	n := len(jobs)
 	names, stamps, cursors := make([]string, n), make([]int64, n), make([]int64, n)
 	movers, moved := make([]string, n), make([]bool, n)
 	for i, j := range jobs {
 		names[i], stamps[i], cursors[i], movers[i], moved[i] = j.name, j.stamp, j.cursorMS, j.movedBy, j.moved
 	}
+	set := []any{names, stamps, cursors, movers, moved}
+	if written.all {
+		return l.lookup(set, l.sql.moveAll, stamp, int64(n))
+	}
 	args := []any{stamp}
 	if l.sql.note != "" {
 		args = append(args, session.id, int64(n))
 	}
-	s := l.lookup([]any{names, stamps, cursors, movers, moved}, l.sql.moveJobs, args...)
+	s := l.lookup(set, l.sql.moveJobs, args...)
 	s.row = func(scan scanner) error {
 		var name string
 		err := scan(&name)
-		written[name] = true
+		written.jobs[name] = true
 		return err
 	}
 	return s
@@ -35,6 +40,7 @@ func (l *Ledger) lookAtBlockers(blockers []*ledgerClaim) []statement {
 	if len(blockers) == 0 {
 		return nil
 	}
+	blockers = slices.Clone(blockers) // they are looked at again when the write is repeated
 	slices.SortFunc(blockers, func(a, b *ledgerClaim) int { return cmp.Compare(a.token, b.token) })
 	blockers = slices.Compact(blockers)
 	jobs, tokens := make([]string, len(blockers)), make([]int64, len(blockers))
@@ -48,8 +54,8 @@ func (l *Ledger) lookAtBlockers(blockers []*ledgerClaim) []statement {
 	return []statement{l.lookup([]any{tokens}, l.sql.holdBlockers), look}
 }
 
-// openClaims writes the new claims of the jobs that have the stamp.
-func (l *Ledger) openClaims(state *ledgerState, stamp int64) statement {
+// openClaims writes the new claims of the jobs that were written.
+func (l *Ledger) openClaims(state *ledgerState, written *writtenState) statement {
 	n := len(state.opened)
 	tokens, starts, phases, leases := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
 	runs, jobs, replicas, prints := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
@@ -58,7 +64,10 @@ func (l *Ledger) openClaims(state *ledgerState, stamp int64) statement {
 		runs[i], jobs[i], replicas[i], prints[i] = c.run.Encode(), c.run.Job, c.replica, c.fingerprint
 	}
 	set := []any{tokens, runs, jobs, replicas, prints, phases, starts, leases}
-	return l.lookup(set, l.sql.openClaims, stamp, int64(state.numbers))
+	if written.all {
+		return l.lookup(set, l.sql.openAll, int64(state.numbers))
+	}
+	return l.lookup(set, l.sql.openClaims, int64(state.numbers), written.stamp)
 }
 
 // changeClaims writes the changed claims of the jobs that have the stamp.

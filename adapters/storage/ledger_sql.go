@@ -7,6 +7,7 @@ type ledgerSQL struct {
 	jobs, open, remembered                    string
 	holdBlockers, stampUnblocked              string
 	moveJobs, openClaims, changeClaims        string
+	moveAll, openAll                          string
 	finish, ended, stampJobs                  string
 	renew, lapsed, takeOver, taken            string
 	stampTaken, renamePushers                 string
@@ -35,6 +36,7 @@ func newLedgerSQL(dialect Dialect) *ledgerSQL {
 		forgetOldTicks: sqlForgetOld("tick"), forgetOldOthers: sqlForgetOld("NOT tick"),
 	}
 	if dialect == Postgres {
+		s.moveAll, s.openAll = sqlMoveAll, sqlOpenAll
 		s.holdBlockers = sqlHoldBlockers
 		s.moveJobs, s.note, s.answer, s.cancel, s.forgetCalls = sqlNoteMoved, sqlNote, sqlAnswer, sqlCancel, sqlForgetCalls
 	}
@@ -46,7 +48,7 @@ func newLedgerSQL(dialect Dialect) *ledgerSQL {
 
 func (s *ledgerSQL) all() []*string {
 	return []*string{
-		&s.now, &s.numbers, &s.note, &s.answer, &s.cancel, &s.jobs, &s.open, &s.remembered, &s.holdBlockers, &s.stampUnblocked, &s.moveJobs, &s.openClaims, &s.changeClaims,
+		&s.now, &s.numbers, &s.note, &s.answer, &s.cancel, &s.jobs, &s.open, &s.remembered, &s.holdBlockers, &s.stampUnblocked, &s.moveJobs, &s.openClaims, &s.changeClaims, &s.moveAll, &s.openAll,
 		&s.finish, &s.ended, &s.stampJobs, &s.renew, &s.lapsed, &s.takeOver, &s.taken, &s.stampTaken, &s.renamePushers, &s.pause, &s.resume,
 		&s.seen, &s.replicas, &s.news, &s.newLedger, &s.newRevisions, &s.forgetRevisions,
 		&s.touch, &s.register, &s.newJobs, &s.join, &s.forgetReplicas, &s.revalidate, &s.dropUnused,

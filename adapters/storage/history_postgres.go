@@ -114,7 +114,9 @@ FROM ` + sqlHead + ` CROSS JOIN unnest($4::bytea[], $5::text[], $6::text[], $7::
     AS b (digest, job, origin, queue, job_name, event, replica, fielded)
 WHERE NOT EXISTS (SELECT 1 FROM history_kinds AS k WHERE k.digest = b.digest)`
 
-// appendRecordsSQL writes the columns of the shape.
+// appendRecordsSQL writes the columns of the shape. Rows are numbered in their
+// order in the arrays: there is one row of what is known, and joins by hash and
+// merge are off.
 func appendRecordsSQL(shape historyShape) string {
 	columns, values, types := "kind, space", "known.kinds[r.kind], known.space", "$5::bigint[]"
 	names, next := "kind", 6
@@ -143,8 +145,7 @@ FROM (
         JOIN history_kinds AS k ON k.digest = b.digest
     GROUP BY head.space
 ) AS known
-CROSS JOIN unnest(` + types + `) WITH ORDINALITY AS r (` + names + `, n)
-ORDER BY r.n`
+CROSS JOIN unnest(` + types + `) AS r (` + names + `)`
 }
 
 // appendIndexedSQL writes also by what else the records are found.
@@ -164,7 +165,7 @@ WHERE u.at_us <= excluded.at_us`
 }
 
 // sqlEnd takes what has ended out of what is under way, unless that is of a
-// later time.
+// later time. Often there is nothing, which spares a look for each.
 const sqlEnd = `
 DELETE FROM history_under_way AS u
 WHERE u.space = (SELECT space FROM ` + sqlHead + `) AND u.subject = ANY ($4::bigint[])

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 )
 
 // unpacked calls read for each row of a result whose one row has a JSON object
@@ -14,21 +13,22 @@ func unpacked(scan scanner, objects int, read func(scanner) error) error {
 	packed := make(packedRows, objects)
 	dest := make([]any, objects)
 	for i := range packed {
-		dest[i] = &packed[i].rest
+		dest[i] = &packed[i].text
 	}
 	if err := scan(dest...); err != nil {
 		return err
 	}
-	if packed[0].rest == "{}" {
+	if packed[0].text == "{}" {
 		return nil
 	}
-	for packed[0].rest != "}" {
-		if err := read(packed.scan); err != nil {
+	next := packed.scan
+	for !packed[0].ends() {
+		if err := read(next); err != nil {
 			return err
 		}
 	}
 	for i := range packed {
-		if packed[i].rest != "}" {
+		if !packed[i].ends() {
 			return fmt.Errorf("packed rows: %w", packed[i].unexpected())
 		}
 	}
@@ -52,29 +52,45 @@ func (p packedRows) scan(dest ...any) error {
 }
 
 // jsonReader reads an object as SQLite writes it, without white space, and
-// without a copy: the texts that it returns are parts of the whole.
-type jsonReader struct{ rest string }
+// without a copy: the texts that it returns are parts of the whole. It counts
+// where it is: to cut off what was read would write a pointer, which costs more
+// than all else while garbage is collected.
+type jsonReader struct {
+	text string
+	at   int
+}
+
+// next returns the next character, or zero at the end.
+func (r *jsonReader) next() byte {
+	if r.at < len(r.text) {
+		return r.text[r.at]
+	}
+	return 0
+}
+
+// ends reports whether the brace that ends the object is next, and last.
+func (r *jsonReader) ends() bool { return r.next() == '}' && r.at == len(r.text)-1 }
 
 // pair reads what follows on the brace or a comma.
 func (r *jsonReader) pair(label, value any) error {
-	if r.rest == "" || r.rest[0] != '{' && r.rest[0] != ',' {
+	if c := r.next(); c != '{' && c != ',' {
 		return r.unexpected()
 	}
-	r.rest = r.rest[1:]
+	r.at++
 	if err := r.value(label); err != nil {
 		return err
 	}
-	if r.rest == "" || r.rest[0] != ':' {
+	if r.next() != ':' {
 		return r.unexpected()
 	}
-	r.rest = r.rest[1:]
+	r.at++
 	return r.value(value)
 }
 
 func (r *jsonReader) value(to any) (err error) {
 	switch to := to.(type) {
 	case *string:
-		*to, err = r.text()
+		*to, err = r.quoted()
 	case *int64:
 		*to, err = r.number()
 	default:
@@ -85,40 +101,42 @@ func (r *jsonReader) value(to any) (err error) {
 
 // number reads an integer of SQLite, which has 64 bits.
 func (r *jsonReader) number() (number int64, err error) {
-	digits := strings.TrimPrefix(r.rest, "-")
-	end := 0
-	for ; end < len(digits) && digits[end]-'0' <= 9; end++ {
-		number = 10*number - int64(digits[end]-'0') // the smallest number has no positive counterpart
+	minus := r.next() == '-'
+	if minus {
+		r.at++
 	}
-	if end == 0 {
+	first := r.at
+	for r.at < len(r.text) && r.text[r.at]-'0' <= 9 {
+		number = 10*number - int64(r.text[r.at]-'0') // the smallest number has no positive counterpart
+		r.at++
+	}
+	if r.at == first {
 		return 0, r.unexpected()
 	}
-	if len(digits) == len(r.rest) {
+	if !minus {
 		number = -number
 	}
-	r.rest = digits[end:]
 	return number, nil
 }
 
-// text leaves texts with escapes to the library.
-func (r *jsonReader) text() (string, error) {
-	if r.rest == "" || r.rest[0] != '"' {
+// quoted leaves texts with escapes to the library.
+func (r *jsonReader) quoted() (string, error) {
+	if r.next() != '"' {
 		return "", r.unexpected()
 	}
-	escaped := false
-	for i := 1; i < len(r.rest); i++ {
-		switch r.rest[i] {
+	first, escaped := r.at, false
+	for r.at++; r.at < len(r.text); r.at++ {
+		switch r.text[r.at] {
 		case '\\':
 			escaped = true
-			i++
+			r.at++
 		case '"':
-			quoted := r.rest[:i+1]
-			r.rest = r.rest[i+1:]
+			r.at++
 			if !escaped {
-				return quoted[1:i], nil
+				return r.text[first+1 : r.at-1], nil
 			}
 			var s string
-			err := json.Unmarshal([]byte(quoted), &s)
+			err := json.Unmarshal([]byte(r.text[first:r.at]), &s)
 			return s, err
 		}
 	}
@@ -126,8 +144,8 @@ func (r *jsonReader) text() (string, error) {
 }
 
 func (r *jsonReader) unexpected() error {
-	if r.rest == "" {
+	if r.at >= len(r.text) {
 		return errors.New("end in the middle")
 	}
-	return fmt.Errorf("unexpected %q", r.rest[0])
+	return fmt.Errorf("unexpected %q", r.text[r.at])
 }

@@ -54,6 +54,8 @@ type Ledger struct {
 	mu sync.Mutex
 	// latest are the definitions of the latest Sync.
 	latest *domain.Registration
+	// damaged are jobs whose records are, and which the log has named.
+	damaged map[string]bool
 }
 
 // Ledger returns the ledger of the backend's namespace.

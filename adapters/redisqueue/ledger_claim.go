@@ -34,7 +34,35 @@ func (l *Ledger) Claim(ctx context.Context, intents []domain.Intent) ([]domain.V
 			return nil, fmt.Errorf("claim: %w", err)
 		}
 	}
+	for i := range verdicts {
+		if verdicts[i].Owner == ofDamagedJob {
+			verdicts[i].Owner = ""
+			l.reportDamaged(ctx, intents[i].Run.Job)
+		}
+	}
 	return verdicts, nil
+}
+
+// ofDamagedJob is the owner in verdicts about a job whose record is damaged.
+const ofDamagedJob = "\x00"
+
+// maxDamaged bounds how many jobs a ledger remembers that it has named.
+const maxDamaged = 1000
+
+// reportDamaged names a job whose record is damaged, once.
+func (l *Ledger) reportDamaged(ctx context.Context, job string) {
+	l.mu.Lock()
+	named := l.damaged[job] || len(l.damaged) >= maxDamaged
+	if !named {
+		if l.damaged == nil {
+			l.damaged = map[string]bool{}
+		}
+		l.damaged[job] = true
+	}
+	l.mu.Unlock()
+	if !named {
+		l.backend.config.Log.ErrorContext(ctx, "job passed over: its record is damaged", "job", job, "key", l.key+":jobs")
+	}
 }
 
 // claimedOf returns the runs whose claims were granted.

@@ -165,3 +165,63 @@ func TestLedger_changesNothingWhenFurtherHoldersAreSomethingElse(t *testing.T) {
 		t.Errorf("job-00000 has %d further holders, want %d as before", got, before)
 	}
 }
+
+// A job whose record is damaged is passed over and named. Others go on, and it
+// begins anew with the next replica that starts.
+func TestLedger_passesOverAJobWhoseRecordIsDamaged(t *testing.T) {
+	t.Parallel()
+	for name, text := range noRecords() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, said := holders(t)
+			definitions := manyDefinitions(2, "v1")
+			first := syncLedger(t, s.ledger, domain.SyncRequest{Replica: "ann", Definitions: definitions})
+			if err := s.rdb.HSet(t.Context(), ledgerKey+"jobs", "job-00000", text).Err(); err != nil {
+				t.Fatal(err)
+			}
+			other := byHand("job-00001", "1")
+			tick := tickAfter(first.Jobs[0].Cursor)
+			for range 2 {
+				verdicts := claimAll(t, s.ledger, tick, byHand("job-00000", "9"), other)
+				if v := verdicts[0]; v.Kind != domain.Taken || !v.Cursor.Equal(tick.Move.To) || v.Owner != "" {
+					t.Errorf("the damaged job's tick is %+v, want it taken and the cursor behind it", v)
+				}
+				if verdicts[1].Kind != domain.Superseded || verdicts[2].Kind == domain.Superseded {
+					t.Errorf("Claim = %q and %q, want the run superseded and the other job's not", verdicts[1].Kind, verdicts[2].Kind)
+				}
+			}
+			if n := said.count("job passed over: its record is damaged"); n != 1 {
+				t.Errorf("the job is named %d times, want once; log:\n%s", n, said.read())
+			}
+			syncLedger(t, s.ledger, domain.SyncRequest{Replica: "ann", Definitions: definitions, Since: first.Version})
+
+			began := syncLedger(t, s.ledger, domain.SyncRequest{Replica: "bob", Definitions: definitions})
+			if len(began.Jobs) != 2 || began.Jobs[0].Superseded || began.Jobs[1].Superseded {
+				t.Fatalf("Sync of a replica that starts = %+v, want both jobs", began.Jobs)
+			}
+			for _, state := range began.Jobs {
+				if state.Job == "job-00000" {
+					tick = tickAfter(state.Cursor)
+				}
+			}
+			if v := claimAll(t, s.ledger, tick)[0]; v.Kind != domain.Granted {
+				t.Errorf("the next tick of the job is %q, want it granted", v.Kind)
+			}
+			news := syncLedger(t, s.ledger, domain.SyncRequest{Replica: "ann", Definitions: definitions, Since: first.Version})
+			if len(news.Jobs) == 0 {
+				t.Error("the other replica hears nothing of the job, want it to")
+			}
+		})
+	}
+}
+
+// What is gone of a job comes back with the next replica that starts.
+func TestLedger_beginsAJobAnewWhoseRecordIsGone(t *testing.T) {
+	t.Parallel()
+	s, _ := holders(t)
+	definitions := manyDefinitions(2, "v1")
+	s.do("HDEL " + ledgerKey + "jobs job-00001")
+	if got := syncLedger(t, s.ledger, domain.SyncRequest{Replica: "bob", Definitions: definitions}).Jobs; len(got) != 2 {
+		t.Errorf("Sync = %+v, want both jobs", got)
+	}
+}

@@ -107,8 +107,8 @@ func TestLedger_survivesWhatAStrangerDoesToItsKeys(t *testing.T) {
 	}
 
 	client.HSet(t.Context(), own+":jobs", "job-00000", "\xc1 no record")
-	if verdicts, err := ledger.Claim(t.Context(), []domain.Intent{byHand("job-00000", "4")}); err == nil {
-		t.Errorf("Claim(damaged record) = %v, want an error", verdicts)
+	if v := claimAll(t, ledger, byHand("job-00000", "4"))[0]; v.Kind != domain.Superseded {
+		t.Errorf("Claim(damaged record) = %q, want it superseded", v.Kind)
 	}
 	client.Del(t.Context(), own+":jobs")
 	client.Set(t.Context(), own+":jobs", "no hash", 0)
@@ -182,10 +182,7 @@ func TestLedger_namesRecordsThatAreDamaged(t *testing.T) {
 		},
 		"jobs": {
 			[]string{"HSET takt:{bull}:default:ledger:jobs job-00001 \x01"},
-			func(ctx context.Context, s *stage) error {
-				_, err := s.ledger.Claim(ctx, []domain.Intent{byHand("job-00001", "2")})
-				return err
-			},
+			func(ctx context.Context, s *stage) error { return s.ledger.PauseJob(ctx, "job-00001") },
 		},
 		"registrations": {
 			[]string{"HSET takt:{bull}:default:ledger:registrations x \xc1"},

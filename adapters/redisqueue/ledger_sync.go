@@ -43,25 +43,40 @@ type syncExchange struct {
 }
 
 func (e *syncExchange) run(ctx context.Context, since uint64) (domain.SyncReply, error) {
-	page, err := e.known(ctx, since)
+	page, jobs, err := e.news(ctx, since)
+	if err == nil && since == 0 && len(jobs) < len(e.own.Definitions) {
+		// Records of jobs are gone, or damaged: they begin anew.
+		if err = e.ledger.register(ctx, e.replica, e.own); err == nil {
+			page, jobs, err = e.news(ctx, since)
+		}
+	}
 	if err != nil {
 		return domain.SyncReply{}, err
-	}
-	jobs := page.jobs
-	if page.more {
-		for page.more {
-			if page, err = e.known(ctx, page.version); err != nil {
-				return domain.SyncReply{}, err
-			}
-			jobs = append(jobs, page.jobs...)
-		}
-		jobs = latestOf(jobs)
 	}
 	return domain.SyncReply{
 		// Callers take it for the time in the middle of the whole call.
 		Now:   e.began.Add(page.now.Sub(e.began) / 2),
 		Scope: domain.ScopeFleet, Version: page.version, Replicas: page.replicas, Jobs: jobs,
 	}, nil
+}
+
+// news returns all news since the version, with the last page of them.
+func (e *syncExchange) news(ctx context.Context, since uint64) (syncPage, []domain.JobState, error) {
+	page, err := e.known(ctx, since)
+	if err != nil {
+		return page, nil, err
+	}
+	jobs := page.jobs
+	if !page.more {
+		return page, jobs, nil
+	}
+	for page.more {
+		if page, err = e.known(ctx, page.version); err != nil {
+			return page, nil, err
+		}
+		jobs = append(jobs, page.jobs...)
+	}
+	return page, latestOf(jobs), nil
 }
 
 // known returns the news since the version, and registers the definitions

@@ -9,7 +9,9 @@
 --
 -- Returns packed {verdict, …}, a verdict being {kind, has a cursor, cursor in ms,
 -- blocking run or '', owner or ''} and, when granted or queued, what the claim
--- tells: {…, token, phase, granted at in µs, crashes, attempts, fingerprint}.
+-- tells: {…, token, phase, granted at in µs, crashes, attempts, fingerprint}. The
+-- owner is a zero byte if the record of the job is damaged: its ticks are passed
+-- over, and those of others decided.
 -- @include session
 -- @include ledger_claim
 
@@ -105,6 +107,27 @@ local function decide_held(job, intent)
   return take_slot(intent[RUN], run, job, intent[SLOT])
 end
 
+-- decide_damaged answers an intent about a job whose record is damaged.
+local function decide_damaged(intent)
+  local kind = intent[HELD] ~= 0 and LOST or intent[MOVES] and TAKEN or SUPERSEDED
+  return { kind, intent[MOVES], intent[TO], '', '\0' }
+end
+
+-- decide answers an intent, and returns the verdict.
+local function decide(intent)
+  local job = fetch(jobs, intent[RUN_JOB])
+  if jobs.damaged[intent[RUN_JOB]] then
+    return decide_damaged(intent)
+  end
+  local answer = intent[HELD] == 0 and decide_new or decide_held
+  local kind, by, owner = answer(job, intent)
+  local verdict = { kind, job and true or false, job and job[CURSOR] or 0, by or '', owner or '' }
+  if kind == GRANTED or kind == QUEUED then
+    append_claim(verdict, fetch(runs, intent[RUN]))
+  end
+  return verdict
+end
+
 local reply, overtaken = session_reply(KEYS[1], ARGV[1])
 if reply or overtaken then
   return reply or overtaken
@@ -116,21 +139,13 @@ for i, intent in ipairs(intents) do
   run_names[i], job_names[i] = intent[RUN], intent[RUN_JOB]
 end
 prefetch(runs, run_names)
+jobs.patient = true
 prefetch(jobs, job_names)
 check_holders(job_names)
--- Runs that are held may be of other jobs.
-jobs.patient = true
 
 local verdicts = {}
 for i, intent in ipairs(intents) do
-  local job = fetch(jobs, intent[RUN_JOB])
-  local decide = intent[HELD] == 0 and decide_new or decide_held
-  local kind, by, owner = decide(job, intent)
-  local verdict = { kind, job and true or false, job and job[CURSOR] or 0, by or '', owner or '' }
-  if kind == GRANTED or kind == QUEUED then
-    append_claim(verdict, fetch(runs, intent[RUN]))
-  end
-  verdicts[i] = verdict
+  verdicts[i] = decide(intent)
 end
 flush_claims()
 reply = cmsgpack.pack(verdicts)

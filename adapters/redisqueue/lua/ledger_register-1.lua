@@ -38,6 +38,8 @@ local names = {}
 for i = 1, #definitions, 2 do
   names[#names + 1] = definitions[i]
 end
+-- A job whose record is damaged begins anew.
+jobs.patient = true
 prefetch(jobs, names)
 prefetch(revisions, names)
 

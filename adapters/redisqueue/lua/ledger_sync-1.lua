@@ -136,6 +136,8 @@ local function tell(version)
   end
 end
 
+-- A job whose record is damaged has no news; it stops no other's.
+jobs.patient = true
 local silent = silent_replicas()
 local known = greet()
 forget_replicas(silent)

@@ -85,12 +85,7 @@ func (b *Backend) ask(ctx context.Context) (server, error) {
 	if err != nil {
 		return server{}, err
 	}
-	fields := map[string]string{}
-	for line := range strings.Lines(text) {
-		if name, value, found := strings.Cut(strings.TrimSpace(line), ":"); found {
-			fields[name] = value
-		}
-	}
+	fields := infoFields(text)
 	switch {
 	case fields["loading"] == "1":
 		return server{}, errors.New("LOADING the server reads its data")

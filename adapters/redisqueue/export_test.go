@@ -69,6 +69,9 @@ func ScriptsOf(files fs.FS) ([]Script, error) {
 	return scripts, nil
 }
 
+// ClientCommands are the commands that a survey takes the package to send.
+func ClientCommands() []string { return clientCommands() }
+
 // LuaFiles are the scripts and includes as they stand in the repository.
 func LuaFiles() fs.FS { return luaFiles }
 

@@ -103,7 +103,7 @@ func clientCommands(t *testing.T, client *redis.Client) []string {
 	// sentinels are asked, and what only operators need.
 	other := map[string]string{
 		"close": "", "process": "", "pipelined": "", "zaddnx": "zadd", "cluster": "cluster|slots", "sentinel": "",
-		"clientlist": "", "scan": "", "xrangen": "xrange",
+		"clientlist": "", "scan": "", "xrangen": "xrange", "configget": "",
 	}
 	method := regexp.MustCompile(`(?:\bclient\.|\bp\.|\.client\.)([A-Z]\w+)\((?:e\.)?ctx|New\w+Cmd\((?:e\.)?ctx, "(\w+)"|\.Do\((?:e\.)?ctx, "(\w+)"`)
 	files, err := filepath.Glob("*.go")
@@ -165,5 +165,12 @@ func TestTheRightsFileNamesWhatIsUsed(t *testing.T) {
 	got, err := os.ReadFile(rightsFile)
 	if err != nil || string(got) != want {
 		t.Errorf("deploy/redis-acl.conf is not what the scripts use, %v: run make generate", err)
+	}
+}
+
+func TestTheSurveyAsksForWhatTheClientSends(t *testing.T) {
+	want := slices.DeleteFunc(clientCommands(t, redistest.Start(t).Client()), func(command string) bool { return command == "cluster|slots" })
+	if got := redisqueue.ClientCommands(); !slices.Equal(got, want) {
+		t.Errorf("clientCommands = %v, want %v", got, want)
 	}
 }

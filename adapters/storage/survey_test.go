@@ -1,0 +1,116 @@
+package storage_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/taktwork/takt/adapters/storage"
+	"github.com/taktwork/takt/core/ports"
+	"github.com/taktwork/takt/test/pgtest"
+)
+
+func survey(t *testing.T, db *storage.DB) storage.Survey {
+	t.Helper()
+	told, err := db.Survey(t.Context())
+	if err != nil {
+		t.Fatalf("Survey = %v, want no error", err)
+	}
+	return told
+}
+
+func TestASurveyTellsOfEachKindOfDatabase(t *testing.T) {
+	t.Parallel()
+	file, server := survey(t, openSQLite(t)), survey(t, openPostgres(t))
+	for _, told := range []storage.Survey{file, server} {
+		if told.Version == "" || told.RoundTrip <= 0 || told.ReadOnly || told.Proxied || told.Hidden {
+			t.Errorf("survey %+v, want a database that answers", told)
+		}
+		if len(told.Migrations) == 0 || len(told.Pending()) > 0 || len(told.Newer) > 0 || len(told.Denied) > 0 {
+			t.Errorf("survey %+v, want a schema of this version", told)
+		}
+	}
+	if file.ClockAhead != nil || server.ClockAhead == nil || server.ClockAhead.Abs() > time.Minute {
+		t.Errorf("clocks are ahead by %v and %v, want that of the server alone", file.ClockAhead, server.ClockAhead)
+	}
+	if server.Connections < 1 || server.MaxConnections < server.Connections {
+		t.Errorf("%d of %d connections, want its own at least", server.Connections, server.MaxConnections)
+	}
+}
+
+func TestASurveyTellsHowTheSchemaIs(t *testing.T) {
+	t.Parallel()
+	none := pgtest.Database(t)
+	if told := survey(t, openAs(t, none, "postgres")); len(told.Pending()) != len(told.Migrations) || told.Hidden {
+		t.Errorf("survey %+v of an empty database, want all to come", told)
+	}
+	newer := migrated(t)
+	pgtest.Exec(t, newer, "INSERT INTO worker.migrations (version_id, is_applied) VALUES (9998, true)")
+	pgtest.Exec(t, newer, "DELETE FROM worker.migrations WHERE version_id = 2")
+	told := survey(t, openAs(t, newer, "worker_run"))
+	if !slices.Equal(told.Newer, []int64{9998}) || len(told.Pending()) != 1 || told.Pending()[0].Version != 2 {
+		t.Errorf("survey %+v, want one migration to come and one that is newer", told)
+	}
+}
+
+func TestASurveyTellsWhatTheRoleMayNot(t *testing.T) {
+	t.Parallel()
+	uri := migrated(t)
+	pgtest.ExecRoles(t, uri, `DO $$ BEGIN CREATE ROLE survey_reader LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$`)
+	if told := survey(t, openAs(t, uri, "survey_reader")); !told.Hidden {
+		t.Errorf("survey %+v, want a schema that is hidden", told)
+	}
+	pgtest.ExecRoles(t, uri, `GRANT USAGE ON SCHEMA worker TO survey_reader; GRANT ALL ON ALL TABLES IN SCHEMA worker TO survey_reader;
+		REVOKE UPDATE ON worker.ledgers FROM survey_reader; REVOKE ALL ON worker.outbox FROM survey_reader`)
+	if told := survey(t, openAs(t, uri, "survey_reader")); told.Hidden || !slices.Equal(told.Denied, []string{"ledgers", "outbox"}) {
+		t.Errorf("survey %+v, want ledgers and outbox denied", told)
+	}
+	pgtest.ExecRoles(t, uri, `ALTER ROLE survey_reader SET default_transaction_read_only = on`)
+	if told := survey(t, openAs(t, uri, "survey_reader")); !told.ReadOnly {
+		t.Errorf("survey %+v, want it read-only", told)
+	}
+}
+
+func TestASurveyWaitsForNoServer(t *testing.T) {
+	t.Parallel()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close() //nolint:errcheck // the test is over
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err = storage.Open(ctx, postgresAt("postgres://"+listener.Addr().String()+"/d"))
+	if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, ports.ErrUnavailable) {
+		t.Errorf("Open of a silent server = %v, want it given up", err)
+	}
+}
+
+func TestThePlaceOfAFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "shop.db")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		path   string
+		exists bool
+	}{{path, true}, {filepath.Join(dir, "other.db"), false}, {filepath.Join(dir, "a", "b", "c.db"), false}} {
+		place, err := storage.PlaceOf(c.path)
+		if err != nil || place.Exists != c.exists || place.Dir != dir || !place.DirWritable || !place.Writable {
+			t.Errorf("PlaceOf(%s) = %+v, %v, want it in %s, writable, there: %t", c.path, place, err, dir, c.exists)
+		}
+		if place.Owner != os.Geteuid() || place.Free == 0 || place.Network != "" {
+			t.Errorf("PlaceOf(%s) = %+v, want one of this user on a disk of this host", c.path, place)
+		}
+	}
+	if place, err := storage.PlaceOf(filepath.Join(path, "below.db")); err == nil {
+		t.Errorf("PlaceOf below a file = %+v, want an error", place)
+	}
+}

@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/taktwork/takt/core/domain"
@@ -50,6 +51,11 @@ func (a *App) PlannedJobs(name string) ([]PlannedJob, error) {
 	}
 	return planned, nil
 }
+
+// Warnings returns what is legal in the registrations and hardly meant, such as
+// a step of a cron expression that is wider than its range. A worker logs the
+// same when it starts.
+func (a *App) Warnings() []string { return slices.Clone(a.engine.registry.warnings) }
 
 // Location returns the zone of the job's cron expression; nil for an interval,
 // which has none.

@@ -132,7 +132,8 @@ through its Unix socket in WORKER_STATE_DIR.
 		Example: `  worker run                    # the worker, in the foreground
   worker jobs                   # scheduled jobs and their next ticks
   worker plan --for 7d          # what will fire in the next seven days
-  worker health ready           # exit code 0 if the worker takes work`,
+  worker health ready           # exit code 0 if the worker takes work
+  worker doctor                 # what is wrong, and what to do about it`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
@@ -153,7 +154,7 @@ through its Unix socket in WORKER_STATE_DIR.
 	root.Flags().BoolVarP(&showVersion, "version", "v", false, "version for "+s.name)
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(s.runCommand(), s.jobsCommand(), s.planCommand(), s.runsCommand(), s.whyCommand(), s.enqueueCommand(), s.queuesCommand(), s.outboxCommand(),
-		s.healthCommand(), s.configCommand(), s.migrateCommand(), s.versionCommand())
+		s.healthCommand(), s.doctorCommand(), s.configCommand(), s.migrateCommand(), s.versionCommand())
 	for _, command := range root.Commands() {
 		s.nameExamples(command)
 	}

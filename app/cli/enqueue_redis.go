@@ -19,13 +19,18 @@ const redisPatience = 10 * time.Second
 
 // loadRedis reads the configuration for a command that goes to Redis itself.
 func (s *session) loadRedis() (*config.Config, config.Report, error) {
+	return s.loadPart(redisVariables()...)
+}
+
+// redisVariables are those that say where Redis is and what is kept there.
+func redisVariables() []string {
 	names := []string{"WORKER_QUEUE_BACKEND", "WORKER_QUEUE_ENABLED", "WORKER_MAX_PAYLOAD", "WORKER_NAMESPACE"}
 	for _, variable := range config.Variables() {
 		if variable.Group == "Redis" {
 			names = append(names, variable.Name)
 		}
 	}
-	return s.loadPart(names...)
+	return names
 }
 
 // redisDoor puts jobs straight into Redis, where no worker need run.

@@ -32,9 +32,12 @@ type Invocation struct {
 func Execute(i Invocation, modules ...app.Option) int {
 	return execute(process{
 		name: cmp.Or(i.Name, "worker"), args: i.Args, source: config.Source{Environ: i.Environ, Dir: i.Dir, PID: 4711, UID: 1000},
-		stdin: i.Stdin, stdout: i.Stdout, stderr: i.Stderr, terminal: i.Terminal, signals: i.Signals, now: i.Now,
+		stdin: i.Stdin, stdout: i.Stdout, stderr: i.Stderr, terminal: i.Terminal, shown: i.Terminal, signals: i.Signals, now: i.Now,
 	}, Build{Version: "1.2.3", Commit: "abc"}, modules...)
 }
+
+// DoctorPatience is how long the checks of doctor take at most.
+const DoctorPatience = checkPatience + checkGrace
 
 // TriggerCode is the exit code of a trigger whose run came to this end.
 func TriggerCode(outcome domain.Event) int { return triggerCode(string(outcome)) }

@@ -25,10 +25,10 @@ type process struct {
 	sourceErr      error
 	stdin          io.Reader
 	stdout, stderr io.Writer
-	// terminal tells that a person reads stderr.
-	terminal bool
-	signals  <-chan os.Signal
-	now      func() time.Time
+	// terminal tells that a person reads stderr, shown that one reads stdout.
+	terminal, shown bool
+	signals         <-chan os.Signal
+	now             func() time.Time
 }
 
 // osProcess is the process itself. From here on its signals arrive in the
@@ -49,7 +49,7 @@ func osProcess() (p process, release func()) {
 	return process{
 		name: programName(os.Args), args: os.Args[1:], source: source, sourceErr: err,
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
-		terminal: isTerminal(os.Stderr), signals: signals, now: time.Now,
+		terminal: isTerminal(os.Stderr), shown: isTerminal(os.Stdout), signals: signals, now: time.Now,
 	}, func() { signal.Stop(signals) }
 }
 
@@ -67,8 +67,11 @@ func isTerminal(file *os.File) bool {
 }
 
 // colour tells whether logs may be coloured.
-func (p *process) colour() bool {
-	return p.terminal && p.variable("NO_COLOR") == "" && p.variable("TERM") != "dumb"
+func (p *process) colour() bool { return p.terminal && p.colourful() }
+
+// colourful tells whether a terminal shows colours, and they are wanted.
+func (p *process) colourful() bool {
+	return p.variable("NO_COLOR") == "" && p.variable("TERM") != "dumb"
 }
 
 func (p *process) variable(name string) string {

@@ -35,6 +35,24 @@ func TestInstancesAreTheLiveOnesByName(t *testing.T) {
 	}
 }
 
+func TestLeftoversAreOfWorkersThatAreGone(t *testing.T) {
+	dir := stateDir(t)
+	start(t, config(dir, "live"))
+	for _, name := range []string{"dead.lock", "another-7.lock", "file.sock", "..lock"} {
+		must(t, os.WriteFile(filepath.Join(dir, "default", name), nil, 0o600))
+	}
+	got, err := control.Leftovers(dir, "default")
+	if diff := cmp.Diff([]string{"another-7", "dead"}, got); err != nil || diff != "" {
+		t.Errorf("Leftovers() = %v (-want +got):\n%s", err, diff)
+	}
+	if _, err := control.Leftovers("relative", "default"); !errors.Is(err, control.ErrConfig) {
+		t.Errorf("Leftovers() of a relative directory = %v, want ErrConfig", err)
+	}
+	if got, err := control.Leftovers(filepath.Join(dir, "missing"), "default"); len(got) != 0 || err != nil {
+		t.Errorf("Leftovers() of a missing directory = %v, %v, want none", got, err)
+	}
+}
+
 func TestInstancesRefusesNamesThatLeadElsewhere(t *testing.T) {
 	for _, c := range [][2]string{{"relative", "default"}, {"/tmp", "../etc"}} {
 		if _, err := control.Instances(c[0], c[1]); !errors.Is(err, control.ErrConfig) {

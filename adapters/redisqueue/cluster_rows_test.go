@@ -283,6 +283,10 @@ func backendRows() map[string]clusterRow {
 			return leases[0].Job.ID, nil
 		}, want: domain.JobID("one")},
 		"Backend.Ping": {act: func(ctx context.Context, s *clusterScene) (any, error) { return done{}, s.backend.Ping(ctx) }, want: done{}},
+		"Backend.Survey": {act: func(ctx context.Context, s *clusterScene) (any, error) {
+			told, err := s.backend.Survey(ctx)
+			return told.Rights.Complete() && !told.Replica, err
+		}, want: true},
 		"Backend.Queue": {act: func(_ context.Context, s *clusterScene) (any, error) {
 			_, err := s.backend.Queue("q")
 			return done{}, err

@@ -269,7 +269,7 @@ func ledgerCalls() map[string]func(ctx context.Context, s *stage) error {
 
 // soundScripts are those that need no scene.
 var soundScripts = map[string]string{
-	"probe": "writes to one key of its own", "damage": "reads types alone",
+	"probe": "writes to one key of its own", "damage": "reads types alone", "survey_rights": "reaches no key",
 }
 
 // TestEveryScriptMeetsDamage puts something else in the place of each key that

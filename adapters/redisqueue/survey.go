@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/ports"
 )
 
@@ -87,6 +88,9 @@ func surveyed(err error) error {
 	if reply, ok := errors.AsType[redis.Error](err); ok && isNoAccess(reply) {
 		err = fmt.Errorf("%w: %w", ErrNoAccess, err)
 		return fmt.Errorf("survey: %w: %w", ports.ErrUnavailable, err)
+	}
+	if errors.Is(err, domain.ErrInvalid) {
+		return fmt.Errorf("survey: %w", err)
 	}
 	return translate("survey", err)
 }

@@ -77,6 +77,20 @@ func TestASurveyMeetsReplicas(t *testing.T) {
 	}
 }
 
+// It is the primary that is asked, or the node with the keys of the prefix.
+func TestASurveyFindsTheServer(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 3)
+	backend := openCluster(t, cluster, same)
+	if told, err := backend.Survey(t.Context()); err != nil || told.Replica || told.Version == "" || !told.Rights.Complete() {
+		t.Errorf("Survey of a cluster = %+v, %v, want its node", told, err)
+	}
+	alone := open(t, cluster.Primaries[0], func(c *redisqueue.Config) { c.Prefix = "bull" })
+	if _, err := alone.Survey(t.Context()); !errors.Is(err, domain.ErrInvalid) {
+		t.Errorf("Survey of a node taken for a server = %v, want %v", err, domain.ErrInvalid)
+	}
+}
+
 // A worker of the rights file lacks nothing, and a survey offends nobody.
 func TestASurveyOfTheRightsFileLacksNothing(t *testing.T) {
 	t.Parallel()

@@ -1,12 +1,18 @@
 package storage_test
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
+	"io"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -74,6 +80,77 @@ func TestASurveyTellsWhatTheRoleMayNot(t *testing.T) {
 	if told := survey(t, openAs(t, uri, "survey_reader")); !told.ReadOnly {
 		t.Errorf("survey %+v, want it read-only", told)
 	}
+}
+
+// lend passes a connection on as a pooler does: the number of the process that it
+// names is none of the server's.
+func lend(client, server net.Conn) {
+	defer client.Close() //nolint:errcheck // the other side notices
+	defer server.Close() //nolint:errcheck // the other side notices
+	go func() {
+		defer server.Close() //nolint:errcheck // the other side notices
+		_, _ = io.Copy(server, client)
+	}()
+	head := make([]byte, 5)
+	for {
+		if _, err := io.ReadFull(server, head); err != nil {
+			return
+		}
+		body := make([]byte, binary.BigEndian.Uint32(head[1:])-4)
+		if _, err := io.ReadFull(server, body); err != nil {
+			return
+		}
+		if head[0] == 'K' {
+			body[3]++
+		}
+		if _, err := client.Write(append(bytes.Clone(head), body...)); err != nil {
+			return
+		}
+	}
+}
+
+func TestASurveyNoticesAPooler(t *testing.T) {
+	t.Parallel()
+	address, err := url.Parse(migrated(t).Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Not the test's own directory: the path of a socket is short.
+	dir, err := os.MkdirTemp("/tmp", "takt-pooler-") //nolint:usetesting // see above
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := "/.s.PGSQL." + cmp.Or(address.Port(), address.Query().Get("port"), "5432")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "unix", dir+name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket := address.Query().Get("host") + name
+	var lent sync.WaitGroup
+	lent.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			server, err := new(net.Dialer).DialContext(context.Background(), "unix", socket)
+			if err != nil {
+				_ = client.Close()
+				continue
+			}
+			lent.Go(func() { lend(client, server) })
+		}
+	})
+	address.RawQuery = url.Values{"host": {dir}}.Encode()
+	db, err := storage.Open(t.Context(), postgresAt(address.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	told, err := db.Survey(t.Context())
+	if err := errors.Join(err, db.Close(), listener.Close(), os.RemoveAll(dir)); err != nil || !told.Proxied {
+		t.Errorf("Survey through a pooler = %+v, %v, want it noticed", told, err)
+	}
+	lent.Wait()
 }
 
 func TestASurveyWaitsForNoServer(t *testing.T) {

@@ -44,7 +44,7 @@ const seeConfiguration = "not looked at: its settings have mistakes, see configu
 
 func (s *session) checkConfiguration(context.Context) ([]doctor.Finding, error) {
 	if s.sourceErr != nil {
-		return nil, fmt.Errorf("read configuration: %w", s.sourceErr)
+		return doctor.Unread(s.sourceErr), nil //nolint:nilerr // it is judged
 	}
 	entries, report := config.Inspect(s.source, config.WithCronCheck(checkCron))
 	set := 0

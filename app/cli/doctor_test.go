@@ -289,6 +289,30 @@ func TestDoctorTellsWhatIsWrongWithFeatures(t *testing.T) {
 	}
 }
 
+// A feature that does not end its construction hides nothing of the rest.
+func TestDoctorGoesOnWithoutWhatHangs(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "shop.db")
+	up := args("migrate", "up")
+	up.Environ = []string{"WORKER_DB_PATH=" + path}
+	if got := run(t, up); got.code != cli.ExitOK {
+		t.Fatalf("migrate up: %+v", got)
+	}
+	release := make(chan struct{})
+	defer close(release)
+	i := args("doctor")
+	i.Environ = environ("WORKER_DB_PATH=" + path)
+	got := runWith(t, i, app.Feature("slow", func() app.Contribution { <-release; return app.Contribution{} }))
+	for _, line := range []string{"error    schedules", "not done in time", "ok       storage ", "ok       time zones"} {
+		if !strings.Contains(got.stdout, line) {
+			t.Errorf("no %q in\n%s", line, got.stdout)
+		}
+	}
+	if got.code != cli.ExitUnavailable {
+		t.Errorf("exit code %d, want 69", got.code)
+	}
+}
+
 func TestAnInterruptEndsDoctor(t *testing.T) {
 	t.Parallel()
 	i := args("doctor")

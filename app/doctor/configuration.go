@@ -23,6 +23,11 @@ func Configuration(report config.Report, set int) []Finding {
 	return found
 }
 
+// Unread judges a configuration that cannot be read.
+func Unread(err error) []Finding {
+	return []Finding{mistake(checkConfiguration, words(err), "start it in a directory that this user may enter and read")}
+}
+
 func describe(p config.Problem) string {
 	text := p.Variable + ": " + p.What
 	if p.Origin.Kind != config.FromDefault && p.Origin.String() != p.Variable {

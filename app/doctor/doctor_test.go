@@ -277,8 +277,9 @@ func TestSchedulesAreJudgedByTheirTicks(t *testing.T) {
 		Now:  time.Date(2026, time.March, 7, 12, 0, 0, 0, time.UTC),
 		Jobs: []app.JobInfo{{ID: "a", Enabled: true}, {ID: "b"}}, Warnings: []string{`scheduled job "a": step 90 is wider than the range`},
 		Planned: []app.PlannedJob{
-			{Name: "past", Schedule: over{}}, planned("hourly", "*/30 * * * *", "Europe/Berlin"), planned("moved", "30 2 * * *", "Europe/Berlin"),
-			planned("merged", "30 2,3 * * *", "Europe/Berlin"), planned("seconds", "* * * * * *", "Europe/Berlin"), planned("never", "30 2 * * *", "UTC"),
+			{Name: "past", Schedule: over{}},
+			planned("hourly", "*/30 * * * *", "Europe/Berlin"), planned("moved", "30 2 * * *", "Europe/Berlin"), planned("merged", "30 2,3 * * *", "Europe/Berlin"),
+			planned("seconds", "* * * * * *", "Europe/Berlin"), planned("never", "30 2 * * *", "UTC"),
 		},
 	}
 	wantFindings(t, "spring", plan.Findings(),

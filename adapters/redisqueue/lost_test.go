@@ -210,6 +210,9 @@ func TestAPrimaryThatNeedsNoReplicaIsWarnedOf(t *testing.T) {
 		if got := strings.Contains(log.String(), "a failover of redis may lose jobs"); got != c.want {
 			t.Errorf("%v: the log is %s; want a warning: %v", c.args, log, c.want)
 		}
+		if told, err := backend.Survey(t.Context()); err != nil || told.Exposed != c.want || told.Replica {
+			t.Errorf("%v: Survey = %+v, %v, want the primary, exposed: %v", c.args, told, err, c.want)
+		}
 	}
 }
 

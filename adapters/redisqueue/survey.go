@@ -42,6 +42,9 @@ type Survey struct {
 	// DiskFailing tells that the latest snapshot or write to the append-only
 	// file failed.
 	DiskFailing bool
+	// Exposed tells that a failover may lose jobs: another server takes over when
+	// this one is gone, and it takes writes that no replica has.
+	Exposed bool
 	// Rights are those that the user lacks.
 	Rights Rights
 	// Unseen are the commands that would have told more, and are refused.
@@ -116,6 +119,7 @@ func (b *Backend) surveyInfo(ctx context.Context, s *Survey) error {
 	s.UsedMemory, _ = strconv.ParseInt(fields["used_memory"], 10, 64)
 	s.MaxMemory, _ = strconv.ParseInt(fields["maxmemory"], 10, 64)
 	s.AppendOnly = fields["aof_enabled"] == "1"
+	s.Exposed = b.follower != nil && fields["min_slaves_good_slaves"] == ""
 	s.DiskFailing = fields["rdb_last_bgsave_status"] == "err" || (s.AppendOnly && fields["aof_last_write_status"] == "err")
 	return b.judgeCluster(ctx, server{version: s.Version, policy: s.Policy, clustered: fields["cluster_enabled"] == "1"})
 }

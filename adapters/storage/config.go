@@ -112,4 +112,7 @@ type SQLiteConfig struct {
 	// Readers bounds the connections that read beside the one that writes;
 	// zero means 4.
 	Readers int
+	// Patience is how long a statement waits for another process that keeps the
+	// file, which the end of a context does not shorten; zero means 5 seconds.
+	Patience time.Duration
 }

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"database/sql/driver"
@@ -24,7 +25,10 @@ import (
 	"github.com/taktwork/takt/core/ports"
 )
 
-const defaultReaders = 4
+const (
+	defaultReaders  = 4
+	defaultPatience = 5 * time.Second
+)
 
 // nowFunction is the store's time in SQL: SQLite's own clock counts
 // milliseconds.
@@ -125,7 +129,7 @@ func isLocked(err error) bool {
 // each connection: an update that finds another writer waits for it, a commit
 // survives the process, and nothing in the file can run code.
 func sqliteDSN(config SQLiteConfig, lock string) string {
-	pragmas := []string{"busy_timeout(5000)", "synchronous(NORMAL)", "foreign_keys(1)", "trusted_schema(0)"}
+	pragmas := []string{fmt.Sprintf("busy_timeout(%d)", cmp.Or(config.Patience, defaultPatience).Milliseconds()), "synchronous(NORMAL)", "foreign_keys(1)", "trusted_schema(0)"}
 	if !config.Foreign {
 		pragmas = append(pragmas, "journal_mode(WAL)")
 	}

@@ -46,14 +46,15 @@ func (s *Survey) Pending() []Migration {
 // that does not answer, [ports.ErrUnavailable], or refuses to, [ErrRefused].
 func (db *DB) Survey(ctx context.Context) (Survey, error) {
 	var s Survey
-	ask := db.surveyFile
-	if db.dialect == Postgres {
-		ask = db.surveyServer
+	ask := db.surveyServer
+	if db.dialect == SQLite {
+		ask = db.surveyFile
 	}
-	if err := ask(ctx, &s); err != nil {
-		return s, surveyed(ctx, err)
+	err := ask(ctx, &s)
+	if err == nil {
+		err = db.surveySchema(ctx, &s)
 	}
-	if err := db.surveySchema(ctx, &s); err != nil {
+	if err != nil {
 		return s, surveyed(ctx, err)
 	}
 	return s, nil

@@ -82,6 +82,34 @@ func TestASurveyTellsWhatTheRoleMayNot(t *testing.T) {
 	}
 }
 
+func TestASurveyWaitsForNobodyWhoKeepsAFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "kept.db")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	foreign := storage.Config{Dialect: storage.SQLite, SQLite: storage.SQLiteConfig{Path: path, Foreign: true}}
+	keeper := open(t, foreign)
+	foreign.SQLite.Patience = 10 * time.Millisecond
+	db := open(t, foreign)
+	for _, words := range []string{"CREATE TABLE t (a)", "BEGIN EXCLUSIVE"} {
+		if _, err := keeper.Writer().ExecContext(t.Context(), words); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if told, err := db.Survey(t.Context()); !errors.Is(err, ports.ErrUnavailable) {
+		t.Errorf("Survey = %+v, %v, want %v", told, err, ports.ErrUnavailable)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if again, err := storage.Open(ctx, foreign); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Open = %v, %v, want it given up with the context", again, err)
+	}
+	if _, err := keeper.Writer().ExecContext(t.Context(), "ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // lend passes a connection on as a pooler does: the number of the process that it
 // names is none of the server's.
 func lend(client, server net.Conn) {

@@ -113,6 +113,7 @@ func surveyDatabase(ctx context.Context, database *doctor.Database) error {
 		if database.Place = &place; !place.Exists {
 			return nil
 		}
+		database.Config.SQLite.Patience = checkGrace / 2
 	}
 	db, err := storage.Open(ctx, unchanged(database.Config))
 	if errors.Is(err, context.DeadlineExceeded) {

@@ -244,6 +244,15 @@ func TestDoctorLooksAtFiles(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "new.db")); err == nil {
 		t.Error("doctor made the file")
 	}
+	empty := filepath.Join(dir, "empty.db")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p = examine(t, "WORKER_DB_PATH="+empty)
+	p.want(t, cli.ExitOK, "storage schema", doctor.OK, "to come; the next worker that starts applies them")
+	if info, err := os.Stat(empty); err != nil || info.Size() > 0 {
+		t.Errorf("doctor changed the file: %v, %v", info, err)
+	}
 }
 
 func TestDoctorAsksTheWorkersOfThisHost(t *testing.T) {

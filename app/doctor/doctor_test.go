@@ -119,6 +119,7 @@ func TestRedisIsJudgedByWhatItTells(t *testing.T) {
 		"snapshots":  {func(r *doctor.Redis) { r.Survey.AppendOnly, r.Survey.Snapshots = false, rules("900 1") }, []expected{{"redis persistence", doctor.OK, "save 900 1"}}},
 		"unseen":     {func(r *doctor.Redis) { r.Survey.AppendOnly = false }, []expected{{"redis persistence", doctor.Skipped, "CONFIG GET"}}},
 		"no disk":    {func(r *doctor.Redis) { r.Survey.DiskFailing = true }, []expected{{"redis persistence", doctor.Error, "disk space"}}},
+		"exposed":    {func(r *doctor.Redis) { r.Survey.Exposed = true }, []expected{{"redis failover", doctor.Warning, "min-replicas-to-write"}}},
 		"old rights": {func(r *doctor.Redis) { r.Survey.Rights = redisqueue.Rights{} }, []expected{{"redis rights", doctor.Skipped, "cannot tell"}}},
 		"few rights": {func(r *doctor.Redis) {
 			r.User, r.Survey.Rights.Keys, r.Survey.Rights.Commands = "", []string{"bull:*"}, []string{"a", "b"}

@@ -17,6 +17,7 @@ const (
 	checkMemory      = "redis memory"
 	checkPersistence = "redis persistence"
 	checkRights      = "redis rights"
+	checkFailover    = "redis failover"
 	checkRedisClock  = "redis clock"
 )
 
@@ -38,7 +39,7 @@ func (r *Redis) Findings() []Finding {
 		return []Finding{r.unreached()}
 	}
 	found := []Finding{r.server()}
-	for _, judge := range []func() (Finding, bool){r.memory, r.persistence, r.rights, r.clock} {
+	for _, judge := range []func() (Finding, bool){r.memory, r.persistence, r.failover, r.rights, r.clock} {
 		if finding, told := judge(); told {
 			found = append(found, finding)
 		}
@@ -120,6 +121,14 @@ func (r *Redis) persistence() (Finding, bool) {
 		return warning(checkPersistence, "nothing is kept on disk: jobs are lost with the process of the server", toDisk), true
 	}
 	return fine(checkPersistence, "snapshots (save %s): a crash loses what came after the latest; appendonly yes would not", *s.Snapshots), true
+}
+
+func (r *Redis) failover() (Finding, bool) {
+	if !r.Survey.Exposed {
+		return Finding{}, false
+	}
+	return warning(checkFailover, "the primary takes writes that no replica has: a failover may lose jobs",
+		`"redis-cli CONFIG SET min-replicas-to-write 1" on all servers, and the same in redis.conf`), true
 }
 
 func (r *Redis) rights() (Finding, bool) {

@@ -87,11 +87,15 @@ type namedFilter struct {
 }
 
 // pastFilters returns each filter alone, with frequent, rare and absent
-// values, and those pairs that leave nothing of what is frequent.
-func pastFilters(n int) []namedFilter {
+// values, and those pairs that leave nothing of what is frequent. The store
+// holds n records.
+func pastFilters(tb testing.TB, store *storage.RunStore, n int) []namedFilter {
+	tb.Helper()
 	events := func(e ...domain.Event) []domain.Event { return e }
 	tick := pastTime(n / 2).Truncate(time.Second)
 	field := func(path, value string) []domain.Field { return []domain.Field{{Path: path, Value: value}} }
+	page := domain.RunFilter{Queue: "queue-1"}
+	page = page.Older(newestOf(tb, store, domain.RunFilter{Queue: "queue-1", Before: pastTime(n / 3)}, 1))
 	return []namedFilter{
 		{"none", domain.RunFilter{}},
 		{"job", domain.RunFilter{Job: "job-7"}},
@@ -134,7 +138,7 @@ func pastFilters(n int) []namedFilter {
 		{"since", domain.RunFilter{Since: pastTime(n - 50)}},
 		{"before", domain.RunFilter{Before: pastTime(n / 3)}},
 		{"before all", domain.RunFilter{Before: pastTime(-1)}},
-		{"page", domain.RunFilter{Queue: "queue-1", Before: pastTime(n / 3), BeforeID: int64(n / 3)}},
+		{"page", page},
 		{"state, since and before", domain.RunFilter{Events: events(domain.EventFailed), Since: pastTime(n / 3), Before: pastTime(n / 2)}},
 		{"a thousand", domain.RunFilter{Events: events(domain.EventCompleted), Limit: 1000}},
 		{"under way", domain.RunFilter{UnderWay: true}},
@@ -143,8 +147,20 @@ func pastFilters(n int) []namedFilter {
 		{"under way, of a queue", domain.RunFilter{UnderWay: true, Queue: "queue-1"}},
 		{"under way, a run", domain.RunFilter{UnderWay: true, Run: domain.TickKey("job-7", tick)}},
 		{"under way, a job id", domain.RunFilter{UnderWay: true, JobID: "1"}},
-		{"follow", domain.RunFilter{AfterID: int64(n - 100), Job: "job-7"}},
+		{"follow", domain.RunFilter{AfterID: newestOf(tb, store, domain.RunFilter{}, 100).ID, Job: "job-7"}},
 	}
+}
+
+// newestOf returns the nth of the records that the filter selects, counted from
+// the newest.
+func newestOf(tb testing.TB, store *storage.RunStore, filter domain.RunFilter, nth int) *domain.Record {
+	tb.Helper()
+	filter.Limit = nth
+	records, err := store.Query(tb.Context(), filter)
+	if err != nil || len(records) < nth {
+		tb.Fatalf("Query(%+v) = %d records, %v, want %d", filter, len(records), err, nth)
+	}
+	return &records[nth-1]
 }
 
 func BenchmarkRunStoreQuery_onSQLite(b *testing.B) { benchQuery(b, openSQLite(b)) }
@@ -155,7 +171,7 @@ func benchQuery(b *testing.B, db *storage.DB) {
 	b.Helper()
 	store, n := db.RunStore("bench"), manyRecords()
 	fill(b, store, n)
-	for _, f := range pastFilters(n) {
+	for _, f := range pastFilters(b, store, n) {
 		b.Run(f.name, func(b *testing.B) {
 			found := 0
 			for b.Loop() {

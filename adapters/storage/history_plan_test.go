@@ -47,7 +47,7 @@ func TestRunStoreQueries_followIndexesOnPostgres(t *testing.T) {
 
 func explainPostgres(t *testing.T, conn *pgx.Conn, store *storage.RunStore, n int, when string) {
 	t.Helper()
-	for _, f := range pastFilters(n) {
+	for _, f := range pastFilters(t, store, n) {
 		statements, err := store.Statements(t.Context(), f.filter)
 		if err != nil || len(statements) == 0 {
 			t.Fatalf("%s: %d statements, %v", f.name, len(statements), err)
@@ -93,7 +93,7 @@ func TestRunStoreQueries_followIndexesOnSQLite(t *testing.T) {
 	db := openSQLite(t)
 	store, n := db.RunStore("bench"), manyRecords()
 	fill(t, store, n)
-	for _, f := range pastFilters(n) {
+	for _, f := range pastFilters(t, store, n) {
 		statements, err := store.Statements(t.Context(), f.filter)
 		if err != nil || len(statements) == 0 {
 			t.Fatalf("%s: %d statements, %v", f.name, len(statements), err)

@@ -11,10 +11,11 @@ import (
 
 // The parts of the program that can be right or wrong.
 var (
-	Run      = run
-	FillPast = fillPast
-	Compute  = compute
-	Work     = work
+	Run       = run
+	FillPast  = fillPast
+	Compute   = compute
+	Work      = work
+	RecordsIn = recordsIn
 )
 
 // Lateness returns how late, in ms, those of the ticks are that a worker counts

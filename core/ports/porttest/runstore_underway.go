@@ -47,6 +47,10 @@ func (s runStage) selectsUnderWay() {
 // selectsAmongUnderWay joins the condition with each of the others.
 func (s runStage) selectsAmongUnderWay(retrying domain.Record) {
 	s.Helper()
+	ended := s.find(domain.RunFilter{Job: "c", Events: []domain.Event{domain.EventFailed}})
+	if len(ended) != 1 {
+		s.Fatalf("Query = %d records, want the one that came before those of the queue", len(ended))
+	}
 	for _, filter := range []domain.RunFilter{
 		{Queue: "mail"},
 		{JobID: "1"},
@@ -54,7 +58,7 @@ func (s runStage) selectsAmongUnderWay(retrying domain.Record) {
 		{Fields: retrying.Fields},
 		{Events: []domain.Event{domain.EventRetrying}},
 		{Since: recordAt(5).At},
-		{AfterID: 7},
+		{AfterID: ended[0].ID},
 		{Limit: 1},
 	} {
 		filter.UnderWay = true

@@ -1,7 +1,9 @@
 package figures_test
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/taktwork/takt/test/figures"
 )
@@ -27,6 +29,18 @@ func TestProcessorTimeIsReadFromSchedstat(t *testing.T) {
 	for _, bad := range []string{"", "1 2", "x 2 3"} {
 		if got, err := figures.ParseSchedstat(bad); err == nil {
 			t.Errorf("ParseSchedstat(%q) = %d, want an error", bad, got)
+		}
+	}
+}
+
+func TestTimeOfEndedChildrenIsReadFromStat(t *testing.T) {
+	stat := "17 (odd) name) 1 2) S 1 17 17 0 -1 4194560 900 800 7 6 11 12 130 20 20 0 1 0 300 1000 200\n"
+	if got, err := figures.ParseEnded(stat); err != nil || got != 1500*time.Millisecond {
+		t.Errorf("ParseEnded = %s, %v, want 1.5s", got, err)
+	}
+	for _, bad := range []string{"", "17 (name) S 1 17", strings.Replace(stat, "130", "many", 1)} {
+		if got, err := figures.ParseEnded(bad); err == nil {
+			t.Errorf("ParseEnded(%q) = %s, want an error", bad, got)
 		}
 	}
 }

@@ -30,7 +30,7 @@ func CPUOf(pid int) (time.Duration, error) {
 		return 0, err
 	}
 	if len(files) == 0 {
-		return 0, fmt.Errorf("cpu time of process %d: no /proc/PID/task/*/schedstat", pid)
+		return 0, fmt.Errorf("cpu time of process %d: no /proc/PID/task/*/schedstat: %w", pid, os.ErrNotExist)
 	}
 	var sum time.Duration
 	for _, file := range files {

@@ -81,6 +81,9 @@ func StartServer(settings ...string) (*Server, error) {
 	return &Server{URI: domain.NewSecret(started.uri("postgres")), server: started}, nil
 }
 
+// PID is the process that all others of the server are children of.
+func (s *Server) PID() int { return s.server.cmd.Process.Pid }
+
 // Stop ends the server and removes its data.
 func (s *Server) Stop() error { return s.server.stop() }
 

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/taktwork/takt/core/domain"
@@ -17,6 +19,29 @@ var (
 	Work      = work
 	RecordsIn = recordsIn
 )
+
+// InTurns measures pairs without and with history, and returns by how many
+// percent each took longer and how long all took.
+func InTurns(pairs int, measure func(history bool) time.Duration) (slower []float64, without, with time.Duration) {
+	r, _ := inTurns(pairs, func(history bool) (jobCost, error) { return jobCost{elapsed: measure(history)}, nil })
+	return r.slower, r.without.elapsed, r.with.elapsed
+}
+
+// WorkInMemory works jobs of a queue in memory.
+func WorkInMemory(ctx context.Context, jobs int, runs ports.RunStore) error {
+	cost, err := jobRun{queue: inMemory(), jobs: jobs, steps: 1, runs: runs, servers: []int{os.Getpid()}}.measure(ctx)
+	if err == nil && (cost.elapsed <= 0 || cost.own <= 0 || cost.servers <= 0) {
+		err = fmt.Errorf("it took %v", cost)
+	}
+	return err
+}
+
+// Feed puts jobs on the queue until there is no room for more, of which so many
+// may wait; worked notes one that was worked.
+func Feed(queue ports.Enqueuer, jobs, ahead int) (fill, run func(context.Context) error, worked func()) {
+	f := newFeed(queue, jobs, ahead)
+	return f.fill, f.run, f.worked
+}
 
 // Lateness returns how late, in ms, those of the ticks are that a worker counts
 // if each begins so late.

@@ -22,7 +22,7 @@ func TestRowsAreSelectedByName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"history-postgres", "history-sqlite", "history-jobs", "queries-postgres", "queries-sqlite"}
+	want := []string{"history-postgres", "history-sqlite", "history-jobs", "history-jobs-redis", "queries-postgres", "queries-sqlite"}
 	if diff := cmp.Diff(want, names); diff != "" || records != 500 {
 		t.Errorf("%d records, want 500; rows (-want +got):\n%s", records, diff)
 	}

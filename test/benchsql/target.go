@@ -25,6 +25,9 @@ type relayTarget struct {
 	close    func() error
 }
 
+// completedAtOnce are the jobs that are completed in one call.
+const completedAtOnce = 50
+
 type queueOpener func(ctx context.Context) (*relayTarget, error)
 
 // memoryQueue opens a queue whose jobs are completed as soon as they are there.
@@ -50,7 +53,7 @@ func memoryQueue(ctx context.Context) (*relayTarget, error) {
 // completeAll completes jobs until the context ends.
 func completeAll(ctx context.Context, consumer ports.Consumer) {
 	for {
-		leases, err := consumer.Reserve(ctx, jobsAtOnce)
+		leases, err := consumer.Reserve(ctx, completedAtOnce)
 		if err != nil {
 			return
 		}

@@ -63,13 +63,17 @@ func (c Connection) newClient(prefix string) (*redis.Client, *follower) {
 // count workers; see [ClientName]. Only the deadline of a context interrupts a
 // command that blocks, its end does not: close the client to abort one.
 func NewBlockingClient(c Connection, prefix, name string) *redis.Client {
+	client, _ := c.openFor(prefix, c.blockingOptions(name))
+	return client
+}
+
+func (c Connection) blockingOptions(name string) *redis.Options {
 	options := c.options()
 	options.ClientName = name
 	options.PoolSize, options.MaxActiveConns = 1, 1
 	options.ReadBufferSize, options.WriteBufferSize = blockingBuffer, blockingBuffer
 	options.ReadTimeout = maxBlock + ioTimeout
-	client, _ := c.openFor(prefix, options)
-	return client
+	return options
 }
 
 // ClientName is the name that BullMQ's tools know a worker of the queue by.

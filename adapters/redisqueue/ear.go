@@ -29,9 +29,11 @@ type ear struct {
 	listeners int
 	popping   bool
 	beginner  chan struct{}
-	closed    bool
-	heard     chan struct{}
-	loops     sync.WaitGroup
+	// rest is how long the next read waits first, since the latest failed.
+	rest   time.Duration
+	closed bool
+	heard  chan struct{}
+	loops  sync.WaitGroup
 }
 
 func newEar(client *redis.Client, marker string, f *failures) *ear {
@@ -104,35 +106,25 @@ const (
 )
 
 // pop waits for the marker, or d, has the call carried out, and says that it was
-// heard. A marker that nobody waits for any more is put back, for it wakes one
-// worker alone.
+// heard. So it does when the wait fails: the marker may be lost with the answer,
+// and the call tells whether a job is there. A marker that nobody waits for any
+// more is put back, for it wakes one worker alone.
 func (e *ear) pop(d time.Duration, call *redis.Cmd) {
-	seconds := strconv.FormatFloat(max(d, leastBlock).Seconds(), 'f', 3, 64)
-	command := redis.NewZWithKeyCmd(e.ctx, "bzpopmin", e.marker, seconds)
-	if call == nil {
-		_ = e.client.Process(e.ctx, command)
-	} else {
-		pipe := e.client.Pipeline()
-		_, _ = pipe.Process(e.ctx, command), pipe.Process(e.ctx, call)
-		_, _ = pipe.Exec(e.ctx)
+	if e.rest > 0 {
+		pause(e.ctx, e.rest)
 	}
-	err := command.Err()
+	marker, err := e.read(d, call)
 	failed := err != nil && !errors.Is(err, redis.Nil) && e.ctx.Err() == nil
 	if failed {
 		e.failures.failed(e.ctx, "bzpopmin", err)
-		pause(e.ctx, repeatFirst)
 	}
 	e.mu.Lock()
 	beginner, left := e.beginner, e.listeners == 0
-	e.popping, e.beginner = false, nil
+	e.popping, e.beginner, e.rest = false, nil, restAfter(e.rest, failed)
 	e.mu.Unlock()
-	var moved movedError
 	switch {
-	case failed && !errors.As(err, &moved):
-		// Listeners go on by their own timers: the fetch that follows would
-		// fail as well.
 	case err == nil && left:
-		_ = e.client.ZAddNX(e.ctx, e.marker, command.Val().Z).Err()
+		_ = e.client.ZAddNX(e.ctx, e.marker, marker.Z).Err()
 	case beginner != nil:
 		beginner <- struct{}{}
 	default:
@@ -141,6 +133,32 @@ func (e *ear) pop(d time.Duration, call *redis.Cmd) {
 		default:
 		}
 	}
+}
+
+// restAfter returns how long the next read waits after one that followed a rest.
+func restAfter(rest time.Duration, failed bool) time.Duration {
+	if !failed {
+		return 0
+	}
+	return min(max(2*rest, repeatFirst), repeatMost)
+}
+
+// read waits for the marker, or d, and has the call carried out.
+func (e *ear) read(d time.Duration, call *redis.Cmd) (*redis.ZWithKey, error) {
+	seconds := strconv.FormatFloat(max(d, leastBlock).Seconds(), 'f', 3, 64)
+	command := redis.NewZWithKeyCmd(e.ctx, "bzpopmin", e.marker, seconds)
+	pipe := e.client.Pipeline()
+	_ = pipe.Process(e.ctx, command)
+	if call != nil {
+		_ = pipe.Process(e.ctx, call)
+	}
+	_, err := pipe.Exec(e.ctx)
+	if err != nil && command.Err() == nil && call != nil {
+		// The library does not tell the commands when a server refuses, in
+		// words, to be connected to.
+		call.SetErr(err)
+	}
+	return command.Val(), err
 }
 
 // close ends what is under way and waits for it.

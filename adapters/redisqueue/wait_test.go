@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +23,8 @@ type listener struct {
 	proxy    *proxy.Proxy
 	producer *redisqueue.Backend
 	consumer ports.Consumer
+	// said is what the worker logs.
+	said *journal
 	// leave ends the wait, reserved has what it brought.
 	leave    context.CancelFunc
 	reserved chan reservation
@@ -39,8 +42,10 @@ const longLease = time.Minute
 func newListener(t *testing.T, rule proxy.Rule) *listener {
 	t.Helper()
 	server := redistest.Start(t)
-	w := &listener{server: server, proxy: proxy.Start(t, server.Addr), producer: open(t, server, nil)}
-	worker := open(t, server, func(c *redisqueue.Config) { c.Connection.Addr = w.proxy.Addr })
+	w := &listener{server: server, proxy: proxy.Start(t, server.Addr), producer: open(t, server, nil), said: &journal{}}
+	worker := open(t, server, func(c *redisqueue.Config) {
+		c.Connection.Addr, c.Log = w.proxy.Addr, slog.New(slog.NewTextHandler(w.said, nil))
+	})
 	w.proxy.Set(rule)
 	var err error
 	w.consumer, err = worker.OpenConsumer(ports.ConsumerOptions{Queue: "mail", Worker: "w", Lease: longLease})
@@ -131,4 +136,31 @@ func TestAJobIsNotLostWithTheAnswerToAWait(t *testing.T) {
 	enqueueOne(t, w.producer)
 	w.wantLease(t)
 	w.wantCounts(t, 0, 0)
+}
+
+func TestAJobThatComesAfterACutIsNotWaitedFor(t *testing.T) {
+	w := newListener(t, nil)
+	w.proxy.Cut()
+	enqueueOne(t, w.producer)
+	came := time.Now()
+	w.wantLease(t)
+	if took := time.Since(came); took > time.Second {
+		t.Errorf("the job was taken %s after it came, want it taken as soon as the worker is connected again", took)
+	}
+}
+
+// TestAWaitThatIsAnsweredSaysThatTheServerIsBack has a worker ask for nothing
+// else, once the connection that it waits on was cut.
+func TestAWaitThatIsAnsweredSaysThatTheServerIsBack(t *testing.T) {
+	w := newListener(t, nil)
+	w.proxy.Cut()
+	for _, said := range []string{"redis does not answer", "redis answers again"} {
+		for began := time.Now(); w.said.count(said) == 0; redistest.Pass(10 * time.Millisecond) {
+			if time.Since(began) > 10*time.Second {
+				t.Fatalf("the log does not say %q", said)
+			}
+		}
+	}
+	enqueueOne(t, w.producer)
+	w.wantLease(t)
 }

@@ -1,0 +1,28 @@
+package redisqueue
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Ear is an ear without a consumer.
+type Ear struct{ ear *ear }
+
+// NewEar returns an ear whose connections come from dial.
+func NewEar(dial func() net.Conn) Ear {
+	options := Connection{}.blockingOptions("w")
+	options.Dialer = func(context.Context, string, string) (net.Conn, error) { return dial(), nil }
+	return Ear{newEar(redis.NewClient(options), "marker", newFailures(slog.New(slog.DiscardHandler), time.Now))}
+}
+
+// Listen listens with a call behind.
+func (e Ear) Listen(ctx context.Context, d time.Duration) (answered bool) {
+	return e.ear.listen(ctx, d, redis.NewCmd(ctx, "evalsha"))
+}
+
+// Close closes the ear.
+func (e Ear) Close() error { return e.ear.close() }

@@ -1,0 +1,218 @@
+package redisqueue_test
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/taktwork/takt/adapters/redisqueue"
+)
+
+// hush is a server in virtual time that knows two commands: the wait for a
+// marker, and the call behind it.
+type hush struct {
+	// ends says what becomes of the n-th wait, counted from 0. If it is nil, the
+	// server wants a password.
+	ends func(n int) waitEnd
+
+	mu sync.Mutex
+	// begun are when the waits were asked for.
+	begun []time.Time
+}
+
+// waitEnd is how a wait ends, after a while.
+type waitEnd struct {
+	after time.Duration
+	how   ending
+}
+
+type ending int
+
+const (
+	runsOut ending = iota // nothing came
+	breaks                // the connection does
+	silent                // nothing is answered any more
+)
+
+// refusal is what a server says that wants a password.
+const refusal = "-NOAUTH Authentication required.\r\n"
+
+// listenTo returns an ear of the server's.
+func (h *hush) listenTo(t *testing.T) redisqueue.Ear {
+	t.Helper()
+	var serving sync.WaitGroup
+	e := redisqueue.NewEar(func() net.Conn {
+		theirs, ours := net.Pipe()
+		serving.Go(func() { h.serve(ours) })
+		return theirs
+	})
+	t.Cleanup(func() {
+		if err := e.Close(); err != nil {
+			t.Errorf("close = %v, want no error", err)
+		}
+		serving.Wait()
+	})
+	return e
+}
+
+func (h *hush) serve(conn net.Conn) {
+	defer conn.Close() //nolint:errcheck // the client may have closed it
+	reader := bufio.NewReader(conn)
+	for {
+		name, err := readCommand(reader)
+		if err != nil {
+			return
+		}
+		if h.ends == nil {
+			name = "refused"
+		}
+		reply := "+OK\r\n"
+		switch name {
+		case "refused":
+			reply = refusal
+		case "hello":
+			reply = "-ERR unknown command\r\n"
+		case "bzpopmin":
+			end := h.nextEnd()
+			time.Sleep(end.after)
+			switch end.how {
+			case breaks:
+				return
+			case silent:
+				_, _ = io.Copy(io.Discard, reader)
+				return
+			case runsOut:
+			}
+			reply = "*-1\r\n"
+		case "evalsha":
+			reply = "*0\r\n"
+		}
+		if _, err := io.WriteString(conn, reply); err != nil {
+			return
+		}
+	}
+}
+
+func (h *hush) nextEnd() waitEnd {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.begun = append(h.begun, time.Now())
+	return h.ends(len(h.begun) - 1)
+}
+
+// readCommand returns the name of the next command.
+func readCommand(r *bufio.Reader) (name string, err error) {
+	count, err := readSize(r, "*")
+	if err != nil {
+		return "", err
+	}
+	for i := range count {
+		size, err := readSize(r, "$")
+		if err != nil {
+			return "", err
+		}
+		word := make([]byte, size+len("\r\n"))
+		if _, err := io.ReadFull(r, word); err != nil {
+			return "", err
+		}
+		if i == 0 {
+			name = strings.ToLower(string(word[:size]))
+		}
+	}
+	return name, nil
+}
+
+func readSize(r *bufio.Reader, kind string) (int, error) {
+	line, err := r.ReadString('\n')
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimPrefix(strings.TrimSpace(line), kind))
+}
+
+// listened listens, and returns how long that took.
+func listened(ctx context.Context, e redisqueue.Ear, d time.Duration) (took time.Duration, answered bool) {
+	began := time.Now()
+	answered = e.Listen(ctx, d)
+	return time.Since(began), answered
+}
+
+func TestABrokenWaitIsToldAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := hush{ends: func(int) waitEnd { return waitEnd{after: 300 * time.Millisecond, how: breaks} }}
+		e := h.listenTo(t)
+		if took, answered := listened(t.Context(), e, 2*time.Second); answered || took != 300*time.Millisecond {
+			t.Errorf("listen = %t after %s, want false as soon as the connection breaks", answered, took)
+		}
+	})
+}
+
+func TestABrokenWaitIsToldToWhoeverListens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := hush{ends: func(int) waitEnd { return waitEnd{after: 300 * time.Millisecond, how: breaks} }}
+		e := h.listenTo(t)
+		soon, leave := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer leave()
+		e.Listen(soon, 2*time.Second)
+		if took, answered := listened(t.Context(), e, 2*time.Second); answered || took != 200*time.Millisecond {
+			t.Errorf("listen = %t after %s, want false as soon as the wait that somebody else began breaks", answered, took)
+		}
+	})
+}
+
+// TestARefusedConnectionIsNoAnswer has a server whose refusal the library does
+// not tell the commands of that it could not send.
+func TestARefusedConnectionIsNoAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := hush{}
+		e := h.listenTo(t)
+		if took, answered := listened(t.Context(), e, 2*time.Second); answered || took != 0 {
+			t.Errorf("listen = %t after %s, want false at once", answered, took)
+		}
+	})
+}
+
+func TestWaitsThatBreakFollowEachOtherAtGrowingPauses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const healthy = 8
+		h := hush{ends: func(n int) waitEnd {
+			if n == healthy {
+				return waitEnd{how: runsOut}
+			}
+			return waitEnd{how: breaks}
+		}}
+		e := h.listenTo(t)
+		for range healthy + 3 {
+			e.Listen(t.Context(), 2*time.Second)
+		}
+		ms := time.Millisecond
+		pauses := []time.Duration{20 * ms, 40 * ms, 80 * ms, 160 * ms, 320 * ms, 640 * ms, time.Second, time.Second, 0, 20 * ms}
+		for n, want := range pauses {
+			if got := h.begun[n+1].Sub(h.begun[n]); got != want {
+				t.Errorf("%s between the waits %d and %d, want %s", got, n, n+1, want)
+			}
+		}
+	})
+}
+
+// TestADeadConnectionHoldsUpNobody has the one that is told of its end be told
+// as early as the client notices.
+func TestADeadConnectionHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := hush{ends: func(int) waitEnd { return waitEnd{how: silent} }}
+		e := h.listenTo(t)
+		const patience = 2020 * time.Millisecond
+		for _, want := range []time.Duration{patience, patience, 5*time.Second - 2*patience} {
+			if took, answered := listened(t.Context(), e, 2*time.Second); answered || took != want {
+				t.Errorf("listen = %t after %s, want false after %s", answered, took, want)
+			}
+		}
+	})
+}

@@ -29,7 +29,7 @@ type ear struct {
 	listeners int
 	popping   bool
 	beginner  chan struct{}
-	// rest is how long the next read waits first, since the latest failed.
+	// rest is how long the next read waits first, because the latest failed.
 	rest   time.Duration
 	closed bool
 	heard  chan struct{}
@@ -44,22 +44,23 @@ func newEar(client *redis.Client, marker string, f *failures) *ear {
 // start runs fn once, beside what is heard, until the ear closes.
 func (e *ear) start(fn func(context.Context)) { e.loops.Go(func() { fn(e.ctx) }) }
 
-// listen returns when a marker was heard, after about d, or when ctx ends. It
-// reports whether the call, if there is one, was answered: otherwise it may have
-// been carried out, or may still be.
-func (e *ear) listen(ctx context.Context, d time.Duration, call *redis.Cmd) (answered bool) {
+// listen returns when a marker was heard, when that was waited for long enough,
+// or when ctx ends. It reports whether the call, if there is one, was answered:
+// otherwise it may have been carried out, or may still be.
+func (e *ear) listen(ctx context.Context, l listening, call *redis.Cmd) (answered bool) {
 	var ended chan struct{}
 	e.mu.Lock()
 	e.listeners++
 	if !e.popping && !e.closed {
 		ended = make(chan struct{}, 1)
 		e.popping, e.beginner = true, ended
-		e.loops.Go(func() { e.pop(d, call) })
+		e.loops.Go(func() { e.pop(l.block, call) })
 	}
 	e.mu.Unlock()
 	defer e.leave(ended)
-	// A read that began earlier may last longer than this one is to.
-	timer := time.NewTimer(d + earGrace)
+	// A read that began earlier may last longer than this one is to, and one whose
+	// connection is dead does.
+	timer := time.NewTimer(l.patience)
 	defer timer.Stop()
 	select {
 	case <-ended:
@@ -98,22 +99,17 @@ func (e *ear) leave(beginner chan struct{}) {
 	}
 }
 
-const (
-	// earGrace is how much later than asked the server may answer.
-	earGrace = 20 * time.Millisecond
-	// leastBlock is the shortest block that Redis 6.2 to 7.0.7 take for one.
-	leastBlock = 2 * time.Millisecond
-)
+// leastBlock is the shortest block that Redis 6.2 to 7.0.7 take for one.
+const leastBlock = 2 * time.Millisecond
 
-// pop waits for the marker, or d, has the call carried out, and says that it was
-// heard. So it does when the wait fails: the marker may be lost with the answer,
-// and the call tells whether a job is there. A marker that nobody waits for any
-// more is put back, for it wakes one worker alone.
-func (e *ear) pop(d time.Duration, call *redis.Cmd) {
+// pop reads once, and says so to one who listens; also when the read failed, for
+// a marker may be lost with its answer. A marker that nobody waits for any more is
+// put back: it wakes one worker alone.
+func (e *ear) pop(block time.Duration, call *redis.Cmd) {
 	if e.rest > 0 {
 		pause(e.ctx, e.rest)
 	}
-	marker, err := e.read(d, call)
+	marker, err := e.read(block, call)
 	failed := err != nil && !errors.Is(err, redis.Nil) && e.ctx.Err() == nil
 	if failed {
 		e.failures.failed(e.ctx, "bzpopmin", err)
@@ -135,7 +131,7 @@ func (e *ear) pop(d time.Duration, call *redis.Cmd) {
 	}
 }
 
-// restAfter returns how long the next read waits after one that followed a rest.
+// restAfter returns how long the next read waits, after one that did so before.
 func restAfter(rest time.Duration, failed bool) time.Duration {
 	if !failed {
 		return 0
@@ -143,9 +139,10 @@ func restAfter(rest time.Duration, failed bool) time.Duration {
 	return min(max(2*rest, repeatFirst), repeatMost)
 }
 
-// read waits for the marker, or d, and has the call carried out.
-func (e *ear) read(d time.Duration, call *redis.Cmd) (*redis.ZWithKey, error) {
-	seconds := strconv.FormatFloat(max(d, leastBlock).Seconds(), 'f', 3, 64)
+// read waits for the marker, as long as the block lasts, and has the call carried
+// out.
+func (e *ear) read(block time.Duration, call *redis.Cmd) (*redis.ZWithKey, error) {
+	seconds := strconv.FormatFloat(max(block, leastBlock).Seconds(), 'f', 3, 64)
 	command := redis.NewZWithKeyCmd(e.ctx, "bzpopmin", e.marker, seconds)
 	pipe := e.client.Pipeline()
 	_ = pipe.Process(e.ctx, command)
@@ -154,8 +151,8 @@ func (e *ear) read(d time.Duration, call *redis.Cmd) (*redis.ZWithKey, error) {
 	}
 	_, err := pipe.Exec(e.ctx)
 	if err != nil && command.Err() == nil && call != nil {
-		// The library does not tell the commands when a server refuses, in
-		// words, to be connected to.
+		// A server that answers the password with an error: the library does not
+		// tell the commands that were not sent.
 		call.SetErr(err)
 	}
 	return command.Val(), err

@@ -19,9 +19,10 @@ func NewEar(dial func() net.Conn) Ear {
 	return Ear{newEar(redis.NewClient(options), "marker", newFailures(slog.New(slog.DiscardHandler), time.Now))}
 }
 
-// Listen listens with a call behind.
-func (e Ear) Listen(ctx context.Context, d time.Duration) (answered bool) {
-	return e.ear.listen(ctx, d, redis.NewCmd(ctx, "evalsha"))
+// Listen listens, with a call behind, as a worker does with leases of a minute
+// that knows of a job which is due then, or of none.
+func (e Ear) Listen(ctx context.Context, due time.Duration) (answered bool) {
+	return e.ear.listen(ctx, listeningFor(time.Minute, due), redis.NewCmd(ctx, "evalsha"))
 }
 
 // Close closes the ear.

@@ -18,9 +18,9 @@ import (
 // hush is a server in virtual time that knows two commands: the wait for a
 // marker, and the call behind it.
 type hush struct {
-	// ends says what becomes of the n-th wait, counted from 0. If it is nil, the
-	// server wants a password.
-	ends func(n int) waitEnd
+	// ends says what becomes of the n-th wait, counted from 0, which is to last
+	// so long. If it is nil, the server wants a password.
+	ends func(n int, lasts time.Duration) waitEnd
 
 	mu sync.Mutex
 	// begun are when the waits were asked for.
@@ -66,21 +66,18 @@ func (h *hush) serve(conn net.Conn) {
 	defer conn.Close() //nolint:errcheck // the client may have closed it
 	reader := bufio.NewReader(conn)
 	for {
-		name, err := readCommand(reader)
+		words, err := readCommand(reader)
 		if err != nil {
 			return
 		}
-		if h.ends == nil {
-			name = "refused"
-		}
 		reply := "+OK\r\n"
-		switch name {
-		case "refused":
+		switch {
+		case h.ends == nil:
 			reply = refusal
-		case "hello":
+		case words[0] == "hello":
 			reply = "-ERR unknown command\r\n"
-		case "bzpopmin":
-			end := h.nextEnd()
+		case words[0] == "bzpopmin":
+			end := h.nextEnd(words[2])
 			time.Sleep(end.after)
 			switch end.how {
 			case breaks:
@@ -91,7 +88,7 @@ func (h *hush) serve(conn net.Conn) {
 			case runsOut:
 			}
 			reply = "*-1\r\n"
-		case "evalsha":
+		case words[0] == "evalsha":
 			reply = "*0\r\n"
 		}
 		if _, err := io.WriteString(conn, reply); err != nil {
@@ -100,33 +97,33 @@ func (h *hush) serve(conn net.Conn) {
 	}
 }
 
-func (h *hush) nextEnd() waitEnd {
+func (h *hush) nextEnd(seconds string) waitEnd {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.begun = append(h.begun, time.Now())
-	return h.ends(len(h.begun) - 1)
+	lasts, _ := time.ParseDuration(seconds + "s")
+	return h.ends(len(h.begun)-1, lasts)
 }
 
-// readCommand returns the name of the next command.
-func readCommand(r *bufio.Reader) (name string, err error) {
+// readCommand returns the words of the next command.
+func readCommand(r *bufio.Reader) ([]string, error) {
 	count, err := readSize(r, "*")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	for i := range count {
+	words := make([]string, count)
+	for i := range words {
 		size, err := readSize(r, "$")
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		word := make([]byte, size+len("\r\n"))
 		if _, err := io.ReadFull(r, word); err != nil {
-			return "", err
+			return nil, err
 		}
-		if i == 0 {
-			name = strings.ToLower(string(word[:size]))
-		}
+		words[i] = string(word[:size])
 	}
-	return name, nil
+	return words, nil
 }
 
 func readSize(r *bufio.Reader, kind string) (int, error) {
@@ -138,17 +135,17 @@ func readSize(r *bufio.Reader, kind string) (int, error) {
 }
 
 // listened listens, and returns how long that took.
-func listened(ctx context.Context, e redisqueue.Ear, d time.Duration) (took time.Duration, answered bool) {
+func listened(ctx context.Context, e redisqueue.Ear, due time.Duration) (took time.Duration, answered bool) {
 	began := time.Now()
-	answered = e.Listen(ctx, d)
+	answered = e.Listen(ctx, due)
 	return time.Since(began), answered
 }
 
 func TestABrokenWaitIsToldAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := hush{ends: func(int) waitEnd { return waitEnd{after: 300 * time.Millisecond, how: breaks} }}
+		h := hush{ends: func(int, time.Duration) waitEnd { return waitEnd{after: 300 * time.Millisecond, how: breaks} }}
 		e := h.listenTo(t)
-		if took, answered := listened(t.Context(), e, 2*time.Second); answered || took != 300*time.Millisecond {
+		if took, answered := listened(t.Context(), e, 0); answered || took != 300*time.Millisecond {
 			t.Errorf("listen = %t after %s, want false as soon as the connection breaks", answered, took)
 		}
 	})
@@ -156,12 +153,12 @@ func TestABrokenWaitIsToldAtOnce(t *testing.T) {
 
 func TestABrokenWaitIsToldToWhoeverListens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := hush{ends: func(int) waitEnd { return waitEnd{after: 300 * time.Millisecond, how: breaks} }}
+		h := hush{ends: func(int, time.Duration) waitEnd { return waitEnd{after: 300 * time.Millisecond, how: breaks} }}
 		e := h.listenTo(t)
 		soon, leave := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer leave()
-		e.Listen(soon, 2*time.Second)
-		if took, answered := listened(t.Context(), e, 2*time.Second); answered || took != 200*time.Millisecond {
+		e.Listen(soon, 0)
+		if took, answered := listened(t.Context(), e, 0); answered || took != 200*time.Millisecond {
 			t.Errorf("listen = %t after %s, want false as soon as the wait that somebody else began breaks", answered, took)
 		}
 	})
@@ -173,16 +170,20 @@ func TestARefusedConnectionIsNoAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := hush{}
 		e := h.listenTo(t)
-		if took, answered := listened(t.Context(), e, 2*time.Second); answered || took != 0 {
+		if took, answered := listened(t.Context(), e, 0); answered || took != 0 {
 			t.Errorf("listen = %t after %s, want false at once", answered, took)
 		}
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		e.Listen(gone, 0)
+		time.Sleep(time.Second) // nobody is left to be told
 	})
 }
 
 func TestWaitsThatBreakFollowEachOtherAtGrowingPauses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const healthy = 8
-		h := hush{ends: func(n int) waitEnd {
+		h := hush{ends: func(n int, _ time.Duration) waitEnd {
 			if n == healthy {
 				return waitEnd{how: runsOut}
 			}
@@ -190,7 +191,7 @@ func TestWaitsThatBreakFollowEachOtherAtGrowingPauses(t *testing.T) {
 		}}
 		e := h.listenTo(t)
 		for range healthy + 3 {
-			e.Listen(t.Context(), 2*time.Second)
+			e.Listen(t.Context(), 0)
 		}
 		ms := time.Millisecond
 		pauses := []time.Duration{20 * ms, 40 * ms, 80 * ms, 160 * ms, 320 * ms, 640 * ms, time.Second, time.Second, 0, 20 * ms}
@@ -202,15 +203,45 @@ func TestWaitsThatBreakFollowEachOtherAtGrowingPauses(t *testing.T) {
 	})
 }
 
+// TestALateAnswerIsWaitedFor has the server notice late that a wait is over, and
+// the machine be busy.
+func TestALateAnswerIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const late = 250 * time.Millisecond
+		h := hush{ends: func(_ int, lasts time.Duration) waitEnd { return waitEnd{after: lasts + late, how: runsOut} }}
+		e := h.listenTo(t)
+		if took, answered := listened(t.Context(), e, 0); !answered || took < 1900*time.Millisecond {
+			t.Errorf("listen = %t after %s, want true after nearly two seconds: waits that are shorter are more", answered, took)
+		}
+	})
+}
+
+func TestAJobThatIsDueIsNotWaitedForLonger(t *testing.T) {
+	for name, due := range map[string]time.Duration{
+		"soon": 300 * time.Millisecond, "in nearly as long as a wait": 1900 * time.Millisecond, "much later": time.Hour,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := hush{ends: func(int, time.Duration) waitEnd { return waitEnd{how: silent} }}
+				e := h.listenTo(t)
+				want := min(due, 2*time.Second) + 20*time.Millisecond
+				if took, answered := listened(t.Context(), e, due); answered || took != want {
+					t.Errorf("listen = %t after %s, want false after %s", answered, took, want)
+				}
+			})
+		})
+	}
+}
+
 // TestADeadConnectionHoldsUpNobody has the one that is told of its end be told
 // as early as the client notices.
 func TestADeadConnectionHoldsUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := hush{ends: func(int) waitEnd { return waitEnd{how: silent} }}
+		h := hush{ends: func(int, time.Duration) waitEnd { return waitEnd{how: silent} }}
 		e := h.listenTo(t)
 		const patience = 2020 * time.Millisecond
 		for _, want := range []time.Duration{patience, patience, 5*time.Second - 2*patience} {
-			if took, answered := listened(t.Context(), e, 2*time.Second); answered || took != want {
+			if took, answered := listened(t.Context(), e, 0); answered || took != want {
 				t.Errorf("listen = %t after %s, want false after %s", answered, took, want)
 			}
 		}

@@ -38,32 +38,54 @@ func (c *consumer) await(ctx context.Context, limit int, wait waitFor) (moved, e
 		pause(ctx, min(wait.d, maxLimited))
 		return c.move(ctx, nil, limit)
 	}
-	d := min(maxBlock, c.lease/leaseShare)
-	if wait.d > 0 {
-		d = min(d, wait.d)
-	}
-	return c.moveWhenHeard(ctx, limit, d)
+	return c.moveWhenHeard(ctx, limit, listeningFor(c.lease, wait.d))
 }
 
-// leaseShare is which part of a lease may be over when its owner gets it: it may
-// have begun as soon as the wait for it did.
-const leaseShare = 4
+// listening is how long a marker is listened for: block is what the server is
+// asked to wait, patience after how long whoever listens goes on without an answer.
+type listening struct{ block, patience time.Duration }
 
-// moveWhenHeard takes up to limit leases once a marker is heard, or after about
-// d. The call for them follows the wait on its connection, so that the server
-// carries it out as soon as the marker is there, and what is heard need not come
-// here and go back first.
-func (c *consumer) moveWhenHeard(ctx context.Context, limit int, d time.Duration) (moved, error) {
+const (
+	// leaseShare is which part of a lease may be over when its owner gets it: it
+	// may have begun as soon as the wait for it did.
+	leaseShare = 4
+	// answerShare is which part of the patience is left to the answer. Redis looks
+	// ten times a second for waits that are over, and either side may be busy; who
+	// goes on too early asks twice.
+	answerShare = 8
+	// listenGrace is how much later than a job is due it is asked for without an
+	// answer.
+	listenGrace = 20 * time.Millisecond
+)
+
+// listeningFor says how long to listen if a job is due then; zero means that none
+// is known of.
+func listeningFor(lease, due time.Duration) listening {
+	most := min(maxBlock, lease/leaseShare)
+	l := listening{block: most - most/answerShare, patience: most + listenGrace}
+	if due > 0 {
+		l = listening{block: min(l.block, due), patience: min(l.patience, due+listenGrace)}
+	}
+	return l
+}
+
+// moveWhenHeard takes up to limit leases once a marker is heard, or when that
+// was listened for long enough. The call for them follows the wait on its
+// connection, so that the server carries it out as soon as the marker is there,
+// and what is heard need not come here and go back first.
+func (c *consumer) moveWhenHeard(ctx context.Context, limit int, l listening) (moved, error) {
 	m := c.takeMover()
 	defer c.putMover(m)
 	if err := c.resolve(ctx, m); err != nil {
 		return moved{}, err
 	}
 	c.fill(m, nil, min(limit, maxMoved))
-	asked, call := c.backend.config.Now(), c.backend.callBehind(ctx, m.request(moveArgs))
+	r := m.request(moveArgs)
+	asked, call := c.backend.config.Now(), c.backend.callBehind(ctx, r)
 	a := answer{asked: asked}
-	if c.ear.listen(ctx, d, call) {
+	if c.ear.listen(ctx, l, call) {
 		a.reply = call.Val()
+		c.backend.failures.answered(ctx, r.script.name)
 	} else {
 		if ctx.Err() != nil || c.backend.isClosed() {
 			return moved{}, c.callBack(ctx, m)

@@ -3,10 +3,14 @@ package redisqueue_test
 import (
 	"bytes"
 	"fmt"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/taktwork/takt/adapters/redisqueue"
+	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/test/redistest"
 	"github.com/taktwork/takt/test/torture/proxy"
 )
 
@@ -112,5 +116,62 @@ func TestPublishEvent_IsWrittenOnceThoughRepliesGetLost(t *testing.T) {
 	}
 	if n := q.rdb.XLen(t.Context(), "bull:q:events").Val(); n != 50 {
 		t.Errorf("%d events were written, want 50", n)
+	}
+}
+
+// TestEvents_AreAskedForAtPausesWhileTheirConnectionIsRefused has the password
+// change while other connections go on with the old one.
+func TestEvents_AreAskedForAtPausesWhileTheirConnectionIsRefused(t *testing.T) {
+	q := newEventQueue(t)
+	q.do("ACL SETUSER worker on >" + canary + " ~* &* +@all")
+	backend := open(t, q.server, func(c *redisqueue.Config) {
+		c.Connection.Username, c.Connection.Password = "worker", domain.NewSecret(canary)
+	})
+	far, err := backend.Queue("q")
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Queue = far
+	w := q.watch(t.Context(), redisqueue.EventsFromStart)
+	q.number(0, 1)
+	w.wantEach(t, 0, 1)
+	if err := backend.Ping(t.Context()); err != nil {
+		t.Fatalf("Ping = %v, want no error", err)
+	}
+	q.do("ACL SETUSER worker resetpass >another")
+	before := timesConnected(q)
+	killBlocked(q)
+	redistest.Pass(500 * time.Millisecond)
+	if tries := timesConnected(q) - before; tries < 1 || tries > 10 {
+		t.Errorf("connected to %d times in half a second, want few times", tries)
+	}
+	q.do("ACL SETUSER worker resetpass >" + canary)
+	q.number(1, 2)
+	w.wantEach(t, 1, 2)
+}
+
+// timesConnected returns how often the server was connected to.
+func timesConnected(q *eventQueue) int {
+	q.Helper()
+	_, rest, _ := strings.Cut(q.rdb.Info(q.Context(), "stats").Val(), "total_connections_received:")
+	count, _, _ := strings.Cut(rest, "\r\n")
+	n, err := strconv.Atoi(count)
+	if err != nil {
+		q.Fatal(err)
+	}
+	return n
+}
+
+// killBlocked waits for a client that blocks, and closes its connection.
+func killBlocked(q *eventQueue) {
+	q.Helper()
+	for {
+		for line := range strings.Lines(q.rdb.ClientList(q.Context()).Val()) {
+			if id, _, _ := strings.Cut(strings.TrimPrefix(line, "id="), " "); strings.Contains(line, " flags=b ") {
+				q.do("CLIENT KILL ID " + id)
+				return
+			}
+		}
+		redistest.Pass(time.Millisecond)
 	}
 }

@@ -271,12 +271,13 @@ func (r *eventReader) ask(ctx context.Context) (entries []redis.XMessage, kept b
 	var after *redis.XStreamSliceCmd
 	var upTo *redis.XMessageSliceCmd
 	key := r.queue.eventsKey()
-	_, _ = r.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+	// The error is that of the first command, or of a connection that was
+	// refused: the library does not tell the commands of the latter.
+	_, err = r.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		after = p.XRead(ctx, &redis.XReadArgs{Streams: []string{key, string(r.at)}, Count: eventsAtOnce, Block: maxBlock})
 		upTo = p.XRangeN(ctx, key, "-", string(r.at), 1)
 		return nil
 	})
-	streams, err := after.Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return nil, false, err
 	}
@@ -284,7 +285,7 @@ func (r *eventReader) ask(ctx context.Context) (entries []redis.XMessage, kept b
 	if err != nil {
 		return nil, false, err
 	}
-	if len(streams) > 0 {
+	if streams := after.Val(); len(streams) > 0 {
 		entries = streams[0].Messages
 	}
 	return entries, len(held) > 0, nil

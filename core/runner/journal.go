@@ -152,12 +152,18 @@ func (j *journal) stamp(r *domain.Record, now time.Time) { r.At, r.Replica = now
 // wakeUp has Run append the records that wait; it is called with mu held.
 func (j *journal) wakeUp() {
 	signal(j.wake)
-	if len(j.pending) >= journalEnough {
+	if j.isEnough() {
 		signal(j.enough)
 	}
 	if len(j.pending) >= journalCrowded {
 		signal(j.crowded)
 	}
+}
+
+// isEnough reports whether what waits is appended without a pause; it is called with
+// mu held.
+func (j *journal) isEnough() bool {
+	return len(j.pending) >= journalEnough || j.bytes >= journalBytes/4
 }
 
 // recordSize returns what the record's texts without bounds of their own take.
@@ -247,8 +253,9 @@ func (j *journal) gather() {
 	j.claiming.awaitUnless(j.living, j.crowded)
 }
 
-// drain appends all pending records and reports whether the store took them.
-// An append that is under way when the journal is stopped goes on.
+// drain appends the pending records and reports whether the store took them. What
+// comes meanwhile may gather, unless it is enough or the journal is stopped: then
+// it is appended, too. An append that is under way at that time goes on.
 func (j *journal) drain(failing *outage) bool {
 	for {
 		taken := j.take()
@@ -261,7 +268,17 @@ func (j *journal) drain(failing *outage) bool {
 		if err != nil {
 			return false
 		}
+		if j.living.Err() == nil && j.mayGather() {
+			return true
+		}
 	}
+}
+
+// mayGather reports whether what waits may wait for more.
+func (j *journal) mayGather() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return !j.isEnough()
 }
 
 // append appends the records in batches and returns those that the store did

@@ -131,6 +131,28 @@ func TestJournalSurvivesAnOutageOfItsStore(t *testing.T) {
 	})
 }
 
+// What comes while records are written gathers like any others: many small appends
+// cost a database far more than few large ones.
+func TestJournalGathersWhatComesWhileItWrites(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &slowStore{RunStore: inmemqueue.NewRunStore(20_000), takes: 10 * time.Millisecond}
+		d := open(t, handlers{"send": returns(nil)}, withStore(store))
+		for range 2000 {
+			d.put("send", 10, domain.JobOptions{KeepCompleted: domain.KeepNone()})
+			pass(time.Millisecond)
+		}
+		pass(time.Second)
+		d.runs = store.RunStore
+		if n := len(d.records(domain.EventCompleted)); n != 20_000 {
+			t.Errorf("%d records, want all 20,000", n)
+		}
+		if appends := len(store.batches); appends > 15 {
+			t.Errorf("records of two seconds were written in %d appends, want a few each second: %v", appends, store.batches)
+		}
+	})
+}
+
 func TestJournalIsBoundedAndCountsWhatItSheds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

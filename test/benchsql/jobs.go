@@ -22,12 +22,12 @@ type jobLoad struct {
 func (l jobLoad) String() string { return fmt.Sprintf("jobs of %d µs", l.length.Microseconds()) }
 
 // jobLoads are jobs that do next to nothing, and jobs that ask a server something.
-// Their turns take some 0.8 and 0.5 s. The records that are left when a turn ends,
-// a few thousand and a few hundred of them, are written while nothing else is done:
-// in turns much shorter than these they would count for too much.
+// Their turns take some 3 and 0.5 s. The records that are left when a turn ends, a few
+// thousand and a few hundred of them, are written while nothing else is done: in
+// turns much shorter than these they would count for too much.
 func jobLoads() []jobLoad {
 	return []jobLoad{
-		{length: 100 * time.Microsecond, jobs: 16_000, pairs: 4, goal: figures.AtMost(5)},
+		{length: 100 * time.Microsecond, jobs: 50_000, pairs: 2, goal: figures.AtMost(5)},
 		{length: time.Millisecond, jobs: 1000, pairs: 8, goal: figures.AtMost(5)},
 	}
 }
@@ -46,7 +46,7 @@ func (b *bench) jobsInRedis(ctx context.Context) (taken []figures.Figure, err er
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, server.stop()) }()
-	loads := append([]jobLoad{{jobs: 40_000, pairs: 4}}, jobLoads()...)
+	loads := append([]jobLoad{{jobs: 150_000, pairs: 2}}, jobLoads()...)
 	return b.jobsWithHistory(ctx, inRedis(server), loads, b.server.PID(), server.cmd.Process.Pid)
 }
 

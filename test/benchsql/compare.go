@@ -66,7 +66,7 @@ func (c *comparison) add(r round, jobs float64, records int) {
 
 // round is some pairs of turns.
 type round struct {
-	// slower is by how many percent the second of each pair took longer.
+	// slower is by how many percent the turn with history of each pair took longer.
 	slower []float64
 	// without and with are the sums.
 	without, with jobCost

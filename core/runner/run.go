@@ -29,9 +29,10 @@ type run struct {
 	// before is an earlier claim of the same run on this replica that has been
 	// lost and whose handler may not have ended; nil if there is none.
 	before *run
-	// jittering, stuck and ended are guarded by the scheduler's mutex. Ended
-	// tells that what becomes of the run is decided, if not yet written.
-	jittering, stuck, ended bool
+	// jittering, begun, stuck and ended are guarded by the scheduler's mutex. Begun
+	// tells that this replica has made an attempt, ended that what becomes of the
+	// run is decided, if not yet written.
+	jittering, begun, stuck, ended bool
 	// charged counts the attempts that failed, those on former replicas
 	// included; guarded likewise.
 	charged int
@@ -141,16 +142,17 @@ func (s *scheduler) drive(r *run) {
 		return
 	}
 	r.late = max(-s.jitterLeft(r), 0)
-	s.count(r.job, 1)
-	defer s.count(r.job, -1)
+	s.attempting(r, 1)
+	defer s.attempting(r, -1)
 	s.attempts(r)
 	r.report.Took = s.ports.Now().Sub(started)
 }
 
-func (s *scheduler) count(job *jobState, by int) {
+func (s *scheduler) attempting(r *run, by int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	job.running += by
+	r.begun = true
+	r.job.running += by
 }
 
 // awaitBefore waits until nothing is left of an earlier drive of the run:
@@ -326,10 +328,10 @@ func (s *scheduler) giveUp(r *run, cause error) {
 }
 
 // handBack releases the claim of a run that did not come to its end, and
-// counts it if it had started.
+// counts it if it had begun: one that another replica begins leaves nothing undone.
 func (s *scheduler) handBack(r *run) {
 	s.mu.Lock()
-	if r.claim.Phase >= domain.PhaseStarted {
+	if r.begun {
 		s.handedBack++
 	}
 	s.mu.Unlock()

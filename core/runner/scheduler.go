@@ -87,7 +87,7 @@ type scheduler struct {
 	drained chan struct{}
 	// fenced counts the handlers that went on after their runs were given back.
 	fenced int
-	// handedBack counts the runs that had started and were given back since.
+	// handedBack counts the runs that had begun and were given back since.
 	handedBack int
 
 	planned  chan struct{}

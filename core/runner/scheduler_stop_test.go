@@ -39,7 +39,9 @@ func TestStop_givesBackRunsThatHaveNotStarted(t *testing.T) {
 		waiting.Policy.Overlap = domain.OverlapQueueOne
 		r := f.start(t, "ann", jittered, waiting)
 		f.waitUntil(11 * time.Second)
-		r.stop()
+		if report := r.stop(); report != (runner.StopReport{}) {
+			t.Errorf("Stop = %+v, want nothing that had begun given back", report)
+		}
 		if took := time.Since(f.origin); took != 13*time.Second {
 			t.Errorf("Stop ended at %s, want the end of the run under way, 13s", took)
 		}
@@ -71,6 +73,22 @@ func TestStop_cutsTheWaitForARetryAtOnce(t *testing.T) {
 			t.Errorf("Stop ended at %s, want it at once, 6s", took)
 		}
 		wantLines(t, "ends", r.told("report", "released", "failed"), "6s +5s released (worker is shutting down)")
+	})
+}
+
+// A run that its jitter held back is one that has begun as soon as its handler has.
+func TestStop_countsAJitteredRunThatHasBegun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		job := tickJob(t, "report", time.Minute, fails("down"))
+		job.Policy.MaxJitter = 30 * time.Second
+		job.Policy.Retries = domain.Retries{Count: 1, Backoff: domain.Backoff{Kind: domain.BackoffFixed, Delay: time.Hour}}
+		r := f.start(t, "ann", job)
+		f.waitUntil(100 * time.Second)
+		wantLines(t, "jitter", r.told("report", "jittered"), "1m0s +1m0s jittered wait 20.503s")
+		if report := r.stop(); report.Runs != 1 {
+			t.Errorf("Stop = %+v, want the run that did not come to its end", report)
+		}
 	})
 }
 
@@ -142,7 +160,9 @@ func TestStop_waitsForAClaimThatIsUnderWay(t *testing.T) {
 			}
 		})
 		f.waitUntil(6 * time.Second)
-		r.stop()
+		if report := r.stop(); report != (runner.StopReport{}) {
+			t.Errorf("Stop = %+v, want nothing that had begun given back", report)
+		}
 		wantStory(t, r, "report", "8s +5s claimed", "8s +5s released (worker is shutting down)")
 		bob := f.start(t, "bob", tickJob(t, "report", 5*time.Second, takes(0)))
 		f.ledger.watch(nil)

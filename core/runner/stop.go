@@ -21,8 +21,8 @@ type StopBudget struct {
 
 // StopReport says what a stop left undone.
 type StopReport struct {
-	// Jobs and Runs count what was given back because its handler did not
-	// end in time.
+	// Jobs and Runs count what had begun, and was given back because it did
+	// not come to its end in time.
 	Jobs, Runs int
 }
 

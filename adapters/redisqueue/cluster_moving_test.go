@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/fnv"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,8 +36,9 @@ func ownerAndOther(cluster *redistest.Cluster, key string) (from, to *redistest.
 	return from, to
 }
 
-// glance is how long a call is waited for that may well have to wait.
-const glance = 100 * time.Millisecond
+// glance is how long calls are waited for that may well have to wait, all of them
+// beside one another.
+const glance = time.Second
 
 // While the keys of a queue are on two nodes, a call does all that it does or
 // nothing; and what it did not do, it does once they are on one.
@@ -52,10 +54,16 @@ func TestACallDoesNothingByHalvesWhileASlotMoves(t *testing.T) {
 		from, to := ownerAndOther(cluster, at.prefix)
 		moving := cluster.BeginMove(cluster.Slot(at.prefix), from, to)
 		moving.Take(chosen(half))
+		before := at.contents(t)
+		answers := actAll(t, rows, scenes)
+		after := at.contents(t)
 		var waiting []string
 		for name, row := range rows {
-			if row.waits(scenes[name], name) {
+			if row.waited(scenes[name], name, answers[name]) {
 				waiting = append(waiting, name)
+				if diff := cmp.Diff(scenes[name].own(before), scenes[name].own(after)); diff != "" {
+					t.Errorf("%s had to wait while the slot moves, and changed something (-before +after):\n%s", name, diff)
+				}
 			}
 		}
 		moving.Finish()
@@ -73,25 +81,44 @@ func TestACallDoesNothingByHalvesWhileASlotMoves(t *testing.T) {
 	}
 }
 
-// waits makes the call of the row while the slot is on two nodes, and tells
-// whether it had to wait.
-func (r clusterRow) waits(s *clusterScene, name string) bool {
+// rowAnswer is what the call of a row returned.
+type rowAnswer struct {
+	got any
+	err error
+}
+
+// actAll makes the calls of all rows at once, and gives them up after a glance.
+func actAll(t *testing.T, rows map[string]clusterRow, scenes map[string]*clusterScene) map[string]rowAnswer {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), glance)
+	defer cancel()
+	var mu sync.Mutex
+	var calls sync.WaitGroup
+	answers := map[string]rowAnswer{}
+	for name, row := range rows {
+		calls.Go(func() {
+			got, err := row.act(ctx, scenes[name])
+			mu.Lock()
+			defer mu.Unlock()
+			answers[name] = rowAnswer{got: got, err: err}
+		})
+	}
+	calls.Wait()
+	return answers
+}
+
+// waited tells whether the call of the row had to wait while the slot is on two
+// nodes, and judges it if it had not.
+func (r clusterRow) waited(s *clusterScene, name string, a rowAnswer) bool {
 	s.Helper()
-	before := s.contents()
-	ctx, cancel := context.WithTimeout(s.Context(), glance)
-	got, err := r.act(ctx, s)
-	cancel()
-	switch {
-	case err == nil:
-		if diff := cmp.Diff(r.want, got); diff != "" {
+	if a.err == nil {
+		if diff := cmp.Diff(r.want, a.got); diff != "" {
 			s.Errorf("%s, while the slot moves (-want +got):\n%s", name, diff)
 		}
 		return false
-	case !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, ports.ErrUnavailable):
-		s.Errorf("%s, while the slot moves = %v, want it to wait", name, err)
 	}
-	if diff := cmp.Diff(before, s.contents()); diff != "" {
-		s.Errorf("%s had to wait while the slot moves, and changed something (-before +after):\n%s", name, diff)
+	if !errors.Is(a.err, context.DeadlineExceeded) && !errors.Is(a.err, ports.ErrUnavailable) {
+		s.Errorf("%s, while the slot moves = %v, want it to wait", name, a.err)
 	}
 	return true
 }

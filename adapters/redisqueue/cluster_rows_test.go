@@ -151,10 +151,7 @@ func getterRows() map[string]clusterRow {
 			err := s.queue.WritePrometheus(ctx, &text, nil)
 			return strings.Contains(text.String(), string(s.queue.Name())), err
 		}, want: true},
-		"Queue.Workers": {prepare: func(s *clusterScene) {
-			one(s)
-			s.take(s.queue)
-		}, act: func(ctx context.Context, s *clusterScene) (any, error) {
+		"Queue.Workers": {prepare: waitingWorker, act: func(ctx context.Context, s *clusterScene) (any, error) {
 			return untilSome(ctx, s.queue.Workers)
 		}, want: 1},
 		"Queue.EventReaders": {prepare: func(s *clusterScene) {
@@ -173,6 +170,20 @@ func getterRows() map[string]clusterRow {
 			return untilSome(ctx, s.queue.EventReaders)
 		}, want: 1},
 	}
+}
+
+// waitingWorker has a worker wait for jobs, which never come. Its connection goes
+// wherever its queue does; that of one who waits for nothing need not.
+func waitingWorker(s *clusterScene) {
+	worker, err := s.backend.OpenConsumer(ports.ConsumerOptions{Queue: s.queue.Name(), Worker: "w", Lease: time.Hour})
+	s.need(err)
+	ctx, leave := context.WithCancel(s.Context())
+	waiting := make(chan done)
+	go func() {
+		defer close(waiting)
+		_, _ = worker.Reserve(ctx, 1) // until the end of the test
+	}()
+	s.Cleanup(func() { leave(); <-waiting })
 }
 
 // untilSome returns how many connections there are once there are some: they

@@ -2,6 +2,7 @@ package redisqueue_test
 
 import (
 	"context"
+	"maps"
 	"reflect"
 	"strings"
 	"testing"
@@ -127,24 +128,33 @@ func (s *clusterScene) end(queue *redisqueue.Queue, outcome domain.Outcome) {
 	settleOne(s, s.consumers[queue], &lease, outcome)
 }
 
-// contents are the row's keys with their values, on whatever node they are.
-func (s *clusterScene) contents() map[string]string {
-	s.Helper()
+// contents are the keys of all rows with their values, on whatever nodes they are.
+func (p clusterPlace) contents(t *testing.T) map[string]string {
+	t.Helper()
 	all := map[string]string{}
-	for _, node := range s.cluster.Primaries {
+	for _, node := range p.cluster.Primaries {
 		client := node.Client()
-		for keys := client.Scan(s.Context(), 0, s.prefix+":"+s.base+"*", 1000).Iterator(); keys.Next(s.Context()); {
+		for keys := client.Scan(t.Context(), 0, p.prefix+":*", 1000).Iterator(); keys.Next(t.Context()); {
 			var value *redis.StringCmd
-			_, err := client.Pipelined(s.Context(), func(p redis.Pipeliner) error {
-				p.Do(s.Context(), "ASKING")
-				value = p.Dump(s.Context(), keys.Val())
+			_, err := client.Pipelined(t.Context(), func(pipe redis.Pipeliner) error {
+				pipe.Do(t.Context(), "ASKING")
+				value = pipe.Dump(t.Context(), keys.Val())
 				return nil
 			})
-			s.need(err)
+			if err != nil {
+				t.Fatalf("DUMP %s = %v, want no error", keys.Val(), err)
+			}
 			all[keys.Val()] = value.Val()
 		}
 	}
 	return all
+}
+
+// own are those of the contents that are the row's.
+func (s *clusterScene) own(contents map[string]string) map[string]string {
+	mine := maps.Clone(contents)
+	maps.DeleteFunc(mine, func(key, _ string) bool { return !strings.HasPrefix(key, s.prefix+":"+s.base) })
+	return mine
 }
 
 // offered are the methods of the values' types.

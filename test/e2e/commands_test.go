@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func TestVersionIsThatOfTheBuild(t *testing.T) {
@@ -126,7 +127,7 @@ func TestHealthFollowsTheLifeOfTheWorker(t *testing.T) {
 // that it stops just before it does.
 func (h *host) askUntil(t *testing.T, text, binary string, args ...string) answer {
 	t.Helper()
-	for range 100 {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		if got := h.ask(t, binary, args...); strings.Contains(got.stdout, text) {
 			return got
 		}
@@ -224,7 +225,7 @@ func TestJobsAreTheSameWithAndWithoutAWorker(t *testing.T) {
 
 func TestAReaderThatGoesAwayIsNoError(t *testing.T) {
 	t.Parallel()
-	h := newHost(t)
+	h := newHost(t, "WORKER_HEARTBEAT_ENABLED=true") // there is something to plan
 	read, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

@@ -29,7 +29,7 @@ func TestStaticBinaryRunsInAnEmptyRoot(t *testing.T) {
 		attr = inUserNamespace(0, nobody)
 		attr.Chroot = root
 	}
-	h.env = []string{"WORKER_STATE_DIR=/state", "WORKER_DATA_DIR=/state/data", "WORKER_TIMEZONE=America/New_York"}
+	h.env = []string{"WORKER_STATE_DIR=/state", "WORKER_DATA_DIR=/state/data", "WORKER_TIMEZONE=America/New_York", "WORKER_HEARTBEAT_ENABLED=false"}
 	r := startInRoot(t, h, attr, "run")
 	r.ready(t)
 	r.waitFor(t, `"timezone":"America/New_York"`)

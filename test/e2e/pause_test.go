@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +18,7 @@ func TestAJobIsPausedWithAndWithoutAWorker(t *testing.T) {
 	for name, env := range map[string][]string{"sqlite": nil, "redis": {"REDIS_ENABLED=true", redis}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := newHost(t, append([]string{"WORKER_HEARTBEAT_CRON=* * * * * *"}, env...)...)
+			h := newHost(t, beating("* * * * * *", env...)...)
 			h.ask(t, workerBin, "jobs", "pause", heartbeat).want(t, 65, "unknown scheduled job")
 			r := h.start(t, workerBin, "run")
 			r.ready(t)
@@ -42,14 +43,19 @@ func TestAJobIsPausedWithAndWithoutAWorker(t *testing.T) {
 
 func TestAPauseInMemoryNeedsTheWorker(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, "WORKER_LEDGER=memory")
+	h := newHost(t, "WORKER_LEDGER=memory", "WORKER_HEARTBEAT_ENABLED=true")
 	h.ask(t, workerBin, "jobs", "pause", heartbeat).want(t, 69, "claims are in the memory of the workers", "no running worker")
 }
 
 func TestABackfillIsRepeatedUnderItsID(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, "WORKER_HEARTBEAT_CRON=0 * * * * *")
 	to := time.Now().UTC().Truncate(time.Minute)
+	// Its ticks are over for an hour.
+	minutes := make([]string, 4)
+	for ago := range minutes {
+		minutes[ago] = strconv.Itoa(to.Add(-time.Duration(ago) * time.Minute).Minute())
+	}
+	h := newHost(t, beating("0 "+strings.Join(minutes, ",")+" * * * *")...)
 	words := []string{"jobs", "backfill", heartbeat, "--from", to.Add(-3 * time.Minute).Format(time.RFC3339), "--to", to.Format(time.RFC3339), "--id", "gap"}
 	h.ask(t, workerBin, words...).want(t, 69, "no running worker")
 	for range 2 {

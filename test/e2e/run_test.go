@@ -17,7 +17,7 @@ import (
 
 func TestRunShowsBannerJobsAndHeartbeats(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, "WORKER_HEARTBEAT_CRON=* * * * * *", "TZ=Europe/Berlin")
+	h := newHost(t, beating("* * * * * *", "TZ=Europe/Berlin")...)
 	r := h.start(t, workerBin, "run", "--log", "text")
 	r.waitFor(t, "Worker heartbeat processed at ")
 	r.signal(t, os.Interrupt)
@@ -235,7 +235,7 @@ func TestBadConfigurationExits78AndStartsNothing(t *testing.T) {
 
 func TestTheMinimalDotenvOfTheReferenceRuns(t *testing.T) {
 	t.Parallel()
-	h := newHost(t)
+	h := newHost(t, "WORKER_HEARTBEAT_ENABLED=true")
 	dotenv, err := os.ReadFile("../../app/config/testdata/reference.env")
 	if err != nil {
 		t.Fatal(err)

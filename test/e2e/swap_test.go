@@ -83,7 +83,7 @@ func TestTheBackendIsSwappedByTheEnvironmentAlone(t *testing.T) {
 func swap(t *testing.T, backend ...string) swapped {
 	t.Helper()
 	records := filepath.Join(t.TempDir(), "records.json")
-	h := newHost(t, append(backend, "SWAP_RECORDS="+records, "WORKER_HEARTBEAT_ENABLED=false")...)
+	h := newHost(t, append(backend, "SWAP_RECORDS="+records)...)
 	r := h.start(t, slowBin, "run", "--log", "json")
 	r.waitFor(t, ready)
 	got := swapped{answers: map[string]string{}}

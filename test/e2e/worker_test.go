@@ -24,6 +24,9 @@ type host struct {
 	env        []string
 }
 
+// newHost returns one whose workers have no ticks of their own: a heartbeat that
+// a stop meets would tell what the test did not do. The variables in env may
+// give them some.
 func newHost(t *testing.T, env ...string) *host {
 	t.Helper()
 	// Not t.TempDir: the path of a socket is short.
@@ -34,8 +37,16 @@ func newHost(t *testing.T, env ...string) *host {
 	t.Cleanup(func() { _ = os.RemoveAll(state) })
 	return &host{
 		dir: t.TempDir(), state: state + "/state",
-		env: append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TZ=", "WORKER_STATE_DIR=" + state + "/state", "WORKER_DATA_DIR=" + t.TempDir()}, env...),
+		env: append([]string{
+			"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TZ=", "WORKER_STATE_DIR=" + state + "/state", "WORKER_DATA_DIR=" + t.TempDir(),
+			"WORKER_HEARTBEAT_ENABLED=false",
+		}, env...),
 	}
+}
+
+// beating is the environment of workers with a heartbeat.
+func beating(cron string, more ...string) []string {
+	return append([]string{"WORKER_HEARTBEAT_ENABLED=true", "WORKER_HEARTBEAT_CRON=" + cron}, more...)
 }
 
 // transcript collects output and lets others wait for what it will hold.

@@ -54,7 +54,7 @@ type Script struct {
 }
 
 // Scripts returns the scripts that are built in, by name.
-func Scripts() ([]Script, error) { return ScriptsOf(luaFiles) }
+var Scripts = sync.OnceValues(func() ([]Script, error) { return ScriptsOf(luaFiles) })
 
 // ScriptsOf returns the scripts of the files, by name.
 func ScriptsOf(files fs.FS) ([]Script, error) {

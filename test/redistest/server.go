@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -60,7 +61,7 @@ func plain(*Server) {}
 func startOn(tb testing.TB, port int, prepare func(*Server), args ...string) *Server {
 	tb.Helper()
 	s := newServer(tb, port)
-	version, err := exec.Command(s.binary, "--version").Output() //nolint:gosec,noctx // it ends at once
+	version, err := versionOf(s.binary)
 	if err != nil {
 		tb.Fatalf("%s is not installed: run make redis, or apt-get install redis-server (%v)", s.binary, err)
 	}
@@ -77,6 +78,21 @@ func startOn(tb testing.TB, port int, prepare func(*Server), args ...string) *Se
 	s.launch()
 	tb.Cleanup(s.Kill)
 	return s
+}
+
+// versions are what programs say of theirs, by name: to ask each time would cost
+// a process for each server.
+var versions sync.Map //nolint:gochecknoglobals // a cache of what does not change
+
+func versionOf(binary string) ([]byte, error) {
+	if known, has := versions.Load(binary); has {
+		return known.([]byte), nil //nolint:forcetypeassert // stored below
+	}
+	version, err := exec.Command(binary, "--version").Output() //nolint:noctx // it ends at once
+	if err == nil {
+		versions.Store(binary, version)
+	}
+	return version, err
 }
 
 // binaryVariable names the program to start in the place of redis-server: one

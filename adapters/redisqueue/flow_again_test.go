@@ -33,8 +33,8 @@ func (r *rawQueue) end(failing, passed []domain.JobID) {
 func (r *rawQueue) contents() map[string]string {
 	r.Helper()
 	all := map[string]string{}
-	for _, key := range r.rdb.Keys(r.Context(), "bull:*").Val() {
-		_, all[key] = r.held(key)
+	for key, held := range r.held("bull:*") {
+		all[key] = held.text
 	}
 	return all
 }
@@ -181,6 +181,7 @@ func (r *rawQueue) count(times map[domain.JobID]int) {
 // The producer of a large flow goes away half-way, and what is there of it is
 // worked and removed. Added again it is completed, and no job is worked twice.
 func TestALargeFlowIsCompletedByAddingItAgain(t *testing.T) {
+	t.Parallel()
 	const parents, children = 3, 700
 	r := newRawQueue(t, nil)
 	flow := bigWithABadEnd(parents, children)
@@ -215,6 +216,7 @@ func TestALargeFlowIsCompletedByAddingItAgain(t *testing.T) {
 // A parent that ended goes before those of its children that a later call tells
 // of.
 func TestChildrenOfAParentThatEndedAreNotAdded(t *testing.T) {
+	t.Parallel()
 	r := newRawQueue(t, nil)
 	flow := tree("root", leaf("later"), big(1, 1500).Children[0])
 	keepNone(&flow)

@@ -56,13 +56,19 @@ func (r *rawQueue) add(options domain.JobOptions) {
 // do sends commands as one writes them at a prompt, words apart by spaces.
 func (r *rawQueue) do(commands ...string) {
 	r.Helper()
-	for _, command := range commands {
+	pipe := r.rdb.Pipeline()
+	answers := make([]*redis.Cmd, len(commands))
+	for i, command := range commands {
 		var args []any
 		for word := range strings.FieldsSeq(command) {
 			args = append(args, word)
 		}
-		if err := r.rdb.Do(r.Context(), args...).Err(); err != nil {
-			r.Fatalf("%s = %v, want no error", command, err)
+		answers[i] = pipe.Do(r.Context(), args...)
+	}
+	_, _ = pipe.Exec(r.Context()) // the answers have the errors, too
+	for i, answer := range answers {
+		if err := answer.Err(); err != nil {
+			r.Fatalf("%s = %v, want no error", commands[i], err)
 		}
 	}
 }
@@ -138,9 +144,8 @@ func (r *rawQueue) events() []string {
 func (r *rawQueue) dump() map[string]string {
 	r.Helper()
 	all := map[string]string{}
-	for _, key := range r.rdb.Keys(r.Context(), "*").Val() {
-		kind, text := r.held(key)
-		all[key] = kind + " " + text
+	for key, held := range r.held("*") {
+		all[key] = held.kind + " " + held.text
 	}
 	return all
 }

@@ -1,6 +1,8 @@
 package redisqueue_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -9,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/taktwork/takt/adapters/redisqueue"
 	"github.com/taktwork/takt/core/domain"
@@ -18,16 +21,15 @@ import (
 func (r *rawQueue) picture() map[string]string {
 	r.Helper()
 	picture := map[string]string{}
-	for _, key := range r.rdb.Keys(r.Context(), "bull:*").Val() {
-		kind, text := r.held(key)
-		switch kind {
+	for key, held := range r.held("bull:*") {
+		switch held.kind {
 		case "stream":
 			continue
 		case "string", "hash", "list", "zset":
 		default:
-			r.Fatalf("%s is a %s, which no queue has", key, kind)
+			r.Fatalf("%s is a %s, which no queue has", key, held.kind)
 		}
-		picture[key] = text
+		picture[key] = held.text
 		if ttl := r.rdb.PTTL(r.Context(), key).Val(); ttl > 0 {
 			picture[key] += " for a time"
 		}
@@ -35,42 +37,98 @@ func (r *rawQueue) picture() map[string]string {
 	return picture
 }
 
-// held returns what kind of key that is, and what is there as text.
-func (r *rawQueue) held(key string) (kind, text string) {
+// holding is what kind of key one is, and what is there as text.
+type holding struct{ kind, text string }
+
+// held returns what the keys of the pattern hold, in three trips to the server
+// however many they are.
+func (r *rawQueue) held(pattern string) map[string]holding {
 	r.Helper()
-	var value any
-	switch kind = r.rdb.Type(r.Context(), key).Val(); kind {
-	case "string":
-		value = r.rdb.Get(r.Context(), key).Val()
-	case "hash":
-		value = r.rdb.HGetAll(r.Context(), key).Val()
-	case "list":
-		value = r.rdb.LRange(r.Context(), key, 0, -1).Val()
-	case "set":
-		members := r.rdb.SMembers(r.Context(), key).Val()
-		slices.Sort(members)
-		value = members
-	case "zset":
-		value = r.scores(key)
-	case "stream":
-		value = r.rdb.XRange(r.Context(), key, "-", "+").Val()
+	all := map[string]holding{}
+	keys := r.rdb.Keys(r.Context(), pattern).Val()
+	kinds, texts := make([]*redis.StatusCmd, len(keys)), make([]func() string, len(keys))
+	r.together(func(pipe redis.Pipeliner) {
+		for i, key := range keys {
+			kinds[i] = pipe.Type(r.Context(), key)
+		}
+	})
+	r.together(func(pipe redis.Pipeliner) {
+		for i, key := range keys {
+			texts[i] = r.text(pipe, kinds[i].Val(), key)
+		}
+	})
+	for i, key := range keys {
+		all[key] = holding{kind: kinds[i].Val(), text: texts[i]()}
 	}
-	return kind, fmt.Sprint(value)
+	return all
+}
+
+// together sends the commands at once. Keys may be gone by now: their values are
+// nothing then.
+func (r *rawQueue) together(send func(redis.Pipeliner)) {
+	r.Helper()
+	pipe := r.rdb.Pipeline()
+	send(pipe)
+	if _, err := pipe.Exec(r.Context()); err != nil && !errors.Is(err, redis.Nil) {
+		r.Fatalf("EXEC = %v, want no error", err)
+	}
+}
+
+// text asks for what a key of the kind holds, and returns how to tell it once that
+// is answered.
+func (r *rawQueue) text(pipe redis.Pipeliner, kind, key string) func() string {
+	r.Helper()
+	switch kind {
+	case "string":
+		value := pipe.Get(r.Context(), key)
+		return func() string { return fmt.Sprint(value.Val()) }
+	case "hash":
+		value := pipe.HGetAll(r.Context(), key)
+		return func() string { return fmt.Sprint(value.Val()) }
+	case "list":
+		value := pipe.LRange(r.Context(), key, 0, -1)
+		return func() string { return fmt.Sprint(value.Val()) }
+	case "set":
+		value := pipe.SMembers(r.Context(), key)
+		return func() string { return fmt.Sprint(slices.Sorted(slices.Values(value.Val()))) }
+	case "zset":
+		value := askScores(r.Context(), pipe, key)
+		return func() string { return scoresOf(value) }
+	case "stream":
+		value := pipe.XRange(r.Context(), key, "-", "+")
+		return func() string { return fmt.Sprint(value.Val()) }
+	}
+	return func() string { return "" }
 }
 
 // scores returns the members of a sorted set with their scores as Redis writes
 // them: readers join their text.
 func (r *rawQueue) scores(key string) string {
 	r.Helper()
-	flat, err := r.rdb.Do(r.Context(), "ZRANGE", key, 0, -1, "WITHSCORES").StringSlice()
-	if err != nil {
+	answer := askScores(r.Context(), r.rdb, key)
+	if err := answer.Err(); err != nil {
 		r.Fatalf("ZRANGE %s = %v, want its members", key, err)
 	}
-	var out strings.Builder
-	for i := 0; i+1 < len(flat); i += 2 {
-		fmt.Fprintf(&out, "%s=%s ", flat[i], flat[i+1])
+	return scoresOf(answer)
+}
+
+// asked is a client, or a pipeline.
+type asked interface {
+	Process(ctx context.Context, cmd redis.Cmder) error
+}
+
+func askScores(ctx context.Context, client asked, key string) *redis.StringSliceCmd {
+	answer := redis.NewStringSliceCmd(ctx, "ZRANGE", key, 0, -1, "WITHSCORES")
+	_ = client.Process(ctx, answer) // the answer has the error, too
+	return answer
+}
+
+func scoresOf(answer *redis.StringSliceCmd) string {
+	var pairs []string
+	for pair := range slices.Chunk(answer.Val(), 2) {
+		pairs = append(pairs, strings.Join(pair, "="))
 	}
-	return strings.TrimSpace(out.String())
+	return strings.Join(pairs, " ")
 }
 
 // wantPicture compares the keys with what is wanted, in which T is the time at

@@ -27,16 +27,10 @@ func openCluster(t testing.TB, cluster *redistest.Cluster, change func(*redisque
 
 func TestQueueConformsInACluster(t *testing.T) {
 	t.Parallel()
-	cluster := redistest.StartCluster(t, 3)
-	clustered := harness(cluster.Primaries[0])
-	clustered.Open = func(t testing.TB, limits porttest.QueueLimits) porttest.QueueBackend {
-		t.Helper()
-		cluster.FlushAll()
-		backend := openCluster(t, cluster, func(c *redisqueue.Config) { c.MaxPayload = limits.MaxPayload })
-		return porttest.QueueBackend{Enqueuer: backend, OpenConsumer: backend.OpenConsumer, Inspector: backend}
-	}
+	clustered := guardedClusterHarness(t)
 	porttest.Queue(t, clustered)
 	porttest.Inspector(t, clustered)
+	porttest.Limiter(t, clustered)
 }
 
 func TestLedgerConformsInACluster(t *testing.T) {
@@ -103,6 +97,7 @@ func TestWhatOnlyBullMQHasWorksInACluster(t *testing.T) {
 }
 
 func TestAClusterNeedsAPrefixInBraces(t *testing.T) {
+	t.Parallel()
 	cluster := redistest.StartCluster(t, 2)
 	const advice = "WORKER_QUEUE_PREFIX={shop}"
 	_, err := redisqueue.New(redisqueue.Config{Connection: redisqueue.Connection{Nodes: cluster.Addrs()}, Prefix: "shop"})
@@ -128,6 +123,7 @@ func TestAClusterNeedsAPrefixInBraces(t *testing.T) {
 }
 
 func TestAConnectionIsForWhatTheServerIs(t *testing.T) {
+	t.Parallel()
 	cluster, single := redistest.StartCluster(t, 2), redistest.Start(t)
 	owner := cluster.Owner("{bull}")
 	for _, node := range cluster.Primaries {

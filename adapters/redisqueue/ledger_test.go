@@ -18,16 +18,21 @@ const (
 	replicaLease = 600 * time.Millisecond
 )
 
+// TestLedger has replicas with the rights of deploy/redis-acl.conf alone.
 func TestLedger(t *testing.T) {
 	t.Parallel()
-	server := redistest.Start(t)
+	server, connection := startGuarded(t, ownPrefix(t)+"*")
+	wantNoRefusals(t, server)
 	features := porttest.LedgerFeatures{Scope: domain.ScopeFleet, Lease: claimLease, ReplicaLease: replicaLease, Steps: 200}
 	porttest.Ledger(t, features, func(t *testing.T, test func(*testing.T, porttest.LedgerHarness)) {
 		t.Parallel()
 		test(t, porttest.LedgerHarness{
 			Advance: func(d time.Duration) { <-time.After(d) },
 			Open: func(t *testing.T, namespace string) (ports.Ledger, ports.ScheduleSwitch) {
-				ledger := openLedger(t, server, namespace)
+				backend := open(t, server, func(c *redisqueue.Config) {
+					c.Connection, c.Prefix, c.Namespace = connection, ownPrefix(t), namespace
+				})
+				ledger := backend.Ledger().WithReplicaLease(replicaLease)
 				return ledger, ledger
 			},
 		})

@@ -33,7 +33,9 @@ func open(t testing.TB, server *redistest.Server, change func(*redisqueue.Config
 	return backend
 }
 
-func harness(server *redistest.Server) porttest.QueueHarness {
+// harness plays cases beside one another, for most of them wait most of the time.
+// open opens a backend with a prefix of its own.
+func harness(open func(t testing.TB, change func(*redisqueue.Config)) *redisqueue.Backend) porttest.QueueHarness {
 	return porttest.QueueHarness{
 		Features: porttest.QueueFeatures{
 			FIFO: true, QuarantineOnReserve: true, RecoverRounds: 3,
@@ -41,28 +43,34 @@ func harness(server *redistest.Server) porttest.QueueHarness {
 		},
 		Advance: func(d time.Duration) { <-time.After(d) },
 		Open: func(t testing.TB, limits porttest.QueueLimits) porttest.QueueBackend {
-			if err := server.Client().FlushDB(t.Context()).Err(); err != nil {
-				t.Fatalf("FLUSHDB = %v, want no error", err)
+			t.Helper()
+			backend := open(t, func(c *redisqueue.Config) { c.MaxPayload = limits.MaxPayload })
+			if err := backend.Await(t.Context()); err != nil {
+				t.Fatalf("Await = %v, want no error", err)
 			}
-			backend := open(t, server, func(c *redisqueue.Config) { c.MaxPayload = limits.MaxPayload })
 			return porttest.QueueBackend{Enqueuer: backend, OpenConsumer: backend.OpenConsumer, Inspector: backend, Limiter: backend}
+		},
+		Run: func(t *testing.T, test func(*testing.T)) {
+			t.Helper()
+			t.Parallel()
+			test(t)
 		},
 	}
 }
 
 func TestQueueConforms(t *testing.T) {
 	t.Parallel()
-	porttest.Queue(t, harness(redistest.Start(t)))
+	porttest.Queue(t, guardedHarness(t))
 }
 
 func TestInspectorConforms(t *testing.T) {
 	t.Parallel()
-	porttest.Inspector(t, harness(redistest.Start(t)))
+	porttest.Inspector(t, guardedHarness(t))
 }
 
 func TestLimiterConforms(t *testing.T) {
 	t.Parallel()
-	porttest.Limiter(t, harness(redistest.Start(t)))
+	porttest.Limiter(t, guardedHarness(t))
 }
 
 var _ ports.Inspector = (*redisqueue.Backend)(nil)

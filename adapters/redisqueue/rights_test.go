@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/taktwork/takt/adapters/redisqueue"
 	"github.com/taktwork/takt/core/domain"
@@ -57,68 +56,34 @@ func wantNoRefusals(t *testing.T, server *redistest.Server) {
 	})
 }
 
-func TestAWorkerOfTheRightsFileDoesAllThatQueuesDo(t *testing.T) {
-	t.Parallel()
-	server, connection := startGuarded(t, "bull")
+// guardedHarness has workers of deploy/redis-acl.conf, on a server that is to
+// refuse them nothing: what conforms with the least rights does so with more.
+func guardedHarness(t *testing.T) porttest.QueueHarness {
+	t.Helper()
+	server, connection := startGuarded(t, ownPrefix(t)+"*")
 	wantNoRefusals(t, server)
-	guarded := harness(server)
-	guarded.Open = func(t testing.TB, limits porttest.QueueLimits) porttest.QueueBackend {
+	return harness(func(t testing.TB, change func(*redisqueue.Config)) *redisqueue.Backend {
 		t.Helper()
-		if err := server.Client().FlushDB(t.Context()).Err(); err != nil {
-			t.Fatalf("FLUSHDB = %v, want no error", err)
-		}
-		backend := open(t, server, func(c *redisqueue.Config) { c.Connection, c.MaxPayload = connection, limits.MaxPayload })
-		if err := backend.Await(t.Context()); err != nil {
-			t.Fatalf("Await = %v, want no error", err)
-		}
-		return porttest.QueueBackend{Enqueuer: backend, OpenConsumer: backend.OpenConsumer, Inspector: backend}
-	}
-	porttest.Queue(t, guarded)
-	porttest.Inspector(t, guarded)
+		return open(t, server, func(c *redisqueue.Config) {
+			c.Connection, c.Prefix = connection, ownPrefix(t)
+			change(c)
+		})
+	})
 }
 
-func TestAWorkerOfTheRightsFileDoesAllThatQueuesDoInACluster(t *testing.T) {
-	t.Parallel()
-	cluster := redistest.StartCluster(t, 3, "--include", guardedFile(t, "{bull}", ""))
+// guardedClusterHarness is guardedHarness in a cluster, with queues on all of its
+// nodes.
+func guardedClusterHarness(t *testing.T) porttest.QueueHarness {
+	t.Helper()
+	cluster := redistest.StartCluster(t, 3, "--include", guardedFile(t, "{"+ownPrefix(t)+"*}", ""))
 	for _, node := range cluster.Nodes() {
 		wantNoRefusals(t, node)
 	}
-	guarded := harness(cluster.Primaries[0])
-	guarded.Open = func(t testing.TB, limits porttest.QueueLimits) porttest.QueueBackend {
+	return harness(func(t testing.TB, change func(*redisqueue.Config)) *redisqueue.Backend {
 		t.Helper()
-		cluster.FlushAll()
-		backend := openCluster(t, cluster, func(c *redisqueue.Config) {
-			c.Connection.Username, c.Connection.Password, c.MaxPayload = "takt", domain.NewSecret(canary), limits.MaxPayload
-		})
-		if err := backend.Await(t.Context()); err != nil {
-			t.Fatalf("Await = %v, want no error", err)
-		}
-		return porttest.QueueBackend{Enqueuer: backend, OpenConsumer: backend.OpenConsumer, Inspector: backend, Limiter: backend}
-	}
-	porttest.Queue(t, guarded)
-	porttest.Inspector(t, guarded)
-	porttest.Limiter(t, guarded)
-}
-
-func TestAWorkerOfTheRightsFileDoesAllThatLedgersDo(t *testing.T) {
-	t.Parallel()
-	server, connection := startGuarded(t, "TestAWorker*")
-	wantNoRefusals(t, server)
-	openGuarded := func(t testing.TB, namespace string) *redisqueue.Backend {
-		t.Helper()
-		return open(t, server, func(c *redisqueue.Config) {
-			c.Connection, c.Prefix, c.Namespace = connection, ownPrefix(t), namespace
-		})
-	}
-	features := porttest.LedgerFeatures{Scope: domain.ScopeFleet, Lease: claimLease, ReplicaLease: replicaLease, Steps: 50}
-	porttest.Ledger(t, features, func(t *testing.T, test func(*testing.T, porttest.LedgerHarness)) {
-		t.Parallel()
-		test(t, porttest.LedgerHarness{
-			Advance: func(d time.Duration) { <-time.After(d) },
-			Open: func(t *testing.T, namespace string) (ports.Ledger, ports.ScheduleSwitch) {
-				ledger := openGuarded(t, namespace).Ledger().WithReplicaLease(replicaLease)
-				return ledger, ledger
-			},
+		return openCluster(t, cluster, func(c *redisqueue.Config) {
+			c.Connection.Username, c.Connection.Password, c.Prefix = "takt", domain.NewSecret(canary), "{"+ownPrefix(t)+"}"
+			change(c)
 		})
 	})
 }

@@ -107,6 +107,7 @@ func TestMutualTLS(t *testing.T) {
 }
 
 func TestPlaintextAndTLSDoNotMix(t *testing.T) {
+	t.Parallel()
 	authority := redistest.NewAuthority(t)
 	secure := redistest.StartTLS(t, authority, []string{"127.0.0.1"})
 	plain := redistest.Start(t)
@@ -115,6 +116,7 @@ func TestPlaintextAndTLSDoNotMix(t *testing.T) {
 		"TLS to a server that speaks plain": {Addr: plain.Addr, Password: domain.NewSecret(canary), TLS: trusting(t, authority)},
 	} {
 		t.Run(about, func(t *testing.T) {
+			t.Parallel()
 			if err := ping(t, dialled(t, c)); err == nil || strings.Contains(err.Error(), canary) {
 				t.Errorf("Ping() = %v, want an error without the password", err)
 			}

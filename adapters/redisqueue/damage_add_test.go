@@ -24,6 +24,7 @@ func mixed() []domain.NewJob {
 const full = "XADD %s 18446744073709551615-18446744073709551615 event x"
 
 func TestEnqueueAddsNothingWhereAKeyIsDamaged(t *testing.T) {
+	t.Parallel()
 	for key, spoil := range map[string]string{
 		"bull:q:wait": "SET %s x", "bull:q:delayed": "SET %s x", "bull:q:prioritized": "RPUSH %s x", "bull:q:events": "SET %s x",
 		"bull:q:meta": "SET %s x", "bull:p:meta": "SET %s x", "bull:p:wait": "SET %s x", "bull:q:active": "SET %s x",
@@ -31,6 +32,7 @@ func TestEnqueueAddsNothingWhereAKeyIsDamaged(t *testing.T) {
 		"takt:{bull}:default:receipt:r": "RPUSH %s x",
 	} {
 		t.Run(key, func(t *testing.T) {
+			t.Parallel()
 			r := newRawQueue(t, nil)
 			r.do("SET bull:p:id 7", fmt.Sprintf("DEL %s", key), fmt.Sprintf(spoil, key))
 			before := r.dump()
@@ -105,6 +107,7 @@ func TestACounterOfPrioritiesThatIsNoneBeginsAnew(t *testing.T) {
 // then is told, in each repetition of the call, and whatever is not added
 // leaves nothing.
 func TestACallThatBreaksOffTellsWhatIsAdded(t *testing.T) {
+	t.Parallel()
 	r := newRawQueue(t, nil)
 	r.do(fmt.Sprintf(full, "bull:p:events"))
 	before := r.dump()
@@ -144,10 +147,12 @@ func sourceOf(t *testing.T, name string) string {
 // One dispatch that is damaged does not keep the others, and its run stays
 // claimed.
 func TestDispatcher_answersDamageOneByOne(t *testing.T) {
+	t.Parallel()
 	for key, spoil := range map[string]string{
 		"bull:bad:wait": "SET %s x", "bull:bad:id": "SET %s x", "bull:bad:meta": "RPUSH %s x", "bull:bad:de:k": "RPUSH %s x", "bull:bad:a": "RPUSH %s x",
 	} {
 		t.Run(key, func(t *testing.T) {
+			t.Parallel()
 			r := newRawQueue(t, nil)
 			ledger := r.backend.Ledger()
 			syncLedger(t, ledger, domain.SyncRequest{Replica: "ann", Definitions: manyDefinitions(2, "v1")})

@@ -132,6 +132,7 @@ func TestAParentBelowAnotherPrefixIsLeftAlone(t *testing.T) {
 }
 
 func TestALinkIsNotCutHalfWay(t *testing.T) {
+	t.Parallel()
 	for _, key := range keysOfParents {
 		r, _ := newFamily(t, &journal{}, redisqueue.KeepWaiting, domain.Retention{}, 0)
 		mend := r.damage("bull:mother:" + key)
@@ -176,8 +177,10 @@ func (r *rawQueue) addMuch() ([]redisqueue.AddedNode, error) {
 // What is damaged stops a call before it writes anything; repeated when that is
 // mended, it adds each job once.
 func TestDamageStopsAFlowBeforeItIsAdded(t *testing.T) {
+	t.Parallel()
 	for _, key := range damagedAdds {
 		t.Run(key, func(t *testing.T) {
+			t.Parallel()
 			r := newRawQueue(t, nil)
 			r.do("HSET bull:mother:p name n data {} opts {} timestamp 1 delay 0 priority 0", "ZADD bull:mother:waiting-children 1 p",
 				"HSET bull:q:done name n data {} opts {} timestamp 1 returnvalue 7", "ZADD bull:q:completed 1 done")

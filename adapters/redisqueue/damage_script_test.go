@@ -277,6 +277,7 @@ var soundScripts = map[string]string{
 // the key and leaves everything else as it was, as often as it is made. When the
 // key is mended, it goes through.
 func TestEveryScriptMeetsDamage(t *testing.T) {
+	t.Parallel()
 	scripts, err := redisqueue.Scripts()
 	if err != nil {
 		t.Fatalf("Scripts = %v, want them", err)
@@ -290,7 +291,10 @@ func TestEveryScriptMeetsDamage(t *testing.T) {
 			}
 			continue
 		}
-		t.Run(script.Name, func(t *testing.T) { playScene(t, scene) })
+		t.Run(script.Name, func(t *testing.T) {
+			t.Parallel()
+			playScene(t, scene)
+		})
 	}
 }
 

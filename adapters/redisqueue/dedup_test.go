@@ -126,10 +126,12 @@ func TestAKeptJobWithoutAnIDTakesTheNext(t *testing.T) {
 
 // What keeps a kept job from being added is told, and it is kept.
 func TestAKeptJobThatCannotBeAddedIsTold(t *testing.T) {
+	t.Parallel()
 	for key, spoil := range map[string]string{
 		"bull:q:id": "SET bull:q:id x", "bull:q:dn:k": "SET bull:q:dn:k x", "bull:q:de:k": "RPUSH bull:q:de:k x",
 	} {
 		t.Run(key, func(t *testing.T) {
+			t.Parallel()
 			said := &journal{}
 			r := newRawQueue(t, func(c *redisqueue.Config) { c.Log = slog.New(slog.NewTextHandler(said, nil)) })
 			c := r.consumer()

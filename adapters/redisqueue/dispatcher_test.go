@@ -176,6 +176,7 @@ func TestDispatcher_carriesLongBatchesInParts(t *testing.T) {
 }
 
 func TestDispatcher_enqueuesOnceWhenRepliesAreLost(t *testing.T) {
+	t.Parallel()
 	const runs = 60
 	server := redistest.Start(t)
 	addr, lost := forgetful(t, server.Addr)

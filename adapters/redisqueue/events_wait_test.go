@@ -249,6 +249,7 @@ func TestWaitUntilFinished_SaysWhatIsDamaged(t *testing.T) {
 }
 
 func TestWaitUntilFinished_OfManyJobsSharesOneConnectionThroughAnOutage(t *testing.T) {
+	t.Parallel()
 	const jobs = 200
 	q, p := behind(t)
 	c := q.consumer()

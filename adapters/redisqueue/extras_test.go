@@ -44,6 +44,7 @@ func (r *rawQueue) wantField(key, field, want string) {
 }
 
 func TestExtrasAreWrittenAsBullMQKeepsThem(t *testing.T) {
+	t.Parallel()
 	created := time.UnixMilli(1_700_000_000_123)
 	for _, c := range []struct {
 		extras redisqueue.Extras
@@ -121,6 +122,7 @@ func TestExtrasThatMakeNoSenseAreRefused(t *testing.T) {
 
 // What enqueue.lua does with a job without extras, flow_add.lua does as well.
 func TestAJobWithoutExtrasIsAddedAsByEnqueue(t *testing.T) {
+	t.Parallel()
 	for _, options := range []domain.JobOptions{
 		{},
 		{ID: "x", Attempts: 3, KeepFailed: domain.KeepLast(2)},
@@ -258,6 +260,7 @@ func TestAParentWhoseOnlyChildIsDoneIsReleased(t *testing.T) {
 }
 
 func TestAKeyOfTheWrongTypeStopsAnAddBeforeItWrites(t *testing.T) {
+	t.Parallel()
 	for _, key := range []string{"wait", "delayed", "prioritized", "events", "waiting-children", "completed", "p:dependencies", "p:processed"} {
 		r := newRawQueue(t, nil)
 		r.parent("p")

@@ -16,6 +16,7 @@ import (
 // A parent is removed between two calls of its flow: the children behind are
 // refused, and nothing is left that nobody waits for.
 func TestAParentThatIsRemovedMeanwhileGetsNoChildren(t *testing.T) {
+	t.Parallel()
 	const children = 1500
 	r := newRawQueue(t, nil)
 	b := watched(t, r, func(call int, _ []byte) {

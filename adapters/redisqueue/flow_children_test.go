@@ -265,6 +265,7 @@ func TestRemoveUnprocessedChildren_sparesWhatIsWorkedOrFailed(t *testing.T) {
 }
 
 func TestRemoveUnprocessedChildren_ofManyLetsTheParentGo(t *testing.T) {
+	t.Parallel()
 	const n = 1500
 	r := newRawQueue(t, nil)
 	flow := tree("root")
@@ -303,6 +304,7 @@ func TestRemoveUnprocessedChildren_endsAFlowThatIsThereInPart(t *testing.T) {
 
 // Results may be large: a reply has about a MiB of them, and some more.
 func TestAPageOfChildrenIsBoundedInBytes(t *testing.T) {
+	t.Parallel()
 	const children, bytesOfEach = 400, 100 << 10
 	r := newRawQueue(t, nil)
 	r.parent("p")

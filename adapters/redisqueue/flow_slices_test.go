@@ -44,6 +44,7 @@ func argumentsOf(request []byte) int {
 // What a call says of parents that wait for later calls does not grow with the
 // flow.
 func TestCallsOfALargeFlowDoNotGrow(t *testing.T) {
+	t.Parallel()
 	const parents = 4000
 	r := newRawQueue(t, nil)
 	calls := 0
@@ -75,12 +76,14 @@ func (r *rawQueue) workAll(parent domain.JobID) {
 
 // The children of the first call are all done before the second comes.
 func TestAParentThatIsThereWaitsForChildrenThatAreYetToCome(t *testing.T) {
+	t.Parallel()
 	const children = 2500
 	for name, id := range map[string]func(int) domain.JobID{
 		"with ids":    func(i int) domain.JobID { return domain.JobID(fmt.Sprintf("c%d", i)) },
 		"without ids": func(int) domain.JobID { return "" },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := newRawQueue(t, nil)
 			r.parent("p")
 			b := watched(t, r, func(call int, _ []byte) {
@@ -111,6 +114,7 @@ func TestAParentThatIsThereWaitsForChildrenThatAreYetToCome(t *testing.T) {
 
 // Roots of several flows are children of a job that is there.
 func TestAParentThatIsThereWaitsForFlowsThatAreYetToCome(t *testing.T) {
+	t.Parallel()
 	r := newRawQueue(t, nil)
 	r.parent("p")
 	b := watched(t, r, func(call int, _ []byte) {
@@ -130,6 +134,7 @@ func TestAParentThatIsThereWaitsForFlowsThatAreYetToCome(t *testing.T) {
 
 // Each call is small enough for the server, whatever its jobs are made of.
 func TestACallOfAFlowIsBoundedInBytes(t *testing.T) {
+	t.Parallel()
 	const children, bytesOfEach = 400, 60 << 10
 	r := newRawQueue(t, nil)
 	calls := 0

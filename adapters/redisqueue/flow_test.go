@@ -208,6 +208,7 @@ func (r *rawQueue) wantWholeFlow(parents, children int) {
 }
 
 func TestALargeFlowIsAddedInSlices(t *testing.T) {
+	t.Parallel()
 	const parents, children = 3, 700
 	r := newRawQueue(t, nil)
 	r.addFlow(big(parents, children))
@@ -228,6 +229,7 @@ func bigWithABadEnd(parents, children int) redisqueue.FlowNode {
 // While a large flow is being added its parents wait, even when all children
 // that are there are done: they know of one that is yet to come.
 func TestAParentWaitsForChildrenThatAreYetToCome(t *testing.T) {
+	t.Parallel()
 	const parents, children = 2, 700
 	r := newRawQueue(t, nil)
 	r.do("SET bull:damaged:delayed x")

@@ -109,8 +109,10 @@ func hostileJobs() []hostileJob {
 }
 
 func TestABadJobHarmsOnlyItself(t *testing.T) {
+	t.Parallel()
 	for _, bad := range hostileJobs() {
 		t.Run(bad.name, func(t *testing.T) {
+			t.Parallel()
 			r := newRawQueue(t, nil)
 			meet(r, &bad, t)
 			if t.Failed() {
@@ -177,8 +179,10 @@ func meet(r *rawQueue, bad *hostileJob, t *testing.T) {
 }
 
 func TestWorkersRecoverPastDamagedJobs(t *testing.T) {
+	t.Parallel()
 	for _, bad := range hostileJobs() {
 		t.Run(bad.name, func(t *testing.T) {
+			t.Parallel()
 			r := newRawQueue(t, func(c *redisqueue.Config) { c.StalledInterval = time.Millisecond })
 			if bad.id == "" {
 				bad.id = "bad"

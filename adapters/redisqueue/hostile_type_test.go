@@ -54,8 +54,10 @@ func wantLoud(t *testing.T, call string, err error) {
 var queueKeys = []string{"wait", "active", "delayed", "prioritized", "events", "meta", "completed", "failed", "stalled", "marker"}
 
 func TestAKeyOfTheWrongTypeLosesNoJob(t *testing.T) {
+	t.Parallel()
 	for _, key := range queueKeys {
 		t.Run(key, func(t *testing.T) {
+			t.Parallel()
 			r := newRawQueue(t, func(c *redisqueue.Config) { c.StalledInterval = time.Millisecond })
 			c, err := r.backend.OpenConsumer(ports.ConsumerOptions{Queue: "q", Lease: 200 * time.Millisecond})
 			if err != nil {
@@ -169,11 +171,13 @@ func TestAKeyOfTheWrongTypeStopsItsQueueAlone(t *testing.T) {
 }
 
 func TestAnOutcomeThatCannotBeWrittenIsNotLost(t *testing.T) {
+	t.Parallel()
 	for key, kind := range map[string]domain.OutcomeKind{
 		"completed": domain.Completed, "failed": domain.Failed, "active": domain.Completed, "events": domain.Completed,
 		"stalled": domain.Completed, "wait": domain.Returned, "delayed": domain.Snoozed,
 	} {
 		t.Run(key, func(t *testing.T) {
+			t.Parallel()
 			r := newRawQueue(t, nil)
 			c := r.consumer()
 			r.add(domain.JobOptions{ID: "a"})

@@ -38,6 +38,7 @@ const largestSlice = 250
 
 // Many jobs are gone through in slices, whose ids are told as they go.
 func TestBulkOperationsWorkInSlices(t *testing.T) {
+	t.Parallel()
 	const jobs = 3000
 	type queue = *redisqueue.Queue
 	for name, c := range map[string]struct {
@@ -66,6 +67,7 @@ func TestBulkOperationsWorkInSlices(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := newRawQueue(t, nil)
 			r.fill(c.place, jobs)
 			r.do("CONFIG RESETSTAT")

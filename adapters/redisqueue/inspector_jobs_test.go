@@ -71,6 +71,7 @@ func TestThePartsOfAPausedQueueAreListedInOrder(t *testing.T) {
 }
 
 func TestParkedJobsAreToldFromDelayedOnes(t *testing.T) {
+	t.Parallel()
 	r := newRawQueue(t, nil)
 	for i := range 2400 {
 		id := fmt.Sprintf("j%04d", i)
@@ -109,6 +110,7 @@ func TestParkedJobsAreToldFromDelayedOnes(t *testing.T) {
 }
 
 func TestPagesOfLargeJobsComeWhole(t *testing.T) {
+	t.Parallel()
 	r := newRawQueue(t, nil)
 	jobs := make([]domain.NewJob, 60)
 	for i := range jobs {
@@ -168,6 +170,7 @@ func TestTheOldestJobOfEveryKindIsFound(t *testing.T) {
 
 // Delayed jobs are told from parked ones in one pass, however many are wanted.
 func TestDelayedJobsAreListedInOnePass(t *testing.T) {
+	t.Parallel()
 	const jobs, parked = 5000, 10
 	r := newRawQueue(t, nil)
 	r.fill("delayed", jobs)
@@ -191,9 +194,11 @@ func TestDelayedJobsAreListedInOnePass(t *testing.T) {
 // What is too large to be shown is not read, as far as it can be told before;
 // and no call reads much.
 func TestLargeFieldsAreNotReadToBeLeftOut(t *testing.T) {
+	t.Parallel()
 	const jobs, size = 20, 2 << 20
 	for field, calls := range map[string]int{"data": 1, "returnvalue": 1, "opts": 1, "stacktrace": jobs} {
 		t.Run(field, func(t *testing.T) {
+			t.Parallel()
 			r := newRawQueue(t, nil)
 			for i := range jobs {
 				id := fmt.Sprintf("j%d", i)

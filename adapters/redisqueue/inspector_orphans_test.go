@@ -58,6 +58,7 @@ func loseSecond(p *proxy.Proxy, command string, begins func(request []byte) bool
 
 // A reply that is lost does not begin a scan anew.
 func TestAScanGoesOnAfterALostReply(t *testing.T) {
+	t.Parallel()
 	const jobs = 6000
 	for name, c := range map[string]struct {
 		command string
@@ -73,6 +74,7 @@ func TestAScanGoesOnAfterALostReply(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := newRawQueue(t, nil)
 			place := ""
 			if name == "parked" {

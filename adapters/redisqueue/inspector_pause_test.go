@@ -11,6 +11,7 @@ import (
 )
 
 func TestAPauseLeavesReadyJobsInTheListOfItsProfile(t *testing.T) {
+	t.Parallel()
 	cases := []struct {
 		name         string
 		profile      redisqueue.Profile
@@ -48,6 +49,7 @@ func TestAPauseLeavesReadyJobsInTheListOfItsProfile(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			r := newRawQueue(t, func(config *redisqueue.Config) { config.Profile = c.profile })
 			r.do(c.before...)
 			r.do("ZADD bull:q:marker 0 0")

@@ -127,6 +127,7 @@ func TestARemovalOfLargeFlowsWorksInSlices(t *testing.T) {
 
 // Between the calls of one removal no parent waits for children that are gone.
 func TestARemovalThatStopsHalfWayStrandsNoParent(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		crowd, pending, ended int
 		place                 string
@@ -143,6 +144,7 @@ func TestARemovalThatStopsHalfWayStrandsNoParent(t *testing.T) {
 		{210_000, 1, 0, "wait"},
 	} {
 		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
+			t.Parallel()
 			r := newRawQueue(t, nil)
 			r.crowd(c.crowd)
 			r.clan("p", c.pending, c.ended, c.place)
@@ -202,6 +204,7 @@ func wantPartly(t *testing.T, call string, err error, r *rawQueue) {
 }
 
 func TestARemovalThatALockBreaksOffTellsWhatIsGone(t *testing.T) {
+	t.Parallel()
 	for name, apply := range map[string]func(*redisqueue.Backend, *redisqueue.Queue) error{
 		"one": func(_ *redisqueue.Backend, q *redisqueue.Queue) error {
 			return q.Remove(t.Context(), "p", redisqueue.RemoveOptions{})
@@ -215,6 +218,7 @@ func TestARemovalThatALockBreaksOffTellsWhatIsGone(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := newRawQueue(t, nil)
 			r.crowd(110_000)
 			r.clan("p", 2, 0, "wait")

@@ -80,6 +80,7 @@ func TestAJobIsRemovedWithItsChildren(t *testing.T) {
 }
 
 func TestATreeOfAnySizeIsRemoved(t *testing.T) {
+	t.Parallel()
 	r := newRawQueue(t, nil)
 	r.parent("p")
 	pipe := r.rdb.Pipeline()

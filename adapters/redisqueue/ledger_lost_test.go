@@ -91,6 +91,7 @@ func carry(to, from net.Conn, pass func([]byte) bool) {
 // Of three ledgers behind connections that lose replies each tick is granted
 // to exactly one: nobody's claim is taken by its own first try.
 func TestLedger_losesNoClaimWithALostReply(t *testing.T) {
+	t.Parallel()
 	const replicas, ticks = 3, 40
 	server := redistest.Start(t)
 	addr, lost := forgetful(t, server.Addr)

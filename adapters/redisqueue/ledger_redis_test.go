@@ -117,6 +117,7 @@ func TestLedgerAbandoned_looksBehindTheClaimsOfOthers(t *testing.T) {
 }
 
 func TestLedger_forgetsEndedRunsAfterADayAndOverTheBound(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	client := server.Client()
 	ledger := openLedger(t, server, "ended")

@@ -21,6 +21,7 @@ func (r *rawQueue) waitsElsewhere(spoilt string) {
 
 // What is wrong with the queue of a parent does not take the parent out of it.
 func TestAParentWhoseQueueIsDamagedStaysInIt(t *testing.T) {
+	t.Parallel()
 	for _, spoilt := range []string{"wait", "events", "prioritized"} {
 		for name, remove := range map[string]func(context.Context, *redisqueue.Queue) (int, error){
 			"Drain": func(ctx context.Context, q *redisqueue.Queue) (int, error) {
@@ -37,6 +38,7 @@ func TestAParentWhoseQueueIsDamagedStaysInIt(t *testing.T) {
 			},
 		} {
 			t.Run(name+" "+spoilt, func(t *testing.T) {
+				t.Parallel()
 				log := &diary{}
 				r := newRawQueue(t, func(c *redisqueue.Config) { c.Log = slog.New(slog.NewTextHandler(log, nil)) })
 				r.waitsElsewhere(spoilt)
@@ -61,6 +63,7 @@ func TestAParentWhoseQueueIsDamagedStaysInIt(t *testing.T) {
 
 // A removal by hand stops there, before it has changed anything.
 func TestARemovalStopsAtAParentWhoseQueueIsDamaged(t *testing.T) {
+	t.Parallel()
 	for _, spoilt := range []string{"wait", "events", "waiting-children", "p:dependencies"} {
 		for _, options := range []redisqueue.RemoveOptions{{}, {KeepChildren: true}} {
 			r := newRawQueue(t, nil)

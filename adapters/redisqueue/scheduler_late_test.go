@@ -70,6 +70,7 @@ func TestSchedulesGoOnWhileTheMemoryOfRedisIsFull(t *testing.T) {
 // Whatever keeps a schedule from going on, its leased job is worked, and its
 // next one comes when the way is free.
 func TestASchedulesNextJobComesWhenItCan(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		spoil, mend []string
 		// named is the key of which the log is to speak.
@@ -94,6 +95,7 @@ func TestASchedulesNextJobComesWhenItCan(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r, said := scheduled(t)
 			worker := r.consumer()
 			r.do(c.spoil...)
@@ -167,6 +169,7 @@ func TestSchedulesCountAnewWhenTheirCountersAreNone(t *testing.T) {
 // A stream at the end of its ids refuses every event, when half of the work may
 // be done.
 func TestASchedulesNextJobIsThereWholeOrNotAtAll(t *testing.T) {
+	t.Parallel()
 	r, said := scheduled(t)
 	c := r.consumer()
 	lease := reserve(t, c, 1)[0]
@@ -255,6 +258,7 @@ func late(r *rawQueue) ports.Consumer {
 // A schedule that cannot go on because the server does not answer keeps leases
 // waiting for a moment, and not until they run out.
 func TestLeasesDoNotWaitForTheirSchedules(t *testing.T) {
+	t.Parallel()
 	r, _ := scheduled(t)
 	p := proxy.Start(t, r.server.Addr)
 	backend := open(t, r.server, func(c *redisqueue.Config) { c.Connection.Addr = p.Addr })

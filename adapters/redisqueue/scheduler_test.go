@@ -50,6 +50,7 @@ func leaseNext(t *testing.T, server *redistest.Server) {
 }
 
 func TestLeasingAJobOfASchedulerAddsTheNext(t *testing.T) {
+	t.Parallel()
 	now := time.Now().UnixMilli()
 	hour := int64(time.Hour / time.Millisecond)
 	for name, c := range map[string]struct {
@@ -80,6 +81,7 @@ func TestLeasingAJobOfASchedulerAddsTheNext(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			server := redistest.Start(t)
 			client := server.Client()
 			schedule(t, client, c.at, c.repeat, c.hash...)

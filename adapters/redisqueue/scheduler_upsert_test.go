@@ -167,6 +167,7 @@ func TestUpsertScheduler_changesNothingWhenSlotsAreBusy(t *testing.T) {
 
 // Replies get lost, and each call takes effect once.
 func TestSchedulersGoOnInOneChainWhateverRepliesAreLost(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	p := proxy.Start(t, server.Addr)
 	r := &rawQueue{TB: t, server: server, rdb: server.Client(), backend: open(t, server, func(c *redisqueue.Config) { c.Connection.Addr = p.Addr })}
@@ -198,6 +199,7 @@ func TestSchedulersGoOnInOneChainWhateverRepliesAreLost(t *testing.T) {
 
 // What is in the place of a key is named, and nothing is changed.
 func TestSchedulersNameAKeyOfTheWrongType(t *testing.T) {
+	t.Parallel()
 	ranked := redisqueue.Scheduler{ID: "s", Every: time.Hour, Template: redisqueue.Template{Options: domain.JobOptions{Priority: 1}}}
 	for key, value := range map[string]string{
 		"repeat": "SET bull:q:repeat x", "repeat:s": "RPUSH bull:q:repeat:s x", "delayed": "SET bull:q:delayed x", "wait": "SET bull:q:wait x",
@@ -205,6 +207,7 @@ func TestSchedulersNameAKeyOfTheWrongType(t *testing.T) {
 		"id": "SET bull:q:id x", "meta": "SET bull:q:meta x",
 	} {
 		t.Run(key, func(t *testing.T) {
+			t.Parallel()
 			r := newRawQueue(t, nil)
 			r.upsert(redisqueue.Scheduler{ID: "s", Every: time.Minute})
 			r.do("DEL bull:q:"+key, value)
@@ -272,6 +275,7 @@ func TestSchedulers_listDamagedDefinitions(t *testing.T) {
 }
 
 func TestSchedulers_pageByTheNextRun(t *testing.T) {
+	t.Parallel()
 	r := newRawQueue(t, nil)
 	const count = 120
 	begin := time.Now().Add(time.Hour)

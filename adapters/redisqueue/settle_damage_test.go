@@ -16,6 +16,7 @@ import (
 // Outcomes are written before jobs that ended earlier are dropped. What keeps these
 // from being dropped must not make the worker think that it lost its leases.
 func TestOutcomesAreWrittenThoughNoEarlierJobCanBeDropped(t *testing.T) {
+	t.Parallel()
 	for name, outcomes := range map[string][]domain.Outcome{
 		"one":        {{Kind: domain.Completed}},
 		"a failure":  {{Kind: domain.Failed, Reason: "boom"}},
@@ -24,6 +25,7 @@ func TestOutcomesAreWrittenThoughNoEarlierJobCanBeDropped(t *testing.T) {
 		"of several": {{Kind: domain.Completed}, {Kind: domain.Failed, Reason: "boom"}, {Kind: domain.Completed}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			said := &journal{}
 			r := newRawQueue(t, func(c *redisqueue.Config) { c.Log = slog.New(slog.NewTextHandler(said, nil)) })
 			c := r.consumer()

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"sort"
 	"sync"
+	"time"
 
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/ports"
@@ -44,7 +46,12 @@ func (s *RunStore) Append(ctx context.Context, records []domain.Record) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range records {
-		s.add(&records[i])
+		if s.count > 0 && records[i].At.Before(s.at(s.count-1).At) {
+			s.merge(records[i:])
+			break
+		}
+		s.latest++
+		s.push(kept(&records[i], s.latest))
 	}
 	return nil
 }
@@ -57,27 +64,59 @@ func (s *RunStore) at(i int) *domain.Record {
 	return &s.ring[i]
 }
 
-// add puts the record at its time, which is nearly always the end.
-func (s *RunStore) add(record *domain.Record) {
-	s.latest++
+// kept returns the record as the store keeps it.
+func kept(record *domain.Record, id int64) domain.Record {
+	own := *record
+	own.ID, own.Fields = id, slices.Clone(record.Fields)
+	return own
+}
+
+// push puts the record, which is no older than the newest, at the end.
+func (s *RunStore) push(record domain.Record) {
 	if s.count == s.capacity {
 		s.dropped++
-		if record.At.Before(s.at(0).At) {
-			return
-		}
 		s.remove(1)
 	}
 	if s.count == len(s.ring) {
 		s.grow()
 	}
-	i := s.count
 	s.count++
-	for ; i > 0 && s.at(i-1).At.After(record.At); i-- {
-		*s.at(i) = *s.at(i - 1)
+	*s.at(s.count - 1) = record
+}
+
+// merge puts records at their times. Those that are newer than some of them are
+// moved once for all: replicas whose clocks differ, or that caught up after an
+// outage, may append thousands behind them.
+func (s *RunStore) merge(records []domain.Record) {
+	late := make([]domain.Record, len(records))
+	for i := range records {
+		s.latest++
+		late[i] = kept(&records[i], s.latest)
 	}
-	kept := s.at(i)
-	*kept = *record
-	kept.ID, kept.Fields = s.latest, slices.Clone(record.Fields)
+	slices.SortStableFunc(late, func(a, b domain.Record) int { return a.At.Compare(b.At) })
+	newer := s.cut(late[0].At)
+	for _, record := range late {
+		for len(newer) > 0 && !newer[0].At.After(record.At) {
+			s.push(newer[0])
+			newer = newer[1:]
+		}
+		s.push(record)
+	}
+	for i := range newer {
+		s.push(newer[i])
+	}
+}
+
+// cut takes off what is newer than a time.
+func (s *RunStore) cut(after time.Time) []domain.Record {
+	from := sort.Search(s.count, func(i int) bool { return s.at(i).At.After(after) })
+	newer := make([]domain.Record, 0, s.count-from)
+	for i := from; i < s.count; i++ {
+		newer = append(newer, *s.at(i))
+		*s.at(i) = domain.Record{}
+	}
+	s.count = from
+	return newer
 }
 
 func (s *RunStore) grow() {

@@ -57,11 +57,15 @@ func (f *RunFilter) Older(last *Record) RunFilter {
 // Selects reports whether the filter selects the record, whatever its limit.
 // That a record is not the latest about what is under way it cannot know.
 func (f *RunFilter) Selects(r *Record) bool {
-	underWay, _ := r.Event.UnderWay()
-	return f.selectsRun(r) && f.selectsJob(r) && f.selectsTime(r) &&
-		(!f.UnderWay || underWay && r.IsDecision()) &&
+	return f.selectsJob(r) && f.selectsRun(r) && f.selectsTime(r) &&
+		(!f.UnderWay || isUnderWay(r)) &&
 		(f.Replica == "" || f.Replica == r.Replica) &&
 		(len(f.Events) == 0 || slices.Contains(f.Events, r.Event))
+}
+
+func isUnderWay(r *Record) bool {
+	underWay, _ := r.Event.UnderWay()
+	return underWay && r.IsDecision()
 }
 
 func (f *RunFilter) selectsRun(r *Record) bool {
@@ -84,14 +88,10 @@ func (r *Record) isAbout(tick time.Time) bool {
 }
 
 func (f *RunFilter) selectsJob(r *Record) bool {
-	for _, field := range f.Fields {
-		if !slices.Contains(r.Fields, field) {
-			return false
-		}
-	}
-	return (f.Queue == "" || f.Queue == r.Queue) &&
-		(f.JobID == "" || f.JobID == r.JobID) &&
-		(f.JobName == "" || f.JobName == r.JobName)
+	return (f.JobID == "" || f.JobID == r.JobID) &&
+		(f.Queue == "" || f.Queue == r.Queue) &&
+		(f.JobName == "" || f.JobName == r.JobName) &&
+		!slices.ContainsFunc(f.Fields, func(field Field) bool { return !slices.Contains(r.Fields, field) })
 }
 
 func (f *RunFilter) selectsTime(r *Record) bool {

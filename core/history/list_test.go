@@ -149,7 +149,7 @@ func TestListPassesOverWhatTellsNothing(t *testing.T) {
 // without end.
 func TestListEndsAfterVeryManyRecords(t *testing.T) {
 	t.Parallel()
-	const many = 6000
+	const many = 5100
 	records := []domain.Record{mail("oldest", domain.EventSnoozed)}
 	for n := range many {
 		id := domain.JobID(fmt.Sprint("n", n))

@@ -58,7 +58,7 @@ func (f *fleet) superseded(t *testing.T) int {
 // a history that is behind takes it in when it has room: no decision is shed.
 func TestRevisions_ofVeryManyJobsFloodNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const jobs = 40_000
+		const jobs = runner.JournalLimit + 1000
 		f := newFleet(t)
 		store := &stuckStore{RunStore: inmemqueue.NewRunStore(500_000)}
 		f.shared = store

@@ -148,10 +148,8 @@ func settle() {
 // lines returns what the replica has written of the story by now.
 func (r *replica) lines(job string) []string {
 	var lines []string
-	for _, record := range r.book.all() {
-		if record.Run.Job == job {
-			lines = append(lines, r.fleet.line(&record))
-		}
+	for _, record := range r.book.of(job) {
+		lines = append(lines, r.fleet.line(&record))
 	}
 	return lines
 }
@@ -230,14 +228,29 @@ func (b *recordBook) Append(_ context.Context, records []domain.Record) error {
 
 // all returns the decisions.
 func (b *recordBook) all() []domain.Record {
-	return slices.DeleteFunc(b.everything(), func(r domain.Record) bool { return !r.IsDecision() })
+	return b.selected((*domain.Record).IsDecision)
+}
+
+// of returns the decisions about a job.
+func (b *recordBook) of(job string) []domain.Record {
+	return b.selected(func(r *domain.Record) bool { return r.Run.Job == job && r.IsDecision() })
 }
 
 // everything returns what is recorded of definitions and replicas, too.
 func (b *recordBook) everything() []domain.Record {
+	return b.selected(func(*domain.Record) bool { return true })
+}
+
+func (b *recordBook) selected(wanted func(*domain.Record) bool) []domain.Record {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return slices.Clone(b.records)
+	var found []domain.Record
+	for i := range b.records {
+		if wanted(&b.records[i]) {
+			found = append(found, b.records[i])
+		}
+	}
+	return found
 }
 
 // Query implements [ports.RunStore]; it knows nothing.

@@ -3,4 +3,4 @@
 package tokens_test
 
 // The detector slows SQLite down by a hundred times, for SQLite is Go here.
-const manySQLite = 4_000
+const manySQLite = 2_500

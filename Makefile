@@ -40,9 +40,9 @@ run: build ## build the worker and run it in the foreground (LOG_LEVEL=debug unl
 	@LOG_LEVEL=$${LOG_LEVEL:-debug} exec .ci/foreground ./bin/worker run --log text
 
 .PHONY: test
-test: cgo redis postgres node deploy-tools ## run every test of every module, with the race detector, in random order; the fault tests last and alone
+test: cgo redis postgres node deploy-tools ## run every test of every module, with the race detector, in random order; simulation and fault tests last, alone, without it
 	@for module in $(MODULES); do (set -x; cd $$module && CGO_ENABLED=1 go test -race -shuffle=on $$(go list ./... | grep -vE '/test/(torture|bullboard)')); done
-	go test -shuffle=on -p 1 ./test/torture/...
+	go test -shuffle=on -p 1 ./test/sim ./test/torture/...
 
 .PHONY: unit
 unit: redis postgres ## run the tests without the race detector and the fault tests: the fast path

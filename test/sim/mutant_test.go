@@ -82,7 +82,17 @@ func breeds() map[string]breed {
 	}
 }
 
+// needsNoDetector skips what the race detector can tell nothing new about; "make test"
+// runs it without one as well.
+func needsNoDetector(t *testing.T) {
+	t.Helper()
+	if raced {
+		t.Skip("runs without the race detector")
+	}
+}
+
 func TestModel_catchesMutants(t *testing.T) {
+	needsNoDetector(t)
 	for name, b := range breeds() {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -100,6 +110,7 @@ func wantFault(t *testing.T, faults []string, want string) {
 }
 
 func TestInvariants_catchMutants(t *testing.T) {
+	needsNoDetector(t)
 	lavish := func(l ports.Ledger) ports.Ledger { return &lavishLedger{Ledger: l} }
 	all := breeds()
 	for name, b := range map[string]breed{

@@ -11,11 +11,27 @@ import (
 
 const (
 	// pastJobs are the scheduled jobs of the past: three of them run each
-	// second, and pastOutcomes queue jobs end.
-	pastJobs, pastRuns, pastOutcomes = 10, 3, 5
-	aliveEvery                       = 30
+	// second.
+	pastJobs, pastRuns = 10, 3
+	aliveEvery         = 30
 	// rareSeconds are the first ones: what is rare happened in them alone.
 	rareSeconds = 20
+)
+
+// past is what a history tells of: each second some queue jobs end, so many in a
+// row of one kind.
+type past struct {
+	name            string
+	outcomes, alike int
+}
+
+// The queues of one past have little to do, and what they did is kept record by
+// record; those of the other have much to do.
+//
+//nolint:gochecknoglobals // constants
+var (
+	quietPast = past{name: "quiet", outcomes: 5, alike: 1}
+	busyPast  = past{name: "busy", outcomes: 1000, alike: 100}
 )
 
 // pastBegins is the first moment of the past.
@@ -23,13 +39,12 @@ const (
 //nolint:gochecknoglobals // a constant
 var pastBegins = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// fillPast stores at least so many records and returns the moment after the
-// last one.
-func fillPast(ctx context.Context, store ports.RunStore, records int) (end time.Time, err error) {
+// fill stores at least so many records and returns the moment after the last one.
+func (p past) fill(ctx context.Context, store ports.RunStore, records int) (end time.Time, err error) {
 	var batch []domain.Record
 	stored, s := 0, 0
 	for ; stored < records; s++ {
-		batch = append(batch, second(s)...)
+		batch = append(batch, p.second(s)...)
 		if len(batch) >= journalBatch || stored+len(batch) >= records {
 			if err := store.Append(ctx, batch); err != nil {
 				return time.Time{}, err
@@ -41,7 +56,7 @@ func fillPast(ctx context.Context, store ports.RunStore, records int) (end time.
 }
 
 // second returns what is recorded in one second of the past.
-func second(s int) []domain.Record {
+func (p past) second(s int) []domain.Record {
 	at := pastBegins.Add(time.Duration(s) * time.Second)
 	records := signs(s, at)
 	for i := range pastRuns {
@@ -55,12 +70,12 @@ func second(s int) []domain.Record {
 			records = append(records, domain.Record{At: at, Replica: replica, Event: event, Run: run, Attempt: 1})
 		}
 	}
-	for i := range pastOutcomes {
-		n := s*pastOutcomes + i
-		r := outcome(n)
-		r.At = at
+	for i := range p.outcomes {
+		n := s*p.outcomes + i
+		r := outcome(n / p.alike)
+		r.At, r.JobID = at.Add(time.Duration(i)*time.Second/time.Duration(p.outcomes)), domain.JobID(fmt.Sprint(n))
 		if i == 0 {
-			r.Fields = []domain.Field{{Path: "tenant", Value: fmt.Sprint("t", s%10)}, {Path: "order", Value: fmt.Sprint(n)}}
+			r.Fields = []domain.Field{{Path: "tenant", Value: fmt.Sprint("t", s%10)}, {Path: "order", Value: fmt.Sprint(5 * s)}}
 		}
 		records = append(records, r)
 	}

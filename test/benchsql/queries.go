@@ -30,15 +30,15 @@ type ask struct {
 
 // queriesOn measures the slowest of the filters of "worker runs", and of the
 // ticks that "worker why" is asked about, among the records of -records.
-func (b *bench) queriesOn(open opener, analyze string) func(context.Context) ([]figures.Figure, error) {
+func (b *bench) queriesOn(open opener, past past, analyze string) func(context.Context) ([]figures.Figure, error) {
 	return func(ctx context.Context) (taken []figures.Figure, err error) {
-		db, err := open(ctx, "queries")
+		db, err := open(ctx, "queries_"+past.name)
 		if err != nil {
 			return nil, err
 		}
 		defer func() { err = errors.Join(err, db.Close()) }()
 		store := db.RunStore("")
-		end, err := fillPast(ctx, store, b.records)
+		end, err := past.fill(ctx, store, b.records)
 		if err != nil {
 			return nil, err
 		}
@@ -89,7 +89,7 @@ func (b *bench) slowest(ctx context.Context, store ports.RunStore, asks []ask) (
 
 // runsAsk lists as "worker runs" does.
 func runsAsk(words string, filter domain.RunFilter, states ...history.State) ask {
-	ofQueues := filter.Queue != "" || filter.JobID != "" || filter.JobName != "" || len(filter.Fields) > 0 ||
+	ofQueues := filter.Queue != "" || len(filter.JobIDs) > 0 || filter.JobName != "" || len(filter.Fields) > 0 ||
 		slices.ContainsFunc(states, history.State.OfQueueJobs)
 	if !ofQueues && len(filter.Origins) == 0 {
 		filter.Origins = domain.Origins()
@@ -114,8 +114,8 @@ func runsAsks(end time.Time) []ask {
 		runsAsk("--since, the whole past", domain.RunFilter{Since: pastBegins}),
 		runsAsk("--until, the middle", domain.RunFilter{Before: middle}),
 		runsAsk("--until, before all", domain.RunFilter{Before: pastBegins}),
-		runsAsk("--job-id", domain.RunFilter{JobID: "1000"}),
-		runsAsk("--job-id, absent", domain.RunFilter{JobID: "none"}),
+		runsAsk("--job-id", domain.RunFilter{JobIDs: []domain.JobID{"1000"}}),
+		runsAsk("--job-id, absent", domain.RunFilter{JobIDs: []domain.JobID{"none"}}),
 		runsAsk("--queue --job-name", domain.RunFilter{Queue: "queue-1", JobName: "name-1"}),
 		runsAsk("--queue --state failed", domain.RunFilter{Queue: "queue-1"}, "failed"),
 		runsAsk("--queue --state running", domain.RunFilter{Queue: "queue-1"}, history.StateRunning),
@@ -124,7 +124,7 @@ func runsAsks(end time.Time) []ask {
 		runsAsk("NAME --state running", domain.RunFilter{Job: "job-7"}, history.StateRunning),
 		runsAsk("--replica --state failed", domain.RunFilter{Replica: "replica-1"}, "failed"),
 		runsAsk("--state failed --since --until", domain.RunFilter{Since: pastBegins, Before: middle}, "failed"),
-		runsAsk("--field order", domain.RunFilter{Fields: []domain.Field{{Path: "order", Value: "500"}}}),
+		runsAsk("--field order", domain.RunFilter{Fields: []domain.Field{{Path: "order", Value: "50"}}}),
 		runsAsk("--field tenant --field order", domain.RunFilter{Fields: []domain.Field{{Path: "tenant", Value: "t1"}, {Path: "order", Value: "5"}}}),
 		runsAsk("--field tenant --state failed", domain.RunFilter{Fields: []domain.Field{{Path: "tenant", Value: "t4"}}}, "failed"),
 	}

@@ -22,7 +22,7 @@ func TestRowsAreSelectedByName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"history-postgres", "history-sqlite", "history-jobs", "history-jobs-redis", "queries-postgres", "queries-sqlite"}
+	want := []string{"history-postgres", "history-sqlite", "history-jobs", "history-jobs-redis", "queries-postgres", "queries-sqlite", "queries-busy-postgres", "queries-busy-sqlite"}
 	if diff := cmp.Diff(want, names); diff != "" || records != 500 {
 		t.Errorf("%d records, want 500; rows (-want +got):\n%s", records, diff)
 	}
@@ -40,8 +40,15 @@ func TestOptionsThatMakeNoSenseAreExitCode2(t *testing.T) {
 }
 
 func TestQuestionsHaveWordsOfTheirOwnAndFindWhatTheyAskFor(t *testing.T) {
-	store := inmemqueue.NewRunStore(100_000)
-	end, err := benchsql.FillPast(t.Context(), store, 20_000)
+	for name, fill := range benchsql.FillPasts() {
+		t.Run(name, func(t *testing.T) { asksOf(t, fill) })
+	}
+}
+
+func asksOf(t *testing.T, fill func(context.Context, ports.RunStore, int) (time.Time, error)) {
+	t.Helper()
+	store := inmemqueue.NewRunStore(200_000)
+	end, err := fill(t.Context(), store, 100_000)
 	if err != nil {
 		t.Fatal(err)
 	}

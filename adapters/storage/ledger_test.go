@@ -1,6 +1,8 @@
 package storage_test
 
 import (
+	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,13 +25,14 @@ func TestLedger_onPostgres(t *testing.T) { testLedger(t, domain.ScopeFleet, open
 func testLedger(t *testing.T, scope domain.Scope, open func(testing.TB) *storage.DB) {
 	t.Helper()
 	features := porttest.LedgerFeatures{Scope: scope, Lease: claimLease, ReplicaLease: replicaLease, Steps: 200}
+	db, tests := open(t), new(atomic.Int64)
 	porttest.Ledger(t, features, func(t *testing.T, test func(*testing.T, porttest.LedgerHarness)) {
 		t.Parallel()
-		db := open(t)
+		number := tests.Add(1)
 		test(t, porttest.LedgerHarness{
 			Advance: func(d time.Duration) { <-time.After(d) },
 			Open: func(_ *testing.T, namespace string) (ports.Ledger, ports.ScheduleSwitch) {
-				ledger := db.Ledger(namespace).WithReplicaLease(replicaLease)
+				ledger := db.Ledger(fmt.Sprint(number, namespace)).WithReplicaLease(replicaLease)
 				return ledger, ledger
 			},
 		})

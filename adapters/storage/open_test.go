@@ -1,8 +1,10 @@
 package storage_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/taktwork/takt/adapters/storage"
@@ -30,13 +32,32 @@ func openPostgres(tb testing.TB) *storage.DB {
 // migrated is a database whose schema the role that migrates made.
 func migrated(tb testing.TB) domain.Secret {
 	tb.Helper()
+	template.once.Do(func() { template.uri = migrate(tb) })
+	if template.uri.Reveal() == "" {
+		tb.Fatal("the database that others are copied from could not be made")
+	}
+	return pgtest.Copy(tb, template.uri)
+}
+
+// template is migrated once: to copy it takes less.
+var template struct {
+	once sync.Once
+	uri  domain.Secret
+}
+
+func migrate(tb testing.TB) domain.Secret {
+	tb.Helper()
 	roles, err := os.ReadFile("../../deploy/postgres-roles.sql")
 	if err != nil {
 		tb.Fatal(err)
 	}
 	uri := pgtest.Database(tb)
 	pgtest.ExecRoles(tb, uri, string(roles))
-	if err := openAs(tb, uri, "worker_migrate").Migrate(tb.Context()); err != nil {
+	db, err := storage.Open(tb.Context(), as(tb, uri, "worker_migrate"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := errors.Join(db.Migrate(tb.Context()), db.Close()); err != nil {
 		tb.Fatalf("Migrate as worker_migrate = %v, want no error", err)
 	}
 	return uri
@@ -44,9 +65,12 @@ func migrated(tb testing.TB) domain.Secret {
 
 func openAs(tb testing.TB, uri domain.Secret, role string) *storage.DB {
 	tb.Helper()
-	return open(tb, storage.Config{
-		Dialect: storage.Postgres, Postgres: storage.PostgresConfig{URI: pgtest.As(tb, uri, role)},
-	})
+	return open(tb, as(tb, uri, role))
+}
+
+func as(tb testing.TB, uri domain.Secret, role string) storage.Config {
+	tb.Helper()
+	return storage.Config{Dialect: storage.Postgres, Postgres: storage.PostgresConfig{URI: pgtest.As(tb, uri, role)}}
 }
 
 func open(tb testing.TB, config storage.Config) *storage.DB {

@@ -48,6 +48,19 @@ func Database(tb testing.TB) domain.Secret {
 	return domain.NewSecret(shared.server.uri(name))
 }
 
+// Copy makes a database of the test's own that has what the other has, and returns its
+// address. Nobody may be connected to the other.
+func Copy(tb testing.TB, of domain.Secret) domain.Secret {
+	tb.Helper()
+	config, err := pgx.ParseConfig(of.Reveal())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	name := fmt.Sprintf("test_%d", shared.counter.Add(1))
+	Exec(tb, domain.NewSecret(shared.server.uri("postgres")), "CREATE DATABASE "+name+" TEMPLATE "+config.Database)
+	return domain.NewSecret(shared.server.uri(name))
+}
+
 // Server is a Postgres of one test, which may crash it.
 type Server struct {
 	// URI is the address of an empty database.

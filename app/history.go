@@ -143,7 +143,7 @@ func (p *pruner) run(ctx context.Context) {
 // prune removes what is not to be kept, step by step. Between two steps it
 // rests for as long as one took, so that others come in.
 func (p *pruner) prune(ctx context.Context) error {
-	for removed := pruneStep; removed == pruneStep; {
+	for removed := pruneStep; removed >= pruneStep; {
 		began := time.Now()
 		var err error
 		removed, err = p.runs.Prune(ctx, domain.RunRetention{Since: began.Add(-p.age), Count: p.count}, pruneStep)

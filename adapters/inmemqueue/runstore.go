@@ -156,13 +156,13 @@ func (s *RunStore) Query(ctx context.Context, filter domain.RunFilter) ([]domain
 // selected returns the newest records that the filter selects, limit at most.
 func (s *RunStore) selected(filter *domain.RunFilter, limit int) []*domain.Record {
 	var found []*domain.Record
-	isLatest := latestOf(filter)
+	isLatest, selects := latestOf(filter), filter.Selector()
 	for i := s.count - 1; i >= 0 && len(found) < limit; i-- {
 		record := s.at(i)
 		if record.At.Before(filter.Since) {
 			break
 		}
-		if isLatest(record) && filter.Selects(record) {
+		if isLatest(record) && selects(record) {
 			found = append(found, record)
 		}
 	}

@@ -24,11 +24,12 @@ type RunStore struct {
 	dialect   Dialect
 	namespace string
 	writer    historyWriter
-	// manyKinds is how many kinds a query looks up at once. If more are
-	// selected, it looks among the newest records first.
-	manyKinds int
-	// newest is how many those are.
+	// newest is how many records a query looks up at once, some of each kind. If that
+	// may be more, it looks at so many of the newest of all first.
 	newest int
+	// leastBlock is how many records of one kind in a batch make blocks, firstPage how
+	// many blocks a query reads first.
+	leastBlock, firstPage int
 
 	// appending is held while a batch is appended.
 	appending sync.Mutex
@@ -56,7 +57,8 @@ func (db *DB) RunStore(namespace string) *RunStore {
 		namespace = domain.DefaultNamespace
 	}
 	return &RunStore{
-		runner: db.runner, dialect: db.dialect, namespace: namespace, writer: db.newHistoryWriter(namespace), manyKinds: 1000, newest: 5000,
+		runner: db.runner, dialect: db.dialect, namespace: namespace, writer: db.newHistoryWriter(namespace), newest: 5000,
+		leastBlock: leastBlock, firstPage: firstPage,
 	}
 }
 
@@ -67,7 +69,8 @@ func (db *DB) newHistoryWriter(namespace string) historyWriter {
 	return newPostgresHistory(db.runner, namespace)
 }
 
-// Append implements [ports.RunStore].
+// Append implements [ports.RunStore]. More than 32,768 records at once are
+// [domain.ErrInvalid].
 func (s *RunStore) Append(ctx context.Context, records []domain.Record) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -75,9 +78,12 @@ func (s *RunStore) Append(ctx context.Context, records []domain.Record) error {
 	if len(records) == 0 {
 		return nil
 	}
+	if len(records) > mostInBatch {
+		return fmt.Errorf("append %d records: %w: at most %d at once", len(records), domain.ErrInvalid, mostInBatch)
+	}
 	s.appending.Lock()
 	defer s.appending.Unlock()
-	if err := s.writer.append(ctx, newHistoryBatch(records)); err != nil {
+	if err := s.writer.append(ctx, newHistoryBatch(records, s.leastBlock)); err != nil {
 		return fmt.Errorf("append %d records: %w", len(records), err)
 	}
 	return nil

@@ -9,14 +9,22 @@ import (
 // absent stands for a time that a record lacks.
 const absent = math.MinInt64
 
-// historyBatch holds records by column, as the tables have them.
+// mostInBatch is how many records a batch may have: so far before a record a block
+// can begin that has a later one.
+const mostInBatch = 1 << 15
+
+// historyBatch holds records: many that are alike as blocks, the others as rows,
+// by column as the tables have them.
 type historyBatch struct {
 	records []domain.Record
-	// kinds are the different ones; kind tells that of each record, counted
-	// from one.
-	kinds []historyKind
-	kind  []int64
-	// shapes tells which columns each record has, shape which any of them has.
+	// kinds are the different ones of all records.
+	kinds  []historyKind
+	blocks []historyBlock
+	// places are those of the rows among the records, in their order.
+	places []int64
+	// kind is that of each row, counted from one.
+	kind []int64
+	// shapes tells which columns each row has, shape which any of them has.
 	// Columns that none has are nil.
 	shapes  []historyShape
 	shape   historyShape
@@ -32,26 +40,47 @@ type historyBatch struct {
 	ended          endings
 }
 
-func newHistoryBatch(records []domain.Record) *historyBatch {
-	b := &historyBatch{records: records, kind: make([]int64, len(records)), shapes: make([]historyShape, len(records))}
-	counter := kindCounter{numbers: make(map[historyKind]int64)}
+// newHistoryBatch makes blocks of the records of which there are least of one kind.
+func newHistoryBatch(records []domain.Record, least int) *historyBatch {
+	b := &historyBatch{records: records}
+	kinds := b.count()
+	var within []bool
+	b.blocks, within = divideBlocks(records, kinds, len(b.kinds), least)
+	rows := len(records)
+	for i := range b.blocks {
+		rows -= len(b.blocks[i].places)
+	}
+	b.places, b.kind, b.shapes = make([]int64, 0, rows), make([]int64, 0, rows), make([]historyShape, rows)
 	for i := range records {
-		r := &records[i]
-		b.kind[i] = counter.of(r)
-		b.putNumbers(i, r)
-		b.putTexts(i, r)
+		if within[i] {
+			continue
+		}
+		row := len(b.places)
+		b.places, b.kind = append(b.places, int64(i)), append(b.kind, kinds[i])
+		b.putNumbers(row, &records[i])
+		b.putTexts(row, &records[i])
+	}
+	return b
+}
+
+// count returns the kinds of the records.
+func (b *historyBatch) count() []int64 {
+	kinds := make([]int64, len(b.records))
+	counter := kindCounter{numbers: make(map[historyKind]int64)}
+	for i := range b.records {
+		r := &b.records[i]
+		kinds[i] = counter.of(r)
 		if underWay, _ := r.Event.UnderWay(); underWay && r.IsDecision() {
 			b.begins = true
 		}
 	}
 	b.kinds = counter.kinds
-	return b
+	return kinds
 }
 
 func (b *historyBatch) putNumbers(i int, r *domain.Record) {
 	b.putNumber(atColumn, i, r.At.UnixMicro())
-	// It may come from the record of a foreign job.
-	b.putNumber(attemptColumn, i, int64(min(max(r.Attempt, 0), math.MaxInt32)))
+	b.putNumber(attemptColumn, i, historyAttempt(r.Attempt))
 	if r.Run.Origin != "" || r.Run.PlannedMS != 0 {
 		b.putNumber(plannedColumn, i, r.Run.PlannedMS)
 	}
@@ -83,7 +112,7 @@ func (b *historyBatch) putNumber(column, row int, v int64) {
 		return
 	}
 	if b.numbers[column] == nil {
-		b.numbers[column] = newNumbers(column, len(b.kind))
+		b.numbers[column] = newNumbers(column, len(b.shapes))
 	}
 	b.numbers[column][row] = v
 	b.has(row, column)
@@ -108,7 +137,7 @@ func (b *historyBatch) putText(column, row int, v string, limit int) {
 		return
 	}
 	if b.texts[column] == nil {
-		b.texts[column] = make([]string, len(b.kind))
+		b.texts[column] = make([]string, len(b.shapes))
 	}
 	b.texts[column][row] = v
 	b.has(row, historyNumbers+column)

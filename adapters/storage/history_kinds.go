@@ -51,7 +51,7 @@ func texts[T ~string](values []T) []string {
 	return all
 }
 
-// findKinds selects the kinds.
+// findKinds selects the kinds, and whether their records can be in blocks.
 func (q *historyQuery) findKinds() statement {
-	return q.statement("SELECT k.kind FROM history_kinds AS k WHERE " + q.whereKinds())
+	return q.statement("SELECT k.kind, k.queue <> '' AND k.origin = '' AND NOT k.fielded FROM history_kinds AS k WHERE " + q.whereKinds())
 }

@@ -92,6 +92,12 @@ type namedFilter struct {
 func pastFilters(tb testing.TB, store *storage.RunStore, n int) []namedFilter {
 	tb.Helper()
 	events := func(e ...domain.Event) []domain.Event { return e }
+	ids := func(numbers ...int) (ids []domain.JobID) {
+		for _, number := range numbers {
+			ids = append(ids, domain.JobID(fmt.Sprint(number)))
+		}
+		return ids
+	}
 	tick := pastTime(n / 2).Truncate(time.Second)
 	field := func(path, value string) []domain.Field { return []domain.Field{{Path: path, Value: value}} }
 	page := domain.RunFilter{Queue: "queue-1"}
@@ -122,8 +128,11 @@ func pastFilters(tb testing.TB, store *storage.RunStore, n int) []namedFilter {
 		{"origin", domain.RunFilter{Origins: []domain.Origin{domain.OriginSchedule}}},
 		{"origin rare", domain.RunFilter{Origins: []domain.Origin{domain.OriginBackfill}}},
 		{"origin absent", domain.RunFilter{Origins: []domain.Origin{domain.OriginStart}}},
-		{"job id", domain.RunFilter{JobID: domain.JobID(fmt.Sprint(n/200 + 3 + 5*(n/20)))}},
-		{"job id absent", domain.RunFilter{Queue: "queue-1", JobID: "none"}},
+		{"job id", domain.RunFilter{JobIDs: ids(n/200 + 3 + 5*(n/20))}},
+		{"job id absent", domain.RunFilter{Queue: "queue-1", JobIDs: []domain.JobID{"none"}}},
+		{"job id absent everywhere", domain.RunFilter{JobIDs: []domain.JobID{"none"}}},
+		{"job id, before", domain.RunFilter{JobIDs: ids(n/200 + 3 + 5*(n/20)), Before: pastTime(n / 3)}},
+		{"job ids, old", domain.RunFilter{JobIDs: ids(n/200+3, n/200+8, n/200+13, n/200+18, -1, -2), Since: pastTime(n / 200)}},
 		{"run", domain.RunFilter{Run: domain.TickKey("job-7", tick)}},
 		{"run absent", domain.RunFilter{Run: domain.TickKey("job-7", tick.Add(time.Millisecond))}},
 		{"tick", domain.RunFilter{Job: "job-7", Tick: tick}},
@@ -146,7 +155,7 @@ func pastFilters(tb testing.TB, store *storage.RunStore, n int) []namedFilter {
 		{"under way, of a job", domain.RunFilter{UnderWay: true, Job: "job-7"}},
 		{"under way, of a queue", domain.RunFilter{UnderWay: true, Queue: "queue-1"}},
 		{"under way, a run", domain.RunFilter{UnderWay: true, Run: domain.TickKey("job-7", tick)}},
-		{"under way, a job id", domain.RunFilter{UnderWay: true, JobID: "1"}},
+		{"under way, a job id", domain.RunFilter{UnderWay: true, JobIDs: []domain.JobID{"1"}}},
 		{"follow", domain.RunFilter{AfterID: newestOf(tb, store, domain.RunFilter{}, 100).ID, Job: "job-7"}},
 	}
 }
@@ -169,7 +178,7 @@ func BenchmarkRunStoreQuery_onPostgres(b *testing.B) { benchQuery(b, openPostgre
 
 func benchQuery(b *testing.B, db *storage.DB) {
 	b.Helper()
-	store, n := db.RunStore("bench"), manyRecords()
+	store, n := db.RunStore("bench").WithBlocks(2, 8), manyRecords()
 	fill(b, store, n)
 	for _, f := range pastFilters(b, store, n) {
 		b.Run(f.name, func(b *testing.B) {

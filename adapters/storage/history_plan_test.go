@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/taktwork/takt/adapters/storage"
+	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/test/pgtest"
 )
 
@@ -28,7 +29,7 @@ func TestRunStoreQueries_followIndexesOnPostgres(t *testing.T) {
 	if err := db.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	store, n := db.RunStore("bench"), manyRecords()
+	store, n := db.RunStore("bench").WithBlocks(2, 8), manyRecords()
 	fill(t, store, n)
 	conn, err := pgx.Connect(t.Context(), uri.Reveal())
 	if err != nil {
@@ -40,33 +41,62 @@ func TestRunStoreQueries_followIndexesOnPostgres(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	explainPostgres(t, conn, store, n, "without statistics")
-	pgtest.Exec(t, uri, "ANALYZE worker.history; ANALYZE worker.history_kinds; ANALYZE worker.history_fields")
-	explainPostgres(t, conn, store, n, "with statistics")
+	second := db.RunStore("second")
+	if err := second.Append(t.Context(), []domain.Record{pastRun(1)}); err != nil {
+		t.Fatal(err)
+	}
+	explainPostgres(t, conn, store, pastFilters(t, store, n), "without statistics")
+	pgtest.Exec(t, uri, "ANALYZE")
+	explainPostgres(t, conn, store, pastFilters(t, store, n), "with statistics")
+	// The numbers of the first namespace lie before those of the second.
+	explainPostgres(t, conn, second, []namedFilter{{"oldest", domain.RunFilter{AfterID: -1, Limit: 1}}}, "of another namespace")
+	first := db.RunStore("first of all")
+	if err := first.Append(t.Context(), []domain.Record{pastRun(1)}); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, db.RunStore("with blocks").WithBlocks(1, 8), 4000)
+	news, err := first.Statements(t.Context(), domain.RunFilter{AfterID: newestOf(t, first, domain.RunFilter{}, 1).ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	explainAll(t, conn, news, "news before another namespace", 10)
+	plans := explainAll(t, conn, store.PruneStatements(domain.RunRetention{Count: n / 2}, 1000), "prune", mostRows)
+	if !regexp.MustCompile(`history_fields_pkey .*\n *Index Cond: \(\(path = `).MatchString(plans) {
+		t.Errorf("fields to prune are not looked up by their path:\n%s", plans)
+	}
 }
 
-func explainPostgres(t *testing.T, conn *pgx.Conn, store *storage.RunStore, n int, when string) {
+func explainPostgres(t *testing.T, conn *pgx.Conn, store *storage.RunStore, filters []namedFilter, when string) {
 	t.Helper()
-	for _, f := range pastFilters(t, store, n) {
+	for _, f := range filters {
 		statements, err := store.Statements(t.Context(), f.filter)
 		if err != nil || len(statements) == 0 {
 			t.Fatalf("%s: %d statements, %v", f.name, len(statements), err)
 		}
-		for _, s := range statements {
-			rows, err := conn.Query(t.Context(), "EXPLAIN (ANALYZE, TIMING OFF) "+s.Text, s.Args...)
-			if err != nil {
-				t.Fatal(err)
-			}
-			lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
-			if err != nil {
-				t.Fatal(err)
-			}
-			plan := strings.Join(lines, "\n")
-			if strings.Contains(plan, "Seq Scan on history") || looksAt(plan) > mostRows {
-				t.Errorf("%s, %s: looks at %d rows:\n%s\n%s", f.name, when, looksAt(plan), s.Text, plan)
-			}
-		}
+		explainAll(t, conn, statements, f.name+", "+when, mostRows)
 	}
+}
+
+// explainAll returns the plans of the statements, none of which may look at more rows
+// than most.
+func explainAll(t *testing.T, conn *pgx.Conn, statements []storage.Explained, what string, most int) (plans string) {
+	t.Helper()
+	for _, s := range statements {
+		rows, err := conn.Query(t.Context(), "EXPLAIN (ANALYZE, TIMING OFF) "+s.Text, s.Args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan := strings.Join(lines, "\n")
+		if strings.Contains(plan, "Seq Scan on history") || looksAt(plan) > most {
+			t.Errorf("%s: looks at %d rows:\n%s\n%s", what, looksAt(plan), s.Text, plan)
+		}
+		plans += plan + "\n"
+	}
+	return plans
 }
 
 // looksAt returns the rows of the step of a plan that has the most, removed ones
@@ -86,12 +116,12 @@ func looksAt(plan string) int {
 	return most
 }
 
-var scanPattern = regexp.MustCompile(`SCAN (history|h|h2|k|i|f|o)\b`)
+var scanPattern = regexp.MustCompile(`SCAN (history|history_blocks|history_batches|h|h2|k|i|f|o|b|m)\b`)
 
 func TestRunStoreQueries_followIndexesOnSQLite(t *testing.T) {
 	t.Parallel()
 	db := openSQLite(t)
-	store, n := db.RunStore("bench"), manyRecords()
+	store, n := db.RunStore("bench").WithBlocks(2, 8), manyRecords()
 	fill(t, store, n)
 	for _, f := range pastFilters(t, store, n) {
 		statements, err := store.Statements(t.Context(), f.filter)

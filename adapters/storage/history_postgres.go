@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
+
+	"github.com/taktwork/takt/core/domain"
 )
 
 // postgresHistory writes each batch with one message, again if the reply was
@@ -40,12 +43,30 @@ func (a *postgresHistory) statements(b *historyBatch) []statement {
 	b.divide()
 	try := rand.Int64()
 	head := []any{a.namespace, a.writer, try}
-	records := appendRecordsSQL
-	if b.fielded || b.begun {
-		records = appendIndexedSQL
-	}
+	with := func(args ...any) []any { return append(slices.Clone(head), args...) }
 	kinds := kindColumns(a.namespace, b.kinds)
-	args := append(append([]any{}, head...), kinds[0], b.kind)
+	statements := []statement{
+		{text: sqlNewHistory, args: []any{a.namespace}},
+		{text: sqlBeginBatch, args: with(a.batch, len(b.places), len(b.records)-len(b.places))},
+		{text: sqlNewKinds, args: with(kinds...), looksUp: true},
+	}
+	if len(b.places) > 0 {
+		statements = append(statements, b.rowsStatement(with(kinds[0], b.kind, b.places)))
+	}
+	if len(b.blocks) > 0 {
+		since, at := timesOf(b.blocks)
+		statements = append(statements,
+			statement{text: sqlBlocks, args: with(append([]any{kinds[0]}, blockArrays(b.blocks, b.records)...)...), looksUp: true},
+			statement{text: sqlBatch, args: with(at, since, encodeFilters(b.blocks, b.records))})
+	}
+	if len(b.ended.subjects) > 0 {
+		statements = append(statements, statement{text: sqlEnd, args: with(b.ended.subjects, b.ended.atUS), looksUp: true})
+	}
+	return statements
+}
+
+// rowsStatement writes the rows; args are what comes before their columns.
+func (b *historyBatch) rowsStatement(args []any) statement {
 	for _, i := range b.shape.columns() {
 		if i < historyNumbers {
 			args = append(args, b.numbers[i])
@@ -53,17 +74,26 @@ func (a *postgresHistory) statements(b *historyBatch) []statement {
 			args = append(args, b.texts[i-historyNumbers])
 		}
 	}
-	statements := []statement{
-		{text: sqlNewHistory, args: []any{a.namespace}},
-		{text: sqlBeginBatch, args: append(append([]any{}, head...), a.batch, len(b.kind))},
-		{text: sqlNewKinds, args: append(append([]any{}, head...), kinds...), looksUp: true},
-		{text: records(b.shape), args: args, looksUp: true},
+	text := appendRecordsSQL(b.shape)
+	if b.fielded || b.begun {
+		text = appendIndexedSQL(b.shape)
 	}
-	if len(b.ended.subjects) > 0 {
-		args := append(append([]any{}, head...), b.ended.subjects, b.ended.atUS)
-		statements = append(statements, statement{text: sqlEnd, args: args, looksUp: true})
+	return statement{text: text, args: args, looksUp: true}
+}
+
+// blockArrays returns the columns of blocks: kind, the first and last places, times,
+// count and records.
+func blockArrays(blocks []historyBlock, records []domain.Record) []any {
+	var numbers [6][]int64
+	texts := make([]string, len(blocks))
+	for i := range blocks {
+		b := &blocks[i]
+		for c, n := range [...]int64{b.kind, int64(b.places[0]), int64(b.last()), b.atUS, b.sinceUS, int64(len(b.places))} {
+			numbers[c] = append(numbers[c], n)
+		}
+		texts[i] = b.encode(records)
 	}
-	return statements
+	return []any{numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5], texts}
 }
 
 func kindColumns(namespace string, kinds []historyKind) []any {
@@ -101,10 +131,15 @@ WITH begun AS (
     WHERE w.batch < excluded.batch
     RETURNING 1
 )
-UPDATE histories SET records = records + $5::bigint FROM begun WHERE namespace = $1::text`
+UPDATE histories SET records = records + $5::bigint, in_blocks = in_blocks + $6::bigint,
+    first = ` + sqlNextNumber + `, latest = ` + sqlNextNumber + ` + $5::bigint + $6::bigint - 1
+FROM begun WHERE namespace = $1::text`
 
-// sqlHead is the namespace, if this try began the batch.
-const sqlHead = `(SELECT h.space FROM histories AS h, history_writers AS w
+// sqlNextNumber is the number of the next record of a namespace.
+const sqlNextNumber = `greatest(latest, space::bigint << 44) + 1`
+
+// sqlHead is the namespace and the batch's first number, if this try began the batch.
+const sqlHead = `(SELECT h.space, h.first, h.latest FROM histories AS h, history_writers AS w
         WHERE h.namespace = $1::text AND w.writer = $2::bigint AND w.try = $3::bigint OFFSET 0) AS head`
 
 const sqlNewKinds = `
@@ -114,12 +149,30 @@ FROM ` + sqlHead + ` CROSS JOIN unnest($4::bytea[], $5::text[], $6::text[], $7::
     AS b (digest, job, origin, queue, job_name, event, replica, fielded)
 WHERE NOT EXISTS (SELECT 1 FROM history_kinds AS k WHERE k.digest = b.digest)`
 
-// appendRecordsSQL writes the columns of the shape. Rows are numbered in their
-// order in the arrays: there is one row of what is known, and joins by hash and
-// merge are off.
+// sqlKnown are the namespace, the first number and the numbers of the kinds, in
+// one row.
+const sqlKnown = `(
+    SELECT head.space, head.first, array_agg(k.kind ORDER BY b.n) AS kinds
+    FROM ` + sqlHead + ` CROSS JOIN unnest($4::bytea[]) WITH ORDINALITY AS b (digest, n)
+        JOIN history_kinds AS k ON k.digest = b.digest
+    GROUP BY head.space, head.first
+) AS known`
+
+const sqlBlocks = `
+INSERT INTO history_blocks (id, last_id, at_us, since_us, kind, space, count, records)
+SELECT known.first + b.place, known.first + b.last, b.at_us, b.since_us, known.kinds[b.kind], known.space, b.count, b.records
+FROM ` + sqlKnown + `
+CROSS JOIN unnest($5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::text[])
+    AS b (kind, place, last, at_us, since_us, count, records)`
+
+const sqlBatch = `
+INSERT INTO history_batches (id, last_id, at_us, since_us, space, job_ids)
+SELECT head.first, head.latest, $4::bigint, $5::bigint, head.space, $6::bytea FROM ` + sqlHead
+
+// appendRecordsSQL writes the columns of the shape.
 func appendRecordsSQL(shape historyShape) string {
-	columns, values, types := "kind, space", "known.kinds[r.kind], known.space", "$5::bigint[]"
-	names, next := "kind", 6
+	columns, values, types := "kind, space, id", "known.kinds[r.kind], known.space, known.first + r.place", "$5::bigint[], $6::bigint[]"
+	names, next := "kind, place", 7
 	for _, i := range shape.columns() {
 		name, kind, none := historyColumnList()[i], "bigint", "0"
 		switch {
@@ -139,12 +192,7 @@ func appendRecordsSQL(shape historyShape) string {
 	return `
 INSERT INTO history (` + columns + `)
 SELECT ` + values + `
-FROM (
-    SELECT head.space, array_agg(k.kind ORDER BY b.n) AS kinds
-    FROM ` + sqlHead + ` CROSS JOIN unnest($4::bytea[]) WITH ORDINALITY AS b (digest, n)
-        JOIN history_kinds AS k ON k.digest = b.digest
-    GROUP BY head.space
-) AS known
+FROM ` + sqlKnown + `
 CROSS JOIN unnest(` + types + `) AS r (` + names + `)`
 }
 

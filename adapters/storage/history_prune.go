@@ -7,7 +7,12 @@ import (
 	"github.com/taktwork/takt/core/domain"
 )
 
-// Prune implements [ports.RunStore]. When no more records are to be removed it
+// kindIsUsed tells whether a kind of the table k has records.
+const kindIsUsed = `(EXISTS (SELECT 1 FROM history AS h WHERE h.kind = k.kind) OR EXISTS (SELECT 1 FROM history_blocks AS b WHERE b.kind = k.kind))`
+
+// Prune implements [ports.RunStore]. A block goes whole, when its newest record may:
+// so some more than the limit may go at once, and some are kept a second longer
+// or beyond the number. When no more records are to be removed it
 // looks for kinds that have none, some at each call.
 func (s *RunStore) Prune(ctx context.Context, keep domain.RunRetention, limit int) (int, error) {
 	if err := ctx.Err(); err != nil {
@@ -33,7 +38,7 @@ func (s *RunStore) sweep(ctx context.Context, limit int) error {
 	var unused []int64
 	seen := 0
 	q := s.query(&domain.RunFilter{})
-	lookup := q.statement(fmt.Sprintf(`SELECT k.kind, NOT EXISTS (SELECT 1 FROM history AS h WHERE h.kind = k.kind)
+	lookup := q.statement(fmt.Sprintf(`SELECT k.kind, NOT `+kindIsUsed+`
 FROM history_kinds AS k WHERE k.space = %s AND k.kind > %s ORDER BY k.kind LIMIT %d`, q.space(), q.number(s.swept), limit))
 	lookup.row = func(scan scanner) error {
 		var isUnused bool

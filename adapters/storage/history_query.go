@@ -21,6 +21,11 @@ func (s *RunStore) Query(ctx context.Context, filter domain.RunFilter) ([]domain
 	if filter.Limit <= 0 {
 		filter.Limit = domain.DefaultRunLimit
 	}
+	if len(filter.JobIDs) > 0 {
+		if filter.JobIDs = historyJobIDs(filter.JobIDs); len(filter.JobIDs) == 0 {
+			return nil, nil
+		}
+	}
 	found, few, err := s.amongUnderWay(ctx, &filter)
 	if err != nil {
 		return nil, fmt.Errorf("query history: %w", err)
@@ -28,12 +33,12 @@ func (s *RunStore) Query(ctx context.Context, filter domain.RunFilter) ([]domain
 	if len(found) > 0 {
 		return found, nil
 	}
-	var kinds []int64
+	var kinds selectedKinds
 	if selectsKinds(&filter) && !few {
 		if kinds, err = s.kinds(ctx, &filter); err != nil {
 			return nil, fmt.Errorf("query history: %w", err)
 		}
-		if len(kinds) == 0 {
+		if len(kinds.all) == 0 {
 			return nil, nil
 		}
 	}
@@ -46,16 +51,28 @@ func (s *RunStore) Query(ctx context.Context, filter domain.RunFilter) ([]domain
 	return found, nil
 }
 
-// kinds returns the numbers of the kinds that the filter selects.
-func (s *RunStore) kinds(ctx context.Context, filter *domain.RunFilter) (kinds []int64, err error) {
+// selectedKinds are those that a filter selects.
+type selectedKinds struct {
+	// all are the numbers of all of them, inBlocks of those whose records can be
+	// in blocks; none if the filter selects records of every kind.
+	all, inBlocks []int64
+}
+
+// kinds returns the kinds that the filter selects.
+func (s *RunStore) kinds(ctx context.Context, filter *domain.RunFilter) (kinds selectedKinds, err error) {
 	lookup := s.query(filter).findKinds()
 	lookup.row = func(scan scanner) error {
 		var kind int64
-		err := scan(&kind)
-		kinds = append(kinds, kind)
+		var inBlocks bool
+		err := scan(&kind, &inBlocks)
+		kinds.all = append(kinds.all, kind)
+		if inBlocks {
+			kinds.inBlocks = append(kinds.inBlocks, kind)
+		}
 		return err
 	}
-	return kinds, s.runner.read(ctx, lookup)
+	err = s.runner.read(ctx, lookup)
+	return kinds, err
 }
 
 // enoughRecords is how many records make a field a frequent one.
@@ -83,22 +100,27 @@ func (s *RunStore) rarestFirst(ctx context.Context, filter *domain.RunFilter) er
 	return nil
 }
 
-// find returns the records that the filter selects, of these kinds. Where many
-// kinds are selected, many records are: most often they are among the newest.
-func (s *RunStore) find(ctx context.Context, filter *domain.RunFilter, kinds []int64) ([]domain.Record, error) {
-	if len(kinds) > s.manyKinds && selectsKindsOnly(filter) {
-		found, err := s.records(ctx, s.query(filter).searchNewest(s.newest))
-		if err != nil || len(found) == filter.Limit {
-			return found, err
+// find returns the records that the filter selects, of these kinds. Where so many are
+// wanted of so many kinds, most often they are among the newest of all.
+func (s *RunStore) find(ctx context.Context, filter *domain.RunFilter, kinds selectedKinds) ([]domain.Record, error) {
+	search := newRecordSearch(s, filter, kinds)
+	if len(kinds.all)*filter.Limit > s.newest && selectsKindsOnly(filter) {
+		newest, err := s.records(ctx, s.query(filter).searchNewest(s.newest))
+		if err != nil {
+			return nil, err
+		}
+		if len(newest) == filter.Limit {
+			search.found = newest
+			return search.run(ctx)
 		}
 	}
-	return s.records(ctx, s.query(filter).search(kinds))
+	return search.run(ctx, s.query(filter).search(kinds.all))
 }
 
 // selectsKindsOnly reports whether the filter selects all records of its
 // kinds, but for their time.
 func selectsKindsOnly(f *domain.RunFilter) bool {
-	return !f.UnderWay && f.AfterID == 0 && f.JobID == "" && f.Run == (domain.RunKey{}) && f.Tick.IsZero() && len(f.Fields) == 0
+	return !f.UnderWay && f.AfterID == 0 && len(f.JobIDs) == 0 && f.Run == (domain.RunKey{}) && f.Tick.IsZero() && len(f.Fields) == 0
 }
 
 func (s *RunStore) records(ctx context.Context, search statement) (found []domain.Record, err error) {

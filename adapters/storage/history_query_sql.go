@@ -14,7 +14,9 @@ type historyQuery struct {
 	dialect   Dialect
 	namespace string
 	filter    *domain.RunFilter
-	args      []any
+	// blocks tells which blocks are searched, instead of rows; nil for rows.
+	blocks *blockPage
+	args   []any
 	// here is the number of the namespace, once it is asked for.
 	here string
 }
@@ -29,6 +31,42 @@ func (q *historyQuery) space() string {
 		q.here = "(SELECT space FROM histories WHERE namespace = " + q.text(q.namespace) + ")"
 	}
 	return q.here
+}
+
+// latest returns the number of the latest record of the namespace, or one that is
+// larger than those that an earlier version gave.
+func (q *historyQuery) latest() string {
+	return "(SELECT " + q.larger("latest", firstNumber) + " FROM histories WHERE namespace = " + q.text(q.namespace) + ")"
+}
+
+// firstNumber is below the numbers of the namespace, and above those that an
+// earlier version gave.
+const firstNumber = "CAST(space AS bigint) << 44"
+
+// following returns the number after which what follows on the given one is found:
+// what lies before that of the namespace is others', or of an earlier version.
+func (q *historyQuery) following(id int64, hasEarlier string) string {
+	after := q.number(id)
+	return fmt.Sprintf("(SELECT %s FROM histories WHERE namespace = %s)",
+		q.larger(after, "CASE WHEN "+hasEarlier+" THEN "+after+" ELSE "+firstNumber+" END"), q.text(q.namespace))
+}
+
+// hasEarlierRows tells whether there are rows that an earlier version numbered.
+const hasEarlierRows = "EXISTS (SELECT 1 FROM history AS o WHERE o.id < CAST(1 AS bigint) << 44)"
+
+func (q *historyQuery) larger(a, b string) string {
+	if q.dialect == Postgres {
+		return "greatest(" + a + ", " + b + ")"
+	}
+	return "max(" + a + ", " + b + ")"
+}
+
+// limit returns how many records, or blocks, are wanted.
+func (q *historyQuery) limit() int {
+	if q.blocks != nil {
+		return q.blocks.limit
+	}
+	return q.filter.Limit
 }
 
 // value adds a value to the statement and returns how it is written there.
@@ -51,12 +89,12 @@ func (q *historyQuery) anyOf(texts []string) string {
 	return "IN (SELECT value FROM json_each(" + q.value(jsonText(texts), "") + "))"
 }
 
-// rows returns numbers as the table w, with the column kind.
-func (q *historyQuery) rows(kinds []int64) string {
+// rows returns numbers as the table w, with one column.
+func (q *historyQuery) rows(column string, numbers []int64) string {
 	if q.dialect == Postgres {
-		return "unnest(" + q.value(kinds, "integer[]") + ") AS w (kind)"
+		return "unnest(" + q.value(numbers, "bigint[]") + ") AS w (" + column + ")"
 	}
-	return "(SELECT value AS kind FROM json_each(" + q.value(jsonText(kinds), "") + ")) AS w"
+	return "(SELECT value AS " + column + " FROM json_each(" + q.value(jsonText(numbers), "") + ")) AS w"
 }
 
 // among returns a condition that the id before it is one of those that the

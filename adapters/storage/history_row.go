@@ -2,6 +2,7 @@ package storage
 
 import (
 	"encoding/json"
+	"math"
 	"time"
 
 	"github.com/taktwork/takt/core/domain"
@@ -15,6 +16,33 @@ const (
 	maxHistoryStack  = 16 << 10
 	maxHistoryFields = 16
 )
+
+// historyAttempt returns the attempt as it is kept: it may come from the record
+// of a foreign job.
+func historyAttempt(attempt int) int64 { return int64(min(max(attempt, 0), math.MaxInt32)) }
+
+func historyJobID(id domain.JobID) domain.JobID {
+	return domain.JobID(domain.CleanText(string(id), maxHistoryJobID))
+}
+
+// historyJobIDs returns the ids as they are kept, without those that are empty.
+func historyJobIDs(ids []domain.JobID) []domain.JobID {
+	kept := make([]domain.JobID, 0, len(ids))
+	for _, id := range ids {
+		if id = historyJobID(id); id != "" {
+			kept = append(kept, id)
+		}
+	}
+	return kept
+}
+
+func plainTexts[T ~string](values []T) []string {
+	all := make([]string, len(values))
+	for i, v := range values {
+		all[i] = string(v)
+	}
+	return all
+}
 
 func historyField(f domain.Field) [2]string {
 	return [2]string{domain.CleanText(f.Path, maxHistoryName), domain.CleanText(f.Value, maxHistoryName)}

@@ -10,10 +10,11 @@ import (
 )
 
 // historySource is where records are looked for: a table with the columns
-// kind, at_us and id, as h. Its parts have no record in common.
+// kind, at_us and id, as h. Its parts have no record in common. The ids are those of
+// the rows of found.
 type historySource struct {
-	table string
-	parts []sourcePart
+	table, found string
+	parts        []sourcePart
 	// order is that in which a part gives its records; empty if it gives all.
 	order string
 }
@@ -22,16 +23,25 @@ type historySource struct {
 // those of all, if they are looked for.
 type sourcePart struct{ where, index, whole string }
 
-const newestFirst = "h.at_us DESC, h.id DESC"
+const (
+	newestFirst = "h.at_us DESC, h.id DESC"
+	asAppended  = "h.id"
+)
+
+// Tables of records.
+const (
+	rowsTable   = "history"
+	blocksTable = "history_blocks"
+)
 
 // search returns the statement that finds the records, of these kinds if the
 // filter selects some.
 func (q *historyQuery) search(kinds []int64) statement {
 	source := q.source()
 	if q.filter.AfterID != 0 {
-		return q.found(q.inAll(&source), "h.id")
+		return q.found(q.inAll(&source), asAppended)
 	}
-	if q.filter.JobID != "" || len(kinds) == 0 {
+	if len(q.filter.JobIDs) > 0 || len(kinds) == 0 {
 		return q.found(q.inAll(&source), newestFirst)
 	}
 	return q.found(q.inEach(&source, kinds), newestFirst)
@@ -39,14 +49,18 @@ func (q *historyQuery) search(kinds []int64) statement {
 
 // found returns the records of the ids.
 func (q *historyQuery) found(ids, order string) statement {
-	return q.statement(fmt.Sprintf("SELECT %s FROM history AS h JOIN history_kinds AS k ON k.kind = h.kind WHERE h.id %s ORDER BY %s",
-		historyColumns, q.among(ids), order))
+	table, columns := rowsTable, historyColumns
+	if q.blocks != nil {
+		table, columns = blocksTable, blockColumns+", "+q.latest()
+	}
+	return q.statement(fmt.Sprintf("SELECT %s FROM %s AS h JOIN history_kinds AS k ON k.kind = h.kind WHERE h.id %s ORDER BY %s",
+		columns, table, q.among(ids), order))
 }
 
 // inAll looks among the records of all kinds, in their order.
 func (q *historyQuery) inAll(source *historySource) string {
 	where := "h.space = " + q.space()
-	if whole := source.parts[0].whole; whole != "history_at" && whole != "history_under_way_at" {
+	if !strings.HasSuffix(source.parts[0].whole, "_at") {
 		// Adding nothing keeps planners from the index of times.
 		where = "h.space + 0 = " + q.space()
 	}
@@ -65,32 +79,35 @@ func (q *historyQuery) isSelected(table string) string {
 // searchNewest returns the statement that looks at a number of the newest
 // records only.
 func (q *historyQuery) searchNewest(window int) statement {
-	where := strings.Join(nonEmpty("h.space = "+q.space(), q.whereTime()), " AND ")
-	table, index := "history", "history_at"
-	if q.amongUnderWay() {
+	table, index, times := rowsTable, "history_at", q.whereTime
+	switch {
+	case q.blocks != nil:
+		table, index, times = blocksTable, "history_blocks_at", q.whereBlocks
+	case q.amongUnderWay():
 		table, index = "history_under_way", "history_under_way_at"
 	}
+	where := strings.Join(nonEmpty("h.space = "+q.space(), times()), " AND ")
 	newest := fmt.Sprintf("SELECT h.id, h.at_us, h.kind FROM %s AS h%s WHERE %s ORDER BY %s LIMIT %d",
 		table, q.via(index), where, newestFirst, window)
 	return q.found(fmt.Sprintf("SELECT n.id FROM (%s) AS n WHERE %s ORDER BY n.at_us DESC, n.id DESC LIMIT %d",
-		newest, q.isSelected("n"), q.filter.Limit), newestFirst)
+		newest, q.isSelected("n"), q.limit()), newestFirst)
 }
 
 // inEach looks for the newest records of each kind; of more kinds than records
 // are wanted, in those whose newest are the newest, and no further back.
 func (q *historyQuery) inEach(source *historySource, kinds []int64) string {
-	limit := q.filter.Limit
-	table, where := q.rows(kinds), "h.kind = w.kind"
+	limit := q.limit()
+	table, where := q.rows("kind", kinds), "h.kind = w.kind"
 	if len(kinds) > limit && source.order != "" {
 		newest := q.idsOf(source, where, true)
 		newest = strings.TrimSuffix(newest, fmt.Sprint(limit)) + "1"
 		table = fmt.Sprintf(`(SELECT w.kind, CASE WHEN count(*) OVER () = %d THEN min(w.at_us) OVER () ELSE %d END AS oldest_us
-    FROM (SELECT w.kind, h.at_us FROM %s JOIN history AS h ON h.id = (%s) ORDER BY %s LIMIT %d) AS w) AS w`,
-			limit, math.MinInt64, table, newest, newestFirst, limit)
+    FROM (SELECT w.kind, h.at_us FROM %s JOIN %s AS h ON h.id = (%s) ORDER BY %s LIMIT %d) AS w) AS w`,
+			limit, math.MinInt64, table, source.found, newest, newestFirst, limit)
 		where += " AND h.at_us >= w.oldest_us"
 	}
 	ids := q.idsOf(source, where, true)
-	return fmt.Sprintf("SELECT h.id FROM %s CROSS JOIN history AS h WHERE h.id %s ORDER BY %s LIMIT %d", table, q.among(ids), newestFirst, limit)
+	return fmt.Sprintf("SELECT h.id FROM %s CROSS JOIN %s AS h WHERE h.id %s ORDER BY %s LIMIT %d", table, source.found, q.among(ids), newestFirst, limit)
 }
 
 // idsOf selects ids from the source.
@@ -105,7 +122,7 @@ func (q *historyQuery) idsOf(source *historySource, where string, ofOneKind bool
 	}
 	ids := strings.Join(parts, " UNION ALL ")
 	if source.order != "" {
-		ids += fmt.Sprintf(" ORDER BY %s LIMIT %d", source.order, q.filter.Limit)
+		ids += fmt.Sprintf(" ORDER BY %s LIMIT %d", source.order, q.limit())
 	}
 	return ids
 }
@@ -138,40 +155,45 @@ func nonEmpty(texts ...string) []string {
 func (q *historyQuery) source() historySource {
 	f := q.filter
 	part := sourcePart{index: "history_kind", whole: "history_at"}
+	source := historySource{table: rowsTable, found: rowsTable, order: newestFirst}
 	switch {
+	case q.blocks != nil:
+		return q.blockSource()
 	case q.amongUnderWay():
-		part = sourcePart{index: "history_under_way_kind", whole: "history_under_way_at", where: q.whereRecords("")}
-		return historySource{table: "history_under_way", parts: []sourcePart{part}, order: newestFirst}
+		part = sourcePart{index: "history_under_way_kind", whole: "history_under_way_at"}
+		source.table = "history_under_way"
 	case f.AfterID != 0:
-		part.whole, part.where = noIndex, q.whereRecords("")
-		return historySource{table: "history", parts: []sourcePart{part}, order: "h.id"}
-	case f.JobID != "":
-		part.whole, part.where = "history_job_id", q.whereRecords("")
+		part.whole, source.order = noIndex, asAppended
+	case len(f.JobIDs) > 0:
+		part.whole = "history_job_id"
 		if q.dialect == Postgres {
-			return historySource{table: "history", parts: []sourcePart{part}, order: "h.at_us + 0 DESC, h.id DESC"}
+			source.order = "h.at_us + 0 DESC, h.id DESC"
 		}
 	case !f.Tick.IsZero():
 		tick := q.number(f.Tick.UnixMilli())
-		return historySource{table: "history", parts: []sourcePart{
+		source.order, source.parts = "", []sourcePart{
 			{index: "history_planned", where: q.whereRecords("h.planned_ms = " + tick)},
 			{index: "history_until", where: q.whereRecords("h.until_ms >= " + tick + " AND h.planned_ms < " + tick)},
-		}}
+		}
+		return source
 	case f.Run != (domain.RunKey{}):
-		part.index, part.where = "history_planned", q.whereRecords("")
-		return historySource{table: "history", parts: []sourcePart{part}}
+		part.index, source.order = "history_planned", ""
 	case len(f.Fields) > 0:
 		return q.fieldSource()
-	default:
-		part.where = q.whereRecords("")
 	}
-	return historySource{table: "history", parts: []sourcePart{part}, order: newestFirst}
+	part.where = q.whereRecords("")
+	if f.AfterID != 0 {
+		part.where += " AND h.id <= " + q.latest()
+	}
+	source.parts = []sourcePart{part}
+	return source
 }
 
 // amongUnderWay reports whether the query looks through what is under way: for
 // one run or job, or in the order of appending, it does not.
 func (q *historyQuery) amongUnderWay() bool {
 	f := q.filter
-	return f.UnderWay && f.AfterID == 0 && f.JobID == "" && f.Tick.IsZero() && f.Run == (domain.RunKey{})
+	return f.UnderWay && f.AfterID == 0 && len(f.JobIDs) == 0 && f.Tick.IsZero() && f.Run == (domain.RunKey{})
 }
 
 // countUnderWay counts what is under way, up to the limit.
@@ -187,7 +209,7 @@ func (q *historyQuery) fieldSource() historySource {
 		where += " AND " + q.hasField(field)
 	}
 	where = strings.Join(nonEmpty(where, q.whereTime()), " AND ")
-	return historySource{table: "history_fields", parts: []sourcePart{{where: where}}, order: newestFirst}
+	return historySource{table: "history_fields", found: rowsTable, parts: []sourcePart{{where: where}}, order: newestFirst}
 }
 
 // countField counts the records that have the field, up to enough.
@@ -213,8 +235,8 @@ func (q *historyQuery) whereRecords(tick string) string {
 		tick = "(h.planned_ms = " + at + " OR h.until_ms >= " + at + " AND h.planned_ms < " + at + ")"
 	}
 	where = append(where, tick)
-	if f.JobID != "" {
-		where = append(where, "h.job_id = "+q.text(domain.CleanText(string(f.JobID), maxHistoryJobID)))
+	if len(f.JobIDs) > 0 {
+		where = append(where, "h.job_id "+q.anyOf(plainTexts(f.JobIDs)))
 	}
 	if f.Run != (domain.RunKey{}) {
 		where = append(where, "h.planned_ms = "+q.number(f.Run.PlannedMS),
@@ -246,7 +268,7 @@ func (q *historyQuery) whereTime() string {
 		where = append(where, "h.at_us <= "+moment, "(h.at_us < "+moment+" OR h.id < "+q.number(id)+")")
 	}
 	if f.AfterID != 0 {
-		where = append(where, "h.id > "+q.number(f.AfterID))
+		where = append(where, "h.id > "+q.following(f.AfterID, hasEarlierRows))
 	}
 	return strings.Join(where, " AND ")
 }

@@ -23,29 +23,44 @@ type knownKinds struct {
 func newSQLiteHistory(transact sqliteTransact, namespace string) *sqliteHistory {
 	a := &sqliteHistory{transact: transact, namespace: namespace, texts: []string{
 		sqliteNewHistory, sqliteGrow, sqliteNewKind, sqliteKind, sqliteFields, sqliteUnderWay, sqliteBegin, sqliteEnd,
+		sqliteNumberRows, sqliteBlock, sqliteBatch,
 	}}
 	for _, shape := range sqliteShapes() {
-		a.inserts = append(a.inserts, newSQLiteInsert(shape))
-		a.texts = append(a.texts, a.inserts[len(a.inserts)-1].texts[:]...)
+		for _, numbered := range []bool{false, true} {
+			a.inserts = append(a.inserts, newSQLiteInsert(shape, numbered))
+			a.texts = append(a.texts, a.inserts[len(a.inserts)-1].texts[:]...)
+		}
 	}
 	return a
 }
 
 const (
 	sqliteNewHistory = `INSERT INTO histories (namespace, records, forgotten) VALUES (?1, 0, 0) ON CONFLICT DO NOTHING`
-	sqliteGrow       = `UPDATE histories SET records = records + ?2 WHERE namespace = ?1 RETURNING space, forgotten`
+	// sqliteGrow returns also the latest number of all namespaces. A worker of the
+	// version before may have given its rows some that would be next.
+	sqliteGrow = `UPDATE histories AS s SET records = s.records + ?2, in_blocks = s.in_blocks + ?3, first = n.latest + 1, latest = n.latest + ?2 + ?3
+FROM (
+    SELECT o.namespace, max(o.latest, o.space << 44, coalesce((SELECT max(h.id) FROM history AS h WHERE h.id < (o.space + 1) << 44), 0)) AS latest
+    FROM histories AS o WHERE o.namespace = ?1
+) AS n
+WHERE s.namespace = n.namespace
+RETURNING first, space, forgotten, (SELECT coalesce(max(id), 0) FROM history)`
+	// sqliteNumberRows has the next row get the number after this one.
+	sqliteNumberRows = `UPDATE sqlite_sequence SET seq = ?1 WHERE name = 'history'`
 	sqliteNewKind    = `INSERT INTO history_kinds (space, digest, job, origin, queue, job_name, event, replica, fielded)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING`
 	sqliteKind   = `SELECT kind FROM history_kinds WHERE digest = ?1`
 	sqliteFields = `INSERT OR IGNORE INTO history_fields (path, value, kind, at_us, id)
 SELECT f.value->>0, f.value->>1, h.kind, h.at_us, h.id
-FROM history AS h CROSS JOIN json_each(h.fields) AS f WHERE h.id >= ?1 AND h.fields IS NOT NULL`
+FROM history AS h CROSS JOIN json_each(h.fields) AS f WHERE h.id BETWEEN ?1 AND ?2 AND h.fields IS NOT NULL`
 	sqliteUnderWay = `SELECT subject FROM history_under_way WHERE space = ?1 LIMIT ?2`
 	sqliteBegin    = `INSERT INTO history_under_way (space, subject, kind, at_us, id)
-SELECT space, subject, kind, at_us, id FROM history WHERE id >= ?1 AND subject IS NOT NULL
+SELECT space, subject, kind, at_us, id FROM history WHERE id BETWEEN ?1 AND ?2 AND subject IS NOT NULL
 ON CONFLICT (space, subject) DO UPDATE SET kind = excluded.kind, at_us = excluded.at_us, id = excluded.id
 WHERE history_under_way.at_us <= excluded.at_us`
-	sqliteEnd = `DELETE FROM history_under_way WHERE space = ?1 AND subject = ?2 AND at_us <= ?3`
+	sqliteBlock = `INSERT OR ROLLBACK INTO history_blocks (id, last_id, at_us, since_us, kind, space, count, records) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)`
+	sqliteBatch = `INSERT OR ROLLBACK INTO history_batches (id, last_id, at_us, since_us, space, job_ids) VALUES (?1, ?2, ?3, ?4, ?5, ?6)`
+	sqliteEnd   = `DELETE FROM history_under_way WHERE space = ?1 AND subject = ?2 AND at_us <= ?3`
 )
 
 func (a *sqliteHistory) append(ctx context.Context, b *historyBatch) error {
@@ -54,29 +69,26 @@ func (a *sqliteHistory) append(ctx context.Context, b *historyBatch) error {
 		// The transaction ends with the context; the driver would have a goroutine
 		// watch it for each statement, too.
 		ctx := context.WithoutCancel(ctx)
-		if _, err := tx.exec(ctx, sqliteNewHistory, a.namespace); err != nil {
-			return err
-		}
-		var space, forgotten int64
-		if err := tx.scan(ctx, sqliteGrow, []any{a.namespace, len(b.kind)}, &space, &forgotten); err != nil {
+		rows, forgotten, err := a.begin(ctx, tx, b)
+		if err != nil {
 			return err
 		}
 		if known == nil || forgotten != known.forgotten {
-			known = &knownKinds{space: space, forgotten: forgotten, numbers: make(map[historyKind]int64)}
+			known = &knownKinds{space: rows.space, forgotten: forgotten, numbers: make(map[historyKind]int64)}
 		}
-		numbers, err := a.kindNumbers(ctx, tx, known, b.kinds)
-		if err != nil {
+		if rows.kinds, err = a.kindNumbers(ctx, tx, known, b.kinds); err != nil {
 			return err
 		}
 		if b.begins {
 			b.divide()
 		}
-		rows := &sqliteRows{historyBatch: b, space: space, kinds: numbers}
-		first, err := a.appendRows(ctx, tx, rows)
-		if err != nil {
+		if err := a.appendRows(ctx, tx, rows); err != nil {
 			return err
 		}
-		return a.appendIndexed(ctx, tx, rows, first)
+		if err := a.appendBlocks(ctx, tx, rows); err != nil {
+			return err
+		}
+		return a.appendIndexed(ctx, tx, rows)
 	})
 	a.known = known
 	if err != nil {
@@ -86,10 +98,39 @@ func (a *sqliteHistory) append(ctx context.Context, b *historyBatch) error {
 	return err
 }
 
-// appendIndexed writes by what else the records from the first on are found.
-func (a *sqliteHistory) appendIndexed(ctx context.Context, tx *sqliteTx, b *sqliteRows, first int64) error {
+// begin numbers the batch, and returns how often kinds were removed.
+func (a *sqliteHistory) begin(ctx context.Context, tx *sqliteTx, b *historyBatch) (rows *sqliteRows, forgotten int64, err error) {
+	if _, err := tx.exec(ctx, sqliteNewHistory, a.namespace); err != nil {
+		return nil, 0, err
+	}
+	rows = &sqliteRows{historyBatch: b}
+	args := []any{a.namespace, len(b.places), len(b.records) - len(b.places)}
+	err = tx.scan(ctx, sqliteGrow, args, &rows.first, &rows.space, &forgotten, &rows.latest)
+	return rows, forgotten, err
+}
+
+// appendBlocks writes the blocks, and what batch they are of.
+func (a *sqliteHistory) appendBlocks(ctx context.Context, tx *sqliteTx, b *sqliteRows) error {
+	if len(b.blocks) == 0 {
+		return nil
+	}
+	for i := range b.blocks {
+		block := &b.blocks[i]
+		id, last, kind := b.first+int64(block.places[0]), b.first+int64(block.last()), b.kinds[block.kind-1]
+		args := []any{id, last, block.atUS, block.sinceUS, kind, b.space, len(block.places), block.encode(b.records)}
+		if _, err := tx.exec(ctx, sqliteBlock, args...); err != nil {
+			return err
+		}
+	}
+	since, at := timesOf(b.blocks)
+	_, err := tx.exec(ctx, sqliteBatch, b.first, b.last(), at, since, b.space, encodeFilters(b.blocks, b.records))
+	return err
+}
+
+// appendIndexed writes by what else the records of the batch are found.
+func (a *sqliteHistory) appendIndexed(ctx context.Context, tx *sqliteTx, b *sqliteRows) error {
 	if b.fielded {
-		if _, err := tx.exec(ctx, sqliteFields, first); err != nil {
+		if _, err := tx.exec(ctx, sqliteFields, b.first, b.last()); err != nil {
 			return err
 		}
 	}
@@ -99,14 +140,14 @@ func (a *sqliteHistory) appendIndexed(ctx context.Context, tx *sqliteTx, b *sqli
 	if !b.begun {
 		return nil
 	}
-	_, err := tx.exec(ctx, sqliteBegin, first)
+	_, err := tx.exec(ctx, sqliteBegin, b.first, b.last())
 	return err
 }
 
 // end takes what has ended out of what is under way. Most of what ends began in
 // the same batch, and so is not there: if there is little, it is looked through.
 func (a *sqliteHistory) end(ctx context.Context, tx *sqliteTx, b *sqliteRows) error {
-	most := 2 * len(b.kind)
+	most := 2 * len(b.records)
 	if b.divided {
 		most = 2 * len(b.ended.subjects)
 	}

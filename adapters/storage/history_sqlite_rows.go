@@ -18,15 +18,21 @@ func sqliteRowCounts() [3]int { return [...]int{256, 16, 1} }
 // sqliteInsert writes rows of a shape.
 type sqliteInsert struct {
 	shape historyShape
+	// numbered tells that it writes the numbers of the rows, too. SQLite itself
+	// numbers them in a third less time, if they follow one another.
+	numbered bool
 	// columns are the places of its columns.
 	columns []int
 	// texts are the statements for the different numbers of rows.
 	texts [3]string
 }
 
-func newSQLiteInsert(shape historyShape) sqliteInsert {
-	insert := sqliteInsert{shape: shape, columns: shape.columns()}
+func newSQLiteInsert(shape historyShape, numbered bool) sqliteInsert {
+	insert := sqliteInsert{shape: shape, numbered: numbered, columns: shape.columns()}
 	columns := []string{"space", "kind"}
+	if numbered {
+		columns = []string{"space", "id", "kind"}
+	}
 	for _, i := range insert.columns {
 		columns = append(columns, historyColumnList()[i])
 	}
@@ -44,17 +50,28 @@ func newSQLiteInsert(shape historyShape) sqliteInsert {
 type sqliteRows struct {
 	*historyBatch
 
-	space int64
+	// first is the number of the batch's first record, latest that of the latest row
+	// of all namespaces.
+	first, latest, space int64
 	// kinds are the numbers of the batch's kinds, each a value to bind.
 	kinds []any
 }
 
-// appendRows writes the rows and returns the id of the first.
-func (a *sqliteHistory) appendRows(ctx context.Context, tx *sqliteTx, b *sqliteRows) (first int64, err error) {
-	shapes := b.shapes
+// last returns the number of the batch's last record.
+func (b *sqliteRows) last() int64 { return b.first + int64(len(b.records)) - 1 }
+
+// appendRows writes the rows. Where there are blocks, their numbers are not all that
+// follow one another; and SQLite gives none that are not larger than all others.
+func (a *sqliteHistory) appendRows(ctx context.Context, tx *sqliteTx, b *sqliteRows) error {
+	shapes, numbered := b.shapes, len(b.blocks) > 0 || b.latest >= b.first
+	if !numbered {
+		if _, err := tx.exec(ctx, sqliteNumberRows, b.first-1); err != nil {
+			return err
+		}
+	}
 	var args []any
-	for i := 0; i < len(b.kind); {
-		insert := a.insertFor(shapes[i])
+	for i := 0; i < len(shapes); {
+		insert := a.insertFor(shapes[i], numbered)
 		same := i + 1
 		for same < len(shapes) && same-i < sqliteRowCounts()[0] && shapes[same]&^insert.shape == 0 {
 			same++
@@ -62,28 +79,23 @@ func (a *sqliteHistory) appendRows(ctx context.Context, tx *sqliteTx, b *sqliteR
 		text, rows := insert.of(same - i)
 		args = append(args[:0], b.space)
 		for row := i; row < i+rows; row++ {
+			if numbered {
+				args = append(args, b.first+b.places[row])
+			}
 			args = b.appendRow(append(args, b.kinds[b.kind[row]-1]), row, insert.columns)
 		}
-		result, err := tx.exec(ctx, text, args...)
-		if err != nil {
-			return 0, err
-		}
-		if i == 0 {
-			last, err := result.LastInsertId()
-			if err != nil {
-				return 0, err
-			}
-			first = last - int64(rows) + 1
+		if _, err := tx.exec(ctx, text, args...); err != nil {
+			return err
 		}
 		i += rows
 	}
-	return first, nil
+	return nil
 }
 
 // insertFor returns the narrowest insert that holds the shape.
-func (a *sqliteHistory) insertFor(shape historyShape) *sqliteInsert {
+func (a *sqliteHistory) insertFor(shape historyShape, numbered bool) *sqliteInsert {
 	for i := range a.inserts {
-		if shape&^a.inserts[i].shape == 0 {
+		if shape&^a.inserts[i].shape == 0 && a.inserts[i].numbered == numbered {
 			return &a.inserts[i]
 		}
 	}

@@ -27,8 +27,9 @@ func (b *historyBatch) divide() {
 		if n+1 < len(told) && told[n+1].digest == about.digest {
 			continue
 		}
-		if underWay, _ := b.records[about.row].Event.UnderWay(); underWay {
-			b.putNumber(subjectColumn, about.row, about.digest)
+		if underWay, _ := b.records[about.place].Event.UnderWay(); underWay {
+			row, _ := slices.BinarySearch(b.places, int64(about.place)) // blocks hold none that is
+			b.putNumber(subjectColumn, row, about.digest)
 			b.begun = true
 		} else {
 			b.ended.add(about.digest, about.atUS)
@@ -39,25 +40,25 @@ func (b *historyBatch) divide() {
 // toldRecord is a record that tells whether its subject is under way.
 type toldRecord struct {
 	digest, atUS int64
-	row          int
+	place        int
 }
 
 // told returns the records that tell, those of a subject beside each other, the
 // latest last. Databases find what is sorted with less work.
 func (b *historyBatch) told() []toldRecord {
 	told := make([]toldRecord, 0, len(b.records))
-	for row := range b.records {
-		r := &b.records[row]
+	for place := range b.records {
+		r := &b.records[place]
 		if _, tells := r.Event.UnderWay(); tells && r.IsDecision() {
 			about := r.Subject()
-			told = append(told, toldRecord{digest: about.Digest(), atUS: b.numbers[atColumn][row], row: row})
+			told = append(told, toldRecord{digest: about.Digest(), atUS: r.At.UnixMicro(), place: place})
 		}
 	}
 	slices.SortFunc(told, func(a, b toldRecord) int {
 		if a.digest != b.digest { // nearly always
 			return cmp.Compare(a.digest, b.digest)
 		}
-		return cmp.Or(cmp.Compare(a.atUS, b.atUS), cmp.Compare(a.row, b.row))
+		return cmp.Or(cmp.Compare(a.atUS, b.atUS), cmp.Compare(a.place, b.place))
 	})
 	return told
 }

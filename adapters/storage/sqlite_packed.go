@@ -71,6 +71,15 @@ func (r *jsonReader) next() byte {
 // ends reports whether the brace that ends the object is next, and last.
 func (r *jsonReader) ends() bool { return r.next() == '}' && r.at == len(r.text)-1 }
 
+// pass goes on after the character, which is next.
+func (r *jsonReader) pass(c byte) error {
+	if r.next() != c {
+		return r.unexpected()
+	}
+	r.at++
+	return nil
+}
+
 // pair reads what follows on the brace or a comma.
 func (r *jsonReader) pair(label, value any) error {
 	if c := r.next(); c != '{' && c != ',' {
@@ -80,10 +89,9 @@ func (r *jsonReader) pair(label, value any) error {
 	if err := r.value(label); err != nil {
 		return err
 	}
-	if r.next() != ':' {
-		return r.unexpected()
+	if err := r.pass(':'); err != nil {
+		return err
 	}
-	r.at++
 	return r.value(value)
 }
 

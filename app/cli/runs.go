@@ -114,7 +114,10 @@ func (f *runsFlags) ofQueues() bool {
 // filter returns what the flags select.
 func (f *runsFlags) filter(name string, zone *time.Location, now time.Time) (filter domain.RunFilter, err error) {
 	filter = domain.RunFilter{
-		Job: name, Queue: domain.QueueName(f.queue), JobID: domain.JobID(f.jobID), JobName: f.jobName, Replica: f.replica,
+		Job: name, Queue: domain.QueueName(f.queue), JobName: f.jobName, Replica: f.replica,
+	}
+	if f.jobID != "" {
+		filter.JobIDs = []domain.JobID{domain.JobID(f.jobID)}
 	}
 	for _, origin := range f.origin {
 		filter.Origins = append(filter.Origins, domain.Origin(origin))

@@ -115,7 +115,7 @@ func (g *gatherer) aboutRun(e *Evidence) {
 
 // queueJob reads what became of a job on its queue.
 func (g *gatherer) queueJob(queue domain.QueueName, id domain.JobID) []domain.Record {
-	records := g.latest(domain.RunFilter{Queue: queue, JobID: id, Limit: fewRecords})
+	records := g.latest(domain.RunFilter{Queue: queue, JobIDs: []domain.JobID{id}, Limit: fewRecords})
 	return slices.DeleteFunc(records, func(r domain.Record) bool { return r.Run.Job != "" })
 }
 
@@ -130,7 +130,7 @@ func (g *gatherer) blocker(record *domain.Record) []domain.Record {
 	if record.Queue == "" {
 		return nil
 	}
-	return g.latest(domain.RunFilter{Queue: record.Queue, JobID: domain.JobID(record.By), Limit: fewRecords})
+	return g.latest(domain.RunFilter{Queue: record.Queue, JobIDs: []domain.JobID{domain.JobID(record.By)}, Limit: fewRecords})
 }
 
 // into reads which missed ticks the claimed run stands for.

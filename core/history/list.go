@@ -156,7 +156,7 @@ func (l *lister) list(ctx context.Context) ([]domain.Record, error) {
 		return nil, nil
 	}
 	filter.Limit = min(max(perRun*l.Limit, pageLeast), pageMost)
-	for looked := 0; ; looked += filter.Limit {
+	for looked := 0; ; {
 		page, err := l.reader.Query(ctx, filter)
 		if err != nil {
 			return nil, err
@@ -167,11 +167,12 @@ func (l *lister) list(ctx context.Context) ([]domain.Record, error) {
 		if len(l.found) == l.Limit || len(page) < filter.Limit {
 			return l.found, nil
 		}
-		if l.verify && looked+filter.Limit >= max(perRun*l.Limit, manyLookedAt) {
+		if looked += len(page); l.verify && looked >= max(perRun*l.Limit, manyLookedAt) {
 			l.reached = latest(l.reached, page[len(page)-1].At)
 			return l.found, nil
 		}
 		filter = filter.Older(&page[len(page)-1])
+		filter.Limit = pageMost
 	}
 }
 
@@ -184,47 +185,124 @@ func latest(a, b time.Time) time.Time {
 
 // take adds what is listed of a page.
 func (l *lister) take(ctx context.Context, page []domain.Record) error {
+	fresh := l.unseen(page)
+	if !l.verify {
+		l.found = append(l.found, fresh[:min(len(fresh), l.Limit-len(l.found))]...)
+		return nil
+	}
+	// Mostly as many as are wanted are in their state still.
+	for some := l.Limit - len(l.found); len(fresh) > 0 && len(l.found) < l.Limit; some = len(fresh) {
+		part := fresh[:min(some, len(fresh))]
+		if err := l.takeLatest(ctx, part); err != nil {
+			return err
+		}
+		fresh = fresh[len(part):]
+	}
+	return nil
+}
+
+// unseen returns the first record of the page about each subject that none before
+// was about.
+func (l *lister) unseen(page []domain.Record) (fresh []domain.Record) {
 	for i := range page {
+		if about := page[i].Subject(); !l.seen[about] {
+			l.seen[about] = true
+			fresh = append(fresh, page[i])
+		}
+	}
+	return fresh
+}
+
+// takeLatest adds the records whose subject is in the state that they tell.
+func (l *lister) takeLatest(ctx context.Context, records []domain.Record) error {
+	jobs, err := l.jobEvents(ctx, records)
+	if err != nil {
+		return err
+	}
+	for i := range records {
 		if len(l.found) == l.Limit {
 			return nil
 		}
-		chosen, err := l.chooses(ctx, &page[i])
-		if err != nil {
-			return err
+		about := records[i].Subject()
+		lately, known := jobs[about]
+		if about.Run != (domain.RunKey{}) {
+			if lately, known, err = l.runEvent(ctx, about); err != nil {
+				return err
+			}
 		}
-		if chosen {
-			l.found = append(l.found, page[i])
+		if !known || StateOf(lately) == StateOf(records[i].Event) {
+			l.found = append(l.found, records[i])
 		}
 	}
 	return nil
 }
 
-// chooses reports whether the record is the latest about its subject, and tells
-// the state that this is in.
-func (l *lister) chooses(ctx context.Context, record *domain.Record) (bool, error) {
-	about := record.Subject()
-	if l.seen[about] {
-		return false, nil
-	}
-	l.seen[about] = true
-	if !l.verify {
-		return true, nil
-	}
-	lately, err := l.reader.Query(ctx, recordsAbout(about))
+// runEvent returns what was decided last about the run.
+func (l *lister) runEvent(ctx context.Context, about domain.Subject) (lately domain.Event, known bool, err error) {
+	const few = 5
+	records, err := l.reader.Query(ctx, domain.RunFilter{Job: about.Run.Job, Run: about.Run, Limit: few})
 	if err != nil {
-		return false, err
+		return "", false, err
 	}
-	for i := range lately {
-		if lately[i].Subject() == about && decides(lately[i].Event) {
-			return StateOf(lately[i].Event) == StateOf(record.Event), nil
+	for i := range records {
+		if records[i].Subject() == about && decides(records[i].Event) {
+			return records[i].Event, true, nil
 		}
 	}
-	return true, nil
+	return "", false, nil
 }
 
-// recordsAbout selects the latest records about the subject; those about a queue
-// job may be preceded by that of the run which queued it.
-func recordsAbout(s domain.Subject) domain.RunFilter {
-	const few = 5
-	return domain.RunFilter{Job: s.Run.Job, Run: s.Run, Queue: s.Queue, JobID: s.JobID, Limit: few}
+// jobEvents returns what was decided last about the queue jobs among the
+// subjects of the records, which are ordered newest first.
+func (l *lister) jobEvents(ctx context.Context, records []domain.Record) (lately map[domain.Subject]domain.Event, err error) {
+	lately = map[domain.Subject]domain.Event{}
+	unknown, since := jobsOf(records)
+	filter := domain.RunFilter{Since: since, Limit: max(perRun*len(records), pageLeast)}
+	for len(unknown) > 0 {
+		filter.Queue, filter.JobIDs = idsOf(unknown)
+		page, err := l.reader.Query(ctx, filter)
+		if err != nil {
+			return nil, err
+		}
+		for i := range page {
+			if about := page[i].Subject(); unknown[about] && decides(page[i].Event) {
+				lately[about] = page[i].Event
+				delete(unknown, about)
+			}
+		}
+		if len(page) < filter.Limit {
+			break
+		}
+		filter = filter.Older(&page[len(page)-1])
+	}
+	return lately, nil
+}
+
+// jobsOf returns the queue jobs among the subjects, and since when there is a record
+// that decides about each: none decides last that is older.
+func jobsOf(records []domain.Record) (jobs map[domain.Subject]bool, since time.Time) {
+	jobs, since = map[domain.Subject]bool{}, records[len(records)-1].At
+	for i := range records {
+		if about := records[i].Subject(); about.JobID != "" {
+			jobs[about] = true
+			if !decides(records[i].Event) {
+				since = time.Time{}
+			}
+		}
+	}
+	return jobs, since
+}
+
+// idsOf returns the ids of jobs, in their order, and their queue if all have the same.
+func idsOf(jobs map[domain.Subject]bool) (queue domain.QueueName, ids []domain.JobID) {
+	first := true
+	for job := range jobs {
+		if ids = append(ids, job.JobID); first {
+			queue, first = job.Queue, false
+		} else if queue != job.Queue {
+			queue = ""
+		}
+	}
+	slices.Sort(ids)
+	return queue, slices.Compact(ids)
 }

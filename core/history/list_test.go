@@ -145,18 +145,18 @@ func TestListPassesOverWhatTellsNothing(t *testing.T) {
 	}
 }
 
-// Jobs that were snoozed and are done by now are looked at one by one, but not
-// without end.
+// Jobs that were snoozed and are done by now are looked at, but not without end, and
+// not one by one.
 func TestListEndsAfterVeryManyRecords(t *testing.T) {
 	t.Parallel()
-	const many = 5100
+	const many = 5600
 	records := []domain.Record{mail("oldest", domain.EventSnoozed)}
 	for n := range many {
 		id := domain.JobID(fmt.Sprint("n", n))
 		records = append(records, mail(id, domain.EventSnoozed), mail(id, domain.EventCompleted))
 	}
 	records = append(records, mail("newest", domain.EventSnoozed))
-	store := kept(t, records...)
+	store := &countingReader{Reader: kept(t, records...)}
 	listing := history.Listing{Limit: 10, States: []history.State{"snoozed"}}
 	var all []string
 	for range 3 {
@@ -172,6 +172,73 @@ func TestListEndsAfterVeryManyRecords(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"newest snoozed", "oldest snoozed"}, all); diff != "" || listing.Filter.Before.IsZero() {
 		t.Errorf("the listings, the second before %s, found (-want +got):\n%s", listing.Filter.Before, diff)
+	}
+	if most := many / 50; store.asked > most {
+		t.Errorf("the history was asked %d times about %d jobs, want %d at most", store.asked, many, most)
+	}
+}
+
+// countingReader counts what is asked of a history.
+type countingReader struct {
+	history.Reader
+
+	asked int
+}
+
+func (r *countingReader) Query(ctx context.Context, filter domain.RunFilter) ([]domain.Record, error) {
+	r.asked++
+	return r.Reader.Query(ctx, filter)
+}
+
+// What ended before it was said to be stuck does not run.
+func TestListOfJobsThatWereStuckAfterTheyEnded(t *testing.T) {
+	t.Parallel()
+	store := kept(t,
+		mail("older", domain.EventRetrying), mail("gone", domain.EventRetrying), mail("gone", domain.EventLost), mail("gone", domain.EventStuck),
+		mail("hung", domain.EventRetrying), mail("hung", domain.EventStuck), mail("done", domain.EventCompleted), mail("done", domain.EventStuck))
+	for limit, want := range map[int][]string{1: {"hung stuck"}, 2: {"hung stuck", "older retrying"}, 10: {"hung stuck", "older retrying"}} {
+		for _, filter := range []domain.RunFilter{{}, {Queue: "mail"}, {Since: dawn.Add(3 * time.Second), Queue: "mail"}} {
+			if !filter.Since.IsZero() {
+				want = want[:1]
+			}
+			listing := history.Listing{Limit: limit, States: []history.State{history.StateRunning}, Filter: filter}
+			found, err := history.List(t.Context(), store, listing)
+			if diff := cmp.Diff(want, told(found.Records)); err != nil || diff != "" {
+				t.Errorf("limit %d, %+v: %v (-want +got):\n%s", limit, filter, err, diff)
+			}
+		}
+	}
+}
+
+// Jobs of many queues often have the same ids.
+func TestListDoesNotAskForWhatItKnows(t *testing.T) {
+	t.Parallel()
+	other := mail("1", domain.EventCompleted)
+	other.Queue = "other"
+	ofOne := []domain.Record{mail("quiet", domain.EventSnoozed), mail("poll", domain.EventSnoozed)}
+	ofOther := []domain.Record{mail("1", domain.EventSnoozed)}
+	for range 5000 {
+		ofOne, ofOther = append(ofOne, mail("poll", domain.EventCompleted)), append(ofOther, other)
+	}
+	for want, records := range map[string][]domain.Record{"quiet snoozed": ofOne, "1 snoozed": ofOther} {
+		store := &countingReader{Reader: kept(t, records...)}
+		found, err := history.List(t.Context(), store, history.Listing{Limit: 10, States: []history.State{"snoozed"}})
+		if diff := cmp.Diff([]string{want}, told(found.Records)); err != nil || diff != "" || store.asked > 4 {
+			t.Errorf("%s: %v, asked %d times, want 4 at most (-want +got):\n%s", want, err, store.asked, diff)
+		}
+	}
+}
+
+// A job of which there is very much to tell hides no other.
+func TestListLooksThroughAllOfAJob(t *testing.T) {
+	t.Parallel()
+	records := []domain.Record{mail("busy", domain.EventSnoozed), mail("quiet", domain.EventSnoozed), mail("done", domain.EventSnoozed), mail("done", domain.EventCompleted)}
+	for range 1000 {
+		records = append(records, mail("busy", domain.EventStuck), mail("busy", domain.EventRetrying))
+	}
+	found, err := history.List(t.Context(), kept(t, records...), history.Listing{Limit: 10, States: []history.State{"snoozed"}})
+	if diff := cmp.Diff([]string{"quiet snoozed"}, told(found.Records)); err != nil || diff != "" {
+		t.Errorf("List: %v (-want +got):\n%s", err, diff)
 	}
 }
 

@@ -40,9 +40,10 @@ type RunStore interface {
 	// order.
 	Query(ctx context.Context, filter domain.RunFilter) ([]domain.Record, error)
 
-	// Prune removes records that are not to be kept, the oldest first, at most
-	// limit of them, and returns how many it removed. It holds no lock for
-	// longer than that takes; one caller at a time has something to do, to
-	// others it returns zero.
+	// Prune removes records that are not to be kept, the oldest first, about
+	// limit of them if there are as many, and returns how many it removed. Records
+	// that a store keeps together go together, when all of them may; they are of one
+	// second. It holds no lock for longer than that takes; one caller at a time
+	// has something to do, to others it returns zero.
 	Prune(ctx context.Context, keep domain.RunRetention, limit int) (int, error)
 }

@@ -53,7 +53,7 @@ func (s runStage) selectsAmongUnderWay(retrying domain.Record) {
 	}
 	for _, filter := range []domain.RunFilter{
 		{Queue: "mail"},
-		{JobID: "1"},
+		{JobIDs: []domain.JobID{"1"}},
 		{JobName: "send"},
 		{Fields: retrying.Fields},
 		{Events: []domain.Event{domain.EventRetrying}},
@@ -76,7 +76,7 @@ func (s runStage) selectsAmongUnderWay(retrying domain.Record) {
 		filter.UnderWay = true
 		s.want(filter, running)
 	}
-	for _, filter := range []domain.RunFilter{{Job: "a"}, {Queue: "post"}, {JobID: "2"}, {Run: step(1, "a", "").Run}, {Replica: "bob"}} {
+	for _, filter := range []domain.RunFilter{{Job: "a"}, {Queue: "post"}, {JobIDs: []domain.JobID{"2"}}, {Run: step(1, "a", "").Run}, {Replica: "bob"}} {
 		filter.UnderWay = true
 		s.want(filter)
 	}

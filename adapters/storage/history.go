@@ -27,7 +27,7 @@ type RunStore struct {
 	// newest is how many records a query looks up at once, some of each kind. If that
 	// may be more, it looks at so many of the newest of all first.
 	newest int
-	// leastBlock is how many records of one kind in a batch make blocks, firstPage how
+	// leastBlock is how many records of one kind in a batch make a block, firstPage how
 	// many blocks a query reads first.
 	leastBlock, firstPage int
 

@@ -140,7 +140,8 @@ func restAfter(rest time.Duration, failed bool) time.Duration {
 }
 
 // read waits for the marker, as long as the block lasts, and has the call carried
-// out.
+// out. Its error is the wait's own: a refused call may have been overtaken on its
+// way (lua/include/session.lua), and its listener asks what became of it.
 func (e *ear) read(block time.Duration, call *redis.Cmd) (*redis.ZWithKey, error) {
 	seconds := strconv.FormatFloat(max(block, leastBlock).Seconds(), 'f', 3, 64)
 	command := redis.NewZWithKeyCmd(e.ctx, "bzpopmin", e.marker, seconds)
@@ -150,7 +151,10 @@ func (e *ear) read(block time.Duration, call *redis.Cmd) (*redis.ZWithKey, error
 		_ = pipe.Process(e.ctx, call)
 	}
 	_, err := pipe.Exec(e.ctx)
-	if err != nil && command.Err() == nil && call != nil {
+	switch unsent := err != nil && command.Err() == nil; {
+	case call != nil && call.Err() != nil:
+		err = command.Err()
+	case call != nil && unsent:
 		// A server that answers the password with an error: the library does not
 		// tell the commands that were not sent.
 		call.SetErr(err)

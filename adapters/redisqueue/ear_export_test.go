@@ -25,5 +25,12 @@ func (e Ear) Listen(ctx context.Context, due time.Duration) (answered bool) {
 	return e.ear.listen(ctx, listeningFor(time.Minute, due), redis.NewCmd(ctx, "evalsha"))
 }
 
+// Away returns why the server counts as one that does not answer, nil if it does
+// answer.
+func (e Ear) Away() error {
+	_, reason := e.ear.failures.state()
+	return reason
+}
+
 // Close closes the ear.
 func (e Ear) Close() error { return e.ear.close() }

@@ -2,12 +2,14 @@ package redisqueue_test
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"io"
 	"net"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,10 +23,13 @@ type hush struct {
 	// ends says what becomes of the n-th wait, counted from 0, which is to last
 	// so long. If it is nil, the server wants a password.
 	ends func(n int, lasts time.Duration) waitEnd
+	// call is the reply to the call behind a wait, an empty list if it is empty.
+	call string
 
 	mu sync.Mutex
 	// begun are when the waits were asked for.
-	begun []time.Time
+	begun   []time.Time
+	putBack atomic.Int32 // markers
 }
 
 // waitEnd is how a wait ends, after a while.
@@ -37,6 +42,7 @@ type ending int
 
 const (
 	runsOut ending = iota // nothing came
+	hears                 // the marker came
 	breaks                // the connection does
 	silent                // nothing is answered any more
 )
@@ -79,17 +85,22 @@ func (h *hush) serve(conn net.Conn) {
 		case words[0] == "bzpopmin":
 			end := h.nextEnd(words[2])
 			time.Sleep(end.after)
+			reply = "*-1\r\n"
 			switch end.how {
 			case breaks:
 				return
 			case silent:
 				_, _ = io.Copy(io.Discard, reader)
 				return
+			case hears:
+				reply = "*3\r\n$6\r\nmarker\r\n$1\r\n0\r\n$1\r\n0\r\n"
 			case runsOut:
 			}
-			reply = "*-1\r\n"
 		case words[0] == "evalsha":
-			reply = "*0\r\n"
+			reply = cmp.Or(h.call, "*0\r\n")
+		case words[0] == "zadd":
+			h.putBack.Add(1)
+			reply = ":1\r\n"
 		}
 		if _, err := io.WriteString(conn, reply); err != nil {
 			return
@@ -178,6 +189,49 @@ func TestARefusedConnectionIsNoAnswer(t *testing.T) {
 		e.Listen(gone, 0)
 		time.Sleep(time.Second) // nobody is left to be told
 	})
+}
+
+// overtaken is the reply to a call whose listener has gone on meanwhile.
+const overtaken = "-OVERTAKEN call 1 comes after call 2\r\n"
+
+func TestAWaitWhoseCallIsRefusedWasAnswered(t *testing.T) {
+	for name, how := range map[string]ending{"nothing came": runsOut, "the marker came": hears} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := hush{call: overtaken, ends: func(int, time.Duration) waitEnd { return waitEnd{how: how} }}
+				e := h.listenTo(t)
+				for range 2 {
+					if e.Listen(t.Context(), 0) {
+						t.Error("listen = true, want false: the call was refused")
+					}
+				}
+				if paused := h.begun[1].Sub(h.begun[0]); paused != 0 {
+					t.Errorf("the next wait began after %s, want it at once", paused)
+				}
+				if reason := e.Away(); reason != nil {
+					t.Errorf("away: %v, want all well: the server has answered", reason)
+				}
+			})
+		})
+	}
+}
+
+func TestAMarkerThatNobodyWaitsForIsPutBack(t *testing.T) {
+	for name, call := range map[string]string{"with the call carried out": "", "with the call refused": overtaken} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := hush{call: call, ends: func(int, time.Duration) waitEnd { return waitEnd{after: time.Second, how: hears} }}
+				e := h.listenTo(t)
+				soon, leave := context.WithTimeout(t.Context(), 100*time.Millisecond)
+				defer leave()
+				e.Listen(soon, 0)
+				time.Sleep(2 * time.Second)
+				if times := h.putBack.Load(); times != 1 {
+					t.Errorf("put back %d times, want once", times)
+				}
+			})
+		})
+	}
 }
 
 func TestWaitsThatBreakFollowEachOtherAtGrowingPauses(t *testing.T) {

@@ -60,6 +60,7 @@ type Ledger struct {
 	memory       memory
 	sessions     sessions
 	known        knownJobs
+	lapses       lapseWatch
 	// wary counts down the writes that do not suppose that no job has changed.
 	wary atomic.Int64
 

@@ -79,14 +79,12 @@ func (l *Ledger) Abandoned(ctx context.Context, replica string, lease time.Durat
 	if limit <= 0 {
 		return nil, nil
 	}
-	// Mostly there is nothing, which a look tells without a write.
 	lapsed := false
-	look := l.statement(l.sql.lapsed, replica)
-	look.row = func(scan scanner) error {
-		lapsed = true
-		return scan(new(int64))
-	}
-	if err := aFewTimes(ctx, func() error { return l.runner.read(ctx, look) }); err != nil {
+	err := aFewTimes(ctx, func() (err error) {
+		lapsed, err = l.hasLapsed(ctx, replica, lease)
+		return err
+	})
+	if err != nil {
 		return nil, fmt.Errorf("take over claims: %w", err)
 	}
 	if !lapsed {

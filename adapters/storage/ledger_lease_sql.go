@@ -34,18 +34,32 @@ WHERE ledger_claims.namespace = w.namespace AND ledger_claims.token = w.old_toke
     AND ledger_claims.phase + 0 < 3 AND NOT ledger_claims.released
 RETURNING token, cancelled`
 
-// The claims that the replica may take over. Without the fence Postgres looks for
-// claims of each job that the replica has registered, and not for jobs of lapsed claims.
+// Without the fence Postgres looks for claims of each job that the replica has
+// registered, and not for jobs of lapsed claims.
 // ?2 the replica.
-const lapsedClaims = `
-FROM ledger_claims AS c @via(ledger_claims_open)
-WHERE c.namespace = ?1 AND c.phase < 3 AND c.deadline_us <= (SELECT @now)
-    AND EXISTS (SELECT 1 FROM ledger_replicas AS r
+const isRegistered = ` EXISTS (SELECT 1 FROM ledger_replicas AS r
         JOIN ledger_registrations AS g ON g.namespace = r.namespace AND g.digest = r.digest
         WHERE r.namespace = ?1 AND r.replica = ?2 AND g.job = c.job
         @fence)`
 
-const sqlLapsed = `SELECT c.token` + lapsedClaims + ` LIMIT 1`
+// The claims that the replica may take over.
+// ?2 the replica.
+const lapsedClaims = `
+FROM ledger_claims AS c @via(ledger_claims_open)
+WHERE c.namespace = ?1 AND c.phase < 3 AND c.deadline_us <= (SELECT @now)
+    AND` + isRegistered
+
+// ?2 the replica.
+const sqlReleased = `
+SELECT @now, EXISTS (SELECT 1 FROM ledger_claims AS c @via(ledger_claims_released)
+    WHERE c.namespace = ?1 AND c.released AND c.phase < 3
+        AND` + isRegistered + `)`
+
+// ?2 the replica.
+const sqlLapsed = `
+SELECT EXISTS (SELECT 1` + lapsedClaims + `),
+    (SELECT min(c.deadline_us) FROM ledger_claims AS c @via(ledger_claims_open)
+        WHERE c.namespace = ?1 AND c.phase < 3 AND c.deadline_us > (SELECT @now))`
 
 // The claim that lapsed first gets the first number. Whoever renews or ends
 // one meanwhile keeps it. The ledger's now_us may lie before the wait for its

@@ -238,8 +238,9 @@ func TestLedger_looksUpRowsOfLargeTablesOnSQLite(t *testing.T) {
 						continue
 					}
 					looks++
-					// That index holds the runs under way alone.
-					if (look.Columns == "" || look.Columns == "namespace=?") && look.Index != "ledger_claims_open" {
+					// These indexes hold runs under way alone.
+					few := look.Index == "ledger_claims_open" || look.Index == "ledger_claims_released"
+					if (look.Columns == "" || look.Columns == "namespace=?") && !few {
 						t.Errorf("%s in%s", look.Detail, s.Text)
 					}
 				}

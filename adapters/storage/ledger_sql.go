@@ -9,7 +9,7 @@ type ledgerSQL struct {
 	moveJobs, openClaims, changeClaims        string
 	moveAll, openAll                          string
 	finish, ended, stampJobs                  string
-	renew, lapsed, takeOver, taken            string
+	renew, released, lapsed, takeOver, taken  string
 	stampTaken, renamePushers                 string
 	pause, resume                             string
 	seen, replicas, news                      string
@@ -26,7 +26,7 @@ func newLedgerSQL(dialect Dialect) *ledgerSQL {
 		jobs: sqlJobs, open: sqlOpen, remembered: sqlRemembered,
 		stampUnblocked: sqlStampUnblocked, moveJobs: sqlMoveJobs, openClaims: sqlOpenClaims, changeClaims: sqlChangeClaims,
 		finish: sqlFinish, ended: sqlEnded, stampJobs: sqlStampJobs,
-		renew: sqlRenew, lapsed: sqlLapsed, takeOver: sqlTakeOver, taken: sqlTaken, stampTaken: sqlStampTaken, renamePushers: sqlRenamePushers,
+		renew: sqlRenew, released: sqlReleased, lapsed: sqlLapsed, takeOver: sqlTakeOver, taken: sqlTaken, stampTaken: sqlStampTaken, renamePushers: sqlRenamePushers,
 		pause: sqlPause, resume: sqlResume,
 		seen: sqlSeen, replicas: sqlReplicas, news: sqlNews,
 		newLedger: sqlNewLedger, newRevisions: sqlNewRevisions, forgetRevisions: sqlForgetRevisions,
@@ -49,7 +49,7 @@ func newLedgerSQL(dialect Dialect) *ledgerSQL {
 func (s *ledgerSQL) all() []*string {
 	return []*string{
 		&s.now, &s.numbers, &s.note, &s.answer, &s.cancel, &s.jobs, &s.open, &s.remembered, &s.holdBlockers, &s.stampUnblocked, &s.moveJobs, &s.openClaims, &s.changeClaims, &s.moveAll, &s.openAll,
-		&s.finish, &s.ended, &s.stampJobs, &s.renew, &s.lapsed, &s.takeOver, &s.taken, &s.stampTaken, &s.renamePushers, &s.pause, &s.resume,
+		&s.finish, &s.ended, &s.stampJobs, &s.renew, &s.released, &s.lapsed, &s.takeOver, &s.taken, &s.stampTaken, &s.renamePushers, &s.pause, &s.resume,
 		&s.seen, &s.replicas, &s.news, &s.newLedger, &s.newRevisions, &s.forgetRevisions,
 		&s.touch, &s.register, &s.newJobs, &s.join, &s.forgetReplicas, &s.revalidate, &s.dropUnused,
 		&s.forgetTicks, &s.forgetOthers, &s.forgetOldTicks, &s.forgetOldOthers, &s.forgetCalls,

@@ -190,5 +190,6 @@ func (l *Ledger) settle(ctx context.Context, request *domain.SyncRequest, own *d
 	if err != nil {
 		return settled, err
 	}
+	l.lapses.forget()
 	return settled, l.forgetOld(ctx)
 }

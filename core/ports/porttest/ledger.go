@@ -229,6 +229,13 @@ func (s *ledgerStage) abandoned(replica string, limit int) []domain.Claim {
 	return claims
 }
 
+func (s *ledgerStage) wantNoneAbandoned(replica string) {
+	s.Helper()
+	if claims := s.abandoned(replica, 10); len(claims) != 0 {
+		s.Errorf("Abandoned(%s) = %v, want none", replica, claims)
+	}
+}
+
 // wantAbandoned lets the replica take over one claim.
 func (s *ledgerStage) wantAbandoned(replica string) domain.Claim {
 	s.Helper()

@@ -9,6 +9,8 @@ func leaseCases() []ledgerCase {
 		{"an expired claim is its owner's until it is taken over", (*ledgerStage).forgivesALateOwner},
 		{"a claim taken over has a larger token and refuses its old owner", (*ledgerStage).fencesTheOldOwner},
 		{"a claim is taken over by one replica", (*ledgerStage).isTakenOverOnce},
+		{"each claim is found when it lapses", (*ledgerStage).findsEachThatLapses},
+		{"a claim is found that is made after a look", (*ledgerStage).findsWhatIsClaimedAfterALook},
 		{"a crash counts if the run had started", (*ledgerStage).countsCrashes},
 		{"a released claim is taken over at once and is no crash", (*ledgerStage).handsOverReleasedClaims},
 		{"a released claim has no owner", (*ledgerStage).ownsNothingReleased},
@@ -29,9 +31,7 @@ func (s *ledgerStage) keepsRenewedClaims() {
 		s.wantRenewal(domain.RenewalHeld, claim)
 	}
 	s.register("bob", stagePrint)
-	if claims := s.abandoned("bob", 10); len(claims) != 0 {
-		s.Errorf("Abandoned = %v, want none", claims)
-	}
+	s.wantNoneAbandoned("bob")
 }
 
 func (s *ledgerStage) renewsByAsking() {
@@ -41,18 +41,14 @@ func (s *ledgerStage) renewsByAsking() {
 		s.want(domain.Granted, s.again("ann", claim, slot))
 	}
 	s.register("bob", stagePrint)
-	if claims := s.abandoned("bob", 10); len(claims) != 0 {
-		s.Errorf("Abandoned = %v, want none", claims)
-	}
+	s.wantNoneAbandoned("bob")
 }
 
 func (s *ledgerStage) forgivesALateOwner() {
 	claim := s.want(domain.Granted, s.tick("ann", 1)).Claim
 	s.expire()
 	s.wantRenewal(domain.RenewalHeld, claim)
-	if claims := s.abandoned("bob", 10); len(claims) != 0 {
-		s.Errorf("Abandoned = %v, want none", claims)
-	}
+	s.wantNoneAbandoned("bob")
 	s.expire()
 	s.wantFinish(true, claim, domain.EndFired)
 }
@@ -76,9 +72,32 @@ func (s *ledgerStage) isTakenOverOnce() {
 	s.want(domain.Granted, s.tick("ann", 1))
 	s.expire()
 	s.wantAbandoned("bob")
-	if claims := s.abandoned("cyd", 10); len(claims) != 0 {
-		s.Errorf("Abandoned(cyd) = %v, want none", claims)
+	s.wantNoneAbandoned("cyd")
+}
+
+func (s *ledgerStage) findsEachThatLapses() {
+	for n := 1; n <= 2; n++ {
+		s.want(domain.Granted, s.tick("ann", n))
+		s.wantNoneAbandoned("bob")
+		s.harness.Advance(s.features.Lease * 6 / 10)
 	}
+	for n := 1; n <= 2; n++ {
+		taken := s.wantAbandoned("bob")
+		if want := s.tick("ann", n).Run; taken.Run != want {
+			s.Errorf("bob has %s, want %s", taken.Run, want)
+		}
+		s.wantFinish(true, taken, domain.EndFired)
+		s.wantNoneAbandoned("bob")
+		s.harness.Advance(s.features.Lease * 6 / 10)
+	}
+}
+
+func (s *ledgerStage) findsWhatIsClaimedAfterALook() {
+	s.wantNoneAbandoned("bob")
+	s.harness.Advance(s.features.Lease / 10)
+	s.want(domain.Granted, s.tick("ann", 1))
+	s.expire()
+	s.wantAbandoned("bob")
 }
 
 func (s *ledgerStage) countsCrashes() {
@@ -124,9 +143,7 @@ func (s *ledgerStage) leavesOthersJobs() {
 	s.sync("dan", stagePrint, 0, "other")
 	s.wantFinish(true, s.want(domain.Granted, s.tick("ann", 1)).Claim, domain.EndReleased)
 	for _, replica := range []string{"dan", "stranger"} {
-		if claims := s.abandoned(replica, 10); len(claims) != 0 {
-			s.Errorf("Abandoned(%s) = %v, want none", replica, claims)
-		}
+		s.wantNoneAbandoned(replica)
 	}
 	s.wantAbandoned("bob")
 }
@@ -187,7 +204,5 @@ func (s *ledgerStage) leavesTheFinishedAlone() {
 	s.wantFinish(true, s.want(domain.Granted, s.tick("ann", 1)).Claim, domain.EndFired)
 	s.wantFinish(true, s.hold(), domain.EndFinished)
 	s.expire()
-	if claims := s.abandoned("bob", 10); len(claims) != 0 {
-		s.Errorf("Abandoned = %v, want none", claims)
-	}
+	s.wantNoneAbandoned("bob")
 }

@@ -1,0 +1,78 @@
+package storage
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// lapseWatch knows until when no claim lapses: a look at the claims that are open
+// passes by all that were made since the latest vacuum, which is much where runs
+// are many. The zero value knows nothing. It is safe for concurrent use.
+type lapseWatch struct {
+	mu sync.Mutex
+	// replica is for whom the claims were looked at last, at that time by the clock
+	// that nobody sets.
+	replica string
+	looked  time.Time
+	// untilUS is until when none of those lapses, nor any that is made or renewed
+	// since, in store time.
+	untilUS int64
+}
+
+// rules reports whether no claim can have lapsed at nowUS. What was made since the
+// latest look lasts for the lease; store time may have been set back meanwhile.
+func (w *lapseWatch) rules(replica string, nowUS int64, lease time.Duration) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.replica == replica && nowUS < w.untilUS && time.Since(w.looked) < lease
+}
+
+// keep takes note of a look that found nothing lapsed. firstUS is when the first of
+// the open claims does, zero if there is none.
+func (w *lapseWatch) keep(replica string, nowUS, firstUS int64, lease time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.replica, w.looked, w.untilUS = replica, time.Now(), nowUS+micros(lease)
+	if firstUS > 0 {
+		w.untilUS = min(w.untilUS, firstUS)
+	}
+}
+
+// forget makes the next look one at all claims.
+func (w *lapseWatch) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.replica = ""
+}
+
+// hasLapsed reports whether there are claims that the replica may take over. It
+// takes it that leases of others are no shorter than this one; claims with shorter
+// ones are found when they could have lapsed.
+func (l *Ledger) hasLapsed(ctx context.Context, replica string, lease time.Duration) (lapsed bool, err error) {
+	var nowUS int64
+	released := l.lookup(nil, l.sql.released, replica)
+	released.row = func(scan scanner) error { return scan(&nowUS, &lapsed) }
+	if err := l.runner.read(ctx, released); err != nil || lapsed {
+		return lapsed, err
+	}
+	if l.lapses.rules(replica, nowUS, lease) {
+		return false, nil
+	}
+	var first *int64
+	look := l.lookup(nil, l.sql.lapsed, replica)
+	look.row = func(scan scanner) error { return scan(&lapsed, &first) }
+	if err := l.runner.read(ctx, look); err != nil {
+		return false, err
+	}
+	if lapsed {
+		l.lapses.forget()
+		return true, nil
+	}
+	var firstUS int64
+	if first != nil {
+		firstUS = *first
+	}
+	l.lapses.keep(replica, nowUS, firstUS, lease)
+	return false, nil
+}

@@ -12,13 +12,6 @@ import (
 )
 
 const (
-	// yield is how long a replica leaves a tick to the one that is preferred
-	// for it. If more ticks come due at once than one call claims, that one has
-	// yieldEach for each more, but no more than yieldMost: to look before then
-	// whether it is done would be in its way.
-	yield     = 50 * time.Millisecond
-	yieldEach = 100 * time.Microsecond
-	yieldMost = 500 * time.Millisecond
 	// wakeSpacing lets ticks that lie close together share a wake.
 	wakeSpacing = 2 * time.Millisecond
 	// A waker that is armed is left alone if it wakes armedLate too late or
@@ -27,9 +20,6 @@ const (
 	armedLate, armedEarly = 200 * time.Microsecond, wakeSpacing
 	// claimBatch is the largest number of queries in one call of the ledger.
 	claimBatch = 1000
-	// lookFirst is from how many ticks of others' jobs on a replica looks whether
-	// they have been decided before it asks for them.
-	lookFirst = 16
 	// claimPatience is how long all other writing waits while claims are made.
 	claimPatience = 500 * time.Millisecond
 )
@@ -64,6 +54,9 @@ type scheduler struct {
 	// yieldUntil is when the others should be done with ticks that came due at
 	// once with very many of mine.
 	yieldUntil time.Time
+	// late is how late claims of mine were, which counts until lateUntil.
+	late       time.Duration
+	lateUntil  time.Time
 	replicas   []string
 	registered []domain.Definition
 	scope      domain.Scope
@@ -197,40 +190,6 @@ func (s *scheduler) wake() {
 		s.lastWake = s.ports.Now()
 		signal(s.planned)
 	}
-}
-
-// yieldOf returns how long a replica leaves its ticks to another one that has
-// about as many at once as this one.
-func yieldOf(ticks int) time.Duration {
-	return min(yield+time.Duration(max(ticks-claimBatch, 0))*yieldEach, yieldMost)
-}
-
-// leftSince returns from when a tick of others' jobs has been left to them for
-// long enough at now; it is called with mu held.
-func (s *scheduler) leftSince(now time.Time) time.Time {
-	if s.yieldsFor() > 0 {
-		return now.Add(-yieldMost)
-	}
-	return now.Add(-yield)
-}
-
-// leftUntil returns how long the others' tick is left to them; it is called with
-// mu held.
-func (s *scheduler) leftUntil(tick, now time.Time) time.Time {
-	until := tick.Add(yield)
-	if busy := now.Add(s.yieldsFor()); busy.After(until) {
-		until = busy
-	}
-	if most := tick.Add(yieldMost); most.Before(until) {
-		until = most
-	}
-	return until
-}
-
-// yieldsFor returns how long the others may still be busy with very many ticks,
-// by the clock that nobody sets.
-func (s *scheduler) yieldsFor() time.Duration {
-	return max(s.yieldUntil.Sub(s.ports.Now()), 0)
 }
 
 // rearm arms the waker anew, after the plan or the store's time has changed.

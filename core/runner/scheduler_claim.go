@@ -49,49 +49,8 @@ func (s *scheduler) claimAll(ctx context.Context, due dueTicks) (left []schedule
 	if left, err = s.claimDue(due.mine); err != nil {
 		return append(left, due.others...), err
 	}
+	s.noteLate(due.mine)
 	return s.claimOthers(ctx, due.others)
-}
-
-// othersClaimFor returns how long other replicas may still be busy with very many
-// ticks.
-func (s *scheduler) othersClaimFor() time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.replicas) < 2 {
-		return 0
-	}
-	return s.yieldsFor()
-}
-
-// claimOthers asks for ticks of jobs that others are preferred for, beginning
-// with those that these come to last.
-func (s *scheduler) claimOthers(ctx context.Context, due []schedule.Due) (left []schedule.Due, err error) {
-	for len(due) > 0 {
-		if due, err = s.undecided(ctx, due); err != nil {
-			return due, err
-		}
-		first := max(len(due)-claimBatch, 0)
-		if err := s.claim(s.plan(due[first:])); err != nil {
-			return due, err
-		}
-		due = due[:first]
-	}
-	return nil, nil
-}
-
-// undecided returns those ticks of jobs that others are preferred for which
-// nobody has decided yet. Of many most have been: one look costs less than to
-// ask for each.
-func (s *scheduler) undecided(ctx context.Context, due []schedule.Due) ([]schedule.Due, error) {
-	if len(due) < lookFirst {
-		return due, nil
-	}
-	if err := s.sync(ctx); err != nil {
-		return due, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.DeleteFunc(due, func(d schedule.Due) bool { return !s.jobs[d.ID].state.Cursor.Before(d.Latest) }), nil
 }
 
 // claimDue asks for the ticks of the jobs, some jobs at a time so that the

@@ -55,12 +55,17 @@ func (l *countingLedger) asked() (intents, claims, claimsAtEnd int) {
 	return l.intents, l.claims, l.claimsAtEnd
 }
 
-// manyJobs returns jobs that are due at one instant.
+// manyJobs returns jobs that are due at one instant, ten seconds apart.
 func manyJobs(t *testing.T, n int) []runner.ScheduledJob {
+	t.Helper()
+	return jobsEvery(t, 10*time.Second, n)
+}
+
+func jobsEvery(t *testing.T, every time.Duration, n int) []runner.ScheduledJob {
 	t.Helper()
 	jobs := make([]runner.ScheduledJob, n)
 	for i := range jobs {
-		jobs[i] = tickJob(t, fmt.Sprint("job-", i), 10*time.Second, takes(0))
+		jobs[i] = tickJob(t, fmt.Sprint("job-", i), every, takes(0))
 	}
 	return jobs
 }
@@ -80,6 +85,51 @@ func TestManyTicks_areAskedForOnce(t *testing.T) {
 		// At first they do not all know one another.
 		if intents, _, _ := ledger.asked(); intents < jobs*ticks || intents > jobs*(ticks+1) {
 			t.Errorf("%d ticks were asked for, want each of the %d once", intents, jobs*ticks)
+		}
+	})
+}
+
+// Where claims take long, each replica is late with its own ticks, and so it takes
+// it that the others are.
+func TestManyTicks_areLeftToReplicasThatAreAsLate(t *testing.T) {
+	for _, c := range []struct{ every, takes time.Duration }{
+		{every: time.Second, takes: 300 * time.Millisecond}, {every: 5 * time.Second, takes: 1500 * time.Millisecond},
+	} {
+		t.Run(c.takes.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const jobs, ticks = 12, 10
+				f := newFleet(t)
+				ledger := &countingLedger{Ledger: f.ledger, takes: c.takes}
+				for _, name := range []string{"ann", "bob", "cid"} {
+					f.replicaOn(t, name, ledger, jobsEvery(t, c.every, jobs)...).mustStart(t)
+				}
+				f.waitUntil(c.every*ticks + c.every*9/10)
+				// The first tick tells how long claims take.
+				if intents, _, _ := ledger.asked(); intents < jobs*ticks || intents > jobs*(ticks+2) {
+					t.Errorf("%d ticks were asked for, want each of the %d once", intents, jobs*ticks)
+				}
+			})
+		})
+	}
+}
+
+// What a late replica leaves to others that are gone it still claims in time.
+func TestManyTicks_ofAReplicaThatIsGoneAreNotMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const jobs = 12
+		f := newFleet(t)
+		ledger := &countingLedger{Ledger: f.ledger, takes: 8 * time.Second}
+		ann, bob := f.replicaOn(t, "ann", ledger, manyJobs(t, jobs)...), f.replicaOn(t, "bob", ledger, manyJobs(t, jobs)...)
+		ann.mustStart(t)
+		bob.mustStart(t)
+		f.waitUntil(19 * time.Second)
+		bob.stop()
+		f.waitUntil(39 * time.Second)
+		for i := range jobs {
+			name := fmt.Sprint("job-", i)
+			if missed := ann.told(name, "missed"); len(missed) > 0 {
+				t.Errorf("%s: %q, want no tick missed", name, missed)
+			}
 		}
 	})
 }

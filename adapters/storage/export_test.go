@@ -1,9 +1,22 @@
 package storage
 
-import "database/sql"
+import (
+	"context"
+	"database/sql"
+)
 
 // Writer returns the handle that the ports write over.
 func (db *DB) Writer() *sql.DB { return db.standard() }
+
+// MigrateBack undoes the migrations after the version.
+func (db *DB) MigrateBack(ctx context.Context, version int64) error {
+	provider, err := db.provider()
+	if err != nil {
+		return err
+	}
+	_, err = provider.DownTo(ctx, version)
+	return err
+}
 
 // Compile writes a statement for a dialect, and JSONRows the columns of a set
 // for SQLite.

@@ -43,23 +43,16 @@ func distinct(results []domain.RunResult) int {
 }
 
 func (l *Ledger) finishPart(ctx context.Context, results []domain.RunResult) ([]bool, error) {
-	var finished map[domain.ClaimToken]bool
-	begun := true
-	released := releasedJobs(results)
-	err := l.repeatable(ctx, func() []statement {
-		finished = make(map[domain.ClaimToken]bool, len(results))
-		var statements []statement
-		if len(released) > 0 {
-			// Whoever decides on such a claim just now must look again.
-			stamp := l.lookup([]any{released}, l.sql.stampJobs, newStamp())
-			statements = append(statements, l.numbers(0, false, nil), stamp)
-		}
-		return append(statements, l.finish(results, finished))
-	})
-	if err != nil {
+	finished := make(map[domain.ClaimToken]bool, len(results))
+	ticks, others := divideEnds(results)
+	if err := l.finishAlike(ctx, ticks, finished, l.endTicks); err != nil {
 		return nil, err
 	}
-	err = l.untilKnown(ctx, &begun, func() error { return l.finishAgain(ctx, results, finished) })
+	if err := l.finishAlike(ctx, others, finished, l.finishOthers); err != nil {
+		return nil, err
+	}
+	begun := true
+	err := l.untilKnown(ctx, &begun, func() error { return l.finishAgain(ctx, results, finished) })
 	if err != nil {
 		return nil, err
 	}
@@ -72,37 +65,82 @@ func (l *Ledger) finishPart(ctx context.Context, results []domain.RunResult) ([]
 	return held, l.forgetSome(ctx)
 }
 
-func releasedJobs(results []domain.RunResult) []string {
-	var jobs []string
+// divideEnds returns the ends of ticks, and all else, in the order of their tokens:
+// all lock claims in it, so that two calls do not wait for each other.
+func divideEnds(results []domain.RunResult) (ticks, others []*domain.RunResult) {
 	for i := range results {
-		if results[i].End == domain.EndReleased {
-			jobs = append(jobs, results[i].Claim.Run.Job)
+		if r := &results[i]; r.Claim.Run.Origin == domain.OriginSchedule && r.End != domain.EndReleased {
+			ticks = append(ticks, r)
+		} else {
+			others = append(others, r)
+		}
+	}
+	byToken := func(a, b *domain.RunResult) int { return cmp.Compare(a.Claim.Token, b.Claim.Token) }
+	slices.SortFunc(ticks, byToken)
+	slices.SortFunc(others, byToken)
+	return ticks, others
+}
+
+// finishAlike writes results with the statements that are made for them, and takes
+// note of those that were the owner's to write.
+func (l *Ledger) finishAlike(ctx context.Context, results []*domain.RunResult, finished map[domain.ClaimToken]bool,
+	statements func([]*domain.RunResult, func(scanner) error) []statement,
+) error {
+	if len(results) == 0 {
+		return nil
+	}
+	return l.repeatable(ctx, func() []statement {
+		for _, result := range results {
+			delete(finished, result.Claim.Token)
+		}
+		return statements(results, func(scan scanner) error {
+			var token int64
+			err := scan(&token)
+			finished[tokenOf(token)] = true
+			return err
+		})
+	})
+}
+
+func (l *Ledger) endTicks(results []*domain.RunResult, row func(scanner) error) []statement {
+	tokens, runs := make([]int64, len(results)), make([]string, len(results))
+	for i, result := range results {
+		tokens[i], runs[i] = numberOf(result.Claim.Token), result.Claim.Run.Encode()
+	}
+	end := l.lookup([]any{tokens, runs}, l.sql.endTicks)
+	end.row = row
+	if l.sql.keepEnded == "" {
+		return []statement{end}
+	}
+	return []statement{l.lookup([]any{tokens, runs}, l.sql.keepEnded), end}
+}
+
+func (l *Ledger) finishOthers(results []*domain.RunResult, row func(scanner) error) []statement {
+	n := len(results)
+	tokens, runs, phases, attempts := make([]int64, n), make([]string, n), make([]int64, n), make([]int64, n)
+	for i, result := range results {
+		tokens[i], runs[i] = numberOf(result.Claim.Token), result.Claim.Run.Encode()
+		phases[i], attempts[i] = int64(phaseOf(result.End)), int64(result.Attempts)
+	}
+	finish := l.lookup([]any{tokens, runs, phases, attempts}, l.sql.finish)
+	finish.row = row
+	released := releasedJobs(results)
+	if len(released) == 0 {
+		return []statement{finish}
+	}
+	// Whoever decides on such a claim just now must look again.
+	return []statement{l.numbers(0, false, nil), l.lookup([]any{released}, l.sql.stampJobs, newStamp()), finish}
+}
+
+func releasedJobs(results []*domain.RunResult) []string {
+	var jobs []string
+	for _, result := range results {
+		if result.End == domain.EndReleased {
+			jobs = append(jobs, result.Claim.Run.Job)
 		}
 	}
 	slices.Sort(jobs)
 	return slices.Compact(jobs)
-}
-
-func (l *Ledger) finish(results []domain.RunResult, finished map[domain.ClaimToken]bool) statement {
-	sorted := make([]*domain.RunResult, len(results))
-	for i := range results {
-		sorted[i] = &results[i]
-	}
-	slices.SortFunc(sorted, func(a, b *domain.RunResult) int { return cmp.Compare(a.Claim.Token, b.Claim.Token) })
-	n := len(sorted)
-	tokens, runs, phases, attempts := make([]int64, n), make([]string, n), make([]int64, n), make([]int64, n)
-	for i, result := range sorted {
-		tokens[i], runs[i] = numberOf(result.Claim.Token), result.Claim.Run.Encode()
-		phases[i], attempts[i] = int64(phaseOf(result.End)), int64(result.Attempts)
-	}
-	s := l.lookup([]any{tokens, runs, phases, attempts}, l.sql.finish)
-	s.row = func(scan scanner) error {
-		var token int64
-		err := scan(&token)
-		finished[tokenOf(token)] = true
-		return err
-	}
-	return s
 }
 
 // phaseOf returns the phase that a run is in after its end; zero is none.
@@ -143,5 +181,12 @@ func (l *Ledger) finishAgain(ctx context.Context, results []domain.RunResult, fi
 		finished[tokenOf(number)] = run == result.Claim.Run.Encode() && (ended || result.End == domain.EndReleased)
 		return nil
 	}
-	return l.runner.read(ctx, s)
+	ticks := l.lookup([]any{tokens}, l.sql.endedTicks)
+	ticks.row = func(scan scanner) error {
+		var token int64
+		err := scan(&token)
+		finished[tokenOf(token)] = rest[tokenOf(token)].Claim.Run.Origin == domain.OriginSchedule
+		return err
+	}
+	return l.runner.read(ctx, s, ticks)
 }

@@ -39,7 +39,7 @@ func (l *Ledger) forgetSome(ctx context.Context) error {
 		return l.forgetCounted(ctx, &l.endedTicks, l.statement(l.sql.forgetTicks, l.memory.ticks))
 	}
 	if l.endedOthers.Load() >= l.memory.every {
-		return l.forgetCounted(ctx, &l.endedOthers, l.statement(l.sql.forgetOthers, l.memory.others))
+		return l.forgetCounted(ctx, &l.endedOthers, l.statement(l.sql.forgetRuns, l.memory.others))
 	}
 	return nil
 }
@@ -58,7 +58,7 @@ func (l *Ledger) forgetCounted(ctx context.Context, counted *atomic.Int64, s sta
 // gone.
 func (l *Ledger) forgetOld(ctx context.Context) error {
 	age := endedFor.Microseconds()
-	statements := []statement{l.statement(l.sql.forgetOldTicks, age), l.statement(l.sql.forgetOldOthers, age)}
+	statements := []statement{l.statement(l.sql.forgetOldTicks, age), l.statement(l.sql.forgetOldRuns, age)}
 	if l.sql.forgetCalls != "" {
 		statements = append(statements, l.statement(l.sql.forgetCalls, age))
 	}

@@ -2,11 +2,13 @@ package storage_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/taktwork/takt/adapters/storage"
 	"github.com/taktwork/takt/core/domain"
+	"github.com/taktwork/takt/test/pgtest"
 )
 
 func TestLedger_forgetsEndedRunsAfterADay(t *testing.T) {
@@ -35,6 +37,76 @@ func TestLedger_forgetsEndedRunsAfterADay(t *testing.T) {
 	}
 }
 
+func TestLedger_forgetsEndedTicksAfterADay(t *testing.T) {
+	t.Parallel()
+	for name, open := range map[string]func(testing.TB) *storage.DB{"sqlite": openSQLite, "postgres": openPostgres} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := open(t)
+			ledger, definitions := db.Ledger(""), manyDefinitions(3)
+			claims := firstTicks(t, ledger, definitions)
+			finishAll(t, ledger, claims)
+			for _, step := range []struct {
+				replica string
+				passes  time.Duration
+				kept    int
+			}{{replica: "bob", passes: 23 * time.Hour, kept: 3}, {replica: "cyd", passes: time.Hour, kept: 0}} {
+				letPass(t, db, step.passes)
+				syncAs(t, ledger, step.replica, definitions)
+				var kept int
+				if err := db.Bun().NewRaw("SELECT coalesce(sum(count), 0) FROM ledger_ended").Scan(t.Context(), &kept); err != nil || kept != step.kept {
+					t.Errorf("%d ticks are remembered after another %s, %v, want %d", kept, step.passes, err, step.kept)
+				}
+			}
+		})
+	}
+}
+
+// A worker that knew the end of a tick by its claim is asked again by one that
+// does not.
+func TestLedger_remembersTicksThatEndedBeforeTheMigration(t *testing.T) {
+	t.Parallel()
+	for name, config := range map[string]storage.Config{
+		"sqlite":   {Dialect: storage.SQLite, SQLite: storage.SQLiteConfig{Path: filepath.Join(t.TempDir(), "worker.db")}},
+		"postgres": postgres(storage.PostgresConfig{URI: pgtest.Database(t)}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := open(t, config)
+			if err := db.Migrate(t.Context()); err != nil {
+				t.Fatalf("Migrate = %v, want no error", err)
+			}
+			ledger := db.Ledger("")
+			claims := firstTicks(t, ledger, manyDefinitions(3))
+			if err := db.MigrateBack(t.Context(), 7); err != nil {
+				t.Fatalf("MigrateBack = %v, want no error", err)
+			}
+			query := "UPDATE ledger_claims SET phase = 4, ended_us = granted_us WHERE run <> ?"
+			if _, err := db.Bun().NewRaw(query, claims[0].Run.Encode()).Exec(t.Context()); err != nil {
+				t.Fatalf("UPDATE = %v, want no error", err)
+			}
+			if err := db.Migrate(t.Context()); err != nil {
+				t.Fatalf("Migrate = %v, want no error", err)
+			}
+			finishAll(t, ledger, claims)
+			var left int
+			if err := db.Bun().NewRaw("SELECT count(*) FROM ledger_claims").Scan(t.Context(), &left); err != nil || left > 0 {
+				t.Errorf("%d claims are left, %v, want none", left, err)
+			}
+		})
+	}
+}
+
+// firstTicks returns claims of the jobs' first ticks.
+func firstTicks(t *testing.T, ledger *storage.Ledger, definitions []domain.Definition) []domain.Claim {
+	t.Helper()
+	start := map[string]time.Time{}
+	for _, state := range syncAs(t, ledger, "ann", definitions).Jobs {
+		start[state.Job] = state.Cursor
+	}
+	return claimTicks(t, ledger, "ann", start, 0)
+}
+
 func TestLedger_boundsTheMemoryOfEndedTicks(t *testing.T) {
 	t.Parallel()
 	for name, open := range map[string]func(testing.TB) *storage.DB{"sqlite": openSQLite, "postgres": openPostgres} {
@@ -51,7 +123,7 @@ func TestLedger_boundsTheMemoryOfEndedTicks(t *testing.T) {
 				finishAll(t, ledger, claimTicks(t, ledger, "ann", start, n))
 			}
 			var remembered int
-			if err := db.Bun().NewRaw("SELECT count(*) FROM ledger_claims").Scan(t.Context(), &remembered); err != nil {
+			if err := db.Bun().NewRaw("SELECT sum(count) + (SELECT count(*) FROM ledger_claims) FROM ledger_ended").Scan(t.Context(), &remembered); err != nil {
 				t.Fatalf("SELECT = %v, want no error", err)
 			}
 			// One call ends a hundred and may be the one before the next pruning.
@@ -89,9 +161,11 @@ func TestLedger_remembersTheLatestDefinitionsOfAJob(t *testing.T) {
 // letPass moves what the ledger remembers into the past.
 func letPass(t *testing.T, db *storage.DB, d time.Duration) {
 	t.Helper()
-	query := fmt.Sprintf("UPDATE ledger_claims SET token = token - %[1]d, ended_us = ended_us - %[1]d", d.Microseconds())
-	if _, err := db.Bun().NewRaw(query).Exec(t.Context()); err != nil {
-		t.Fatalf("UPDATE = %v, want no error", err)
+	for _, table := range []string{"ledger_claims", "ledger_ended"} {
+		query := fmt.Sprintf("UPDATE %s SET token = token - %[2]d, ended_us = ended_us - %[2]d", table, d.Microseconds())
+		if _, err := db.Bun().NewRaw(query).Exec(t.Context()); err != nil {
+			t.Fatalf("UPDATE = %v, want no error", err)
+		}
 	}
 }
 

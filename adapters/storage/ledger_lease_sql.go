@@ -1,5 +1,9 @@
 package storage
 
+// theirClaims are those of a set that their owners hold.
+const theirClaims = `ledger_claims.namespace = w.namespace AND ledger_claims.token = w.old_token AND ledger_claims.run = w.old_run
+    AND ledger_claims.phase + 0 < 3 AND NOT ledger_claims.released`
+
 // Of a run that has ended phase is 3 or 4, of one that was released 0.
 const sqlFinish = `
 UPDATE ledger_claims SET
@@ -11,14 +15,51 @@ UPDATE ledger_claims SET
     ended_us = CASE WHEN w.end_phase > 0 THEN clock.at_us END
 FROM @set(old_token bigint, old_run text, end_phase bigint, new_attempts bigint)
     CROSS JOIN (SELECT @now AS at_us LIMIT 1) AS clock
-WHERE ledger_claims.namespace = w.namespace AND ledger_claims.token = w.old_token AND ledger_claims.run = w.old_run
-    AND ledger_claims.phase + 0 < 3 AND NOT ledger_claims.released
+WHERE ` + theirClaims + `
 RETURNING token`
+
+// A tick that has ended leaves its token alone: its cursor tells that it was
+// decided. To keep its row would cost more than all else that is written for it.
+const sqlEndTicks = `
+WITH ended AS (
+    DELETE FROM ledger_claims USING @set(old_token bigint, old_run text)
+    WHERE ` + theirClaims + `
+    RETURNING token
+), kept AS (
+    INSERT INTO ledger_ended (namespace, token, count, ended_us, tokens)
+    SELECT ?1, min(token), count(*), @now, array_agg(token) FROM ended HAVING count(*) > 0
+    ON CONFLICT DO NOTHING
+)
+SELECT token FROM ended`
+
+// On SQLite these are two statements, with one result.
+const (
+	sqliteKeepEnded = `
+INSERT INTO ledger_ended (namespace, token, count, ended_us, tokens)
+SELECT ?1, min(token), count(*), @now, json_group_array(token)
+FROM @set(old_token bigint, old_run text) CROSS JOIN ledger_claims
+WHERE ` + theirClaims + `
+HAVING count(*) > 0
+ON CONFLICT DO NOTHING`
+	sqliteEndTicks = `
+DELETE FROM ledger_claims
+WHERE namespace = ?1 AND (token, run) IN (SELECT w.old_token, w.old_run FROM @set(old_token bigint, old_run text))
+    AND phase + 0 < 3 AND NOT released
+RETURNING token`
+)
 
 const sqlEnded = `
 SELECT c.token, c.run, c.phase >= 3
 FROM @set(old_token bigint) CROSS JOIN ledger_claims AS c
 WHERE c.namespace = w.namespace AND c.token = w.old_token`
+
+// sqlEndedTicks looks at all that are kept, for it is seldom asked for. Unless
+// the condition is hidden from them, planners compare each with each.
+func sqlEndedTicks(each string) string {
+	return `
+SELECT u.value FROM ledger_ended AS e CROSS JOIN ` + each + `
+WHERE e.namespace = ?1 AND (u.value IN (SELECT w.old_token FROM @set(old_token bigint))) IS TRUE`
+}
 
 // ?2 the new stamp.
 const sqlStampJobs = `
@@ -30,8 +71,7 @@ WHERE ledger_jobs.namespace = w.namespace AND ledger_jobs.job = w.name`
 const sqlRenew = `
 UPDATE ledger_claims SET deadline_us = clock.at_us + ?2
 FROM @set(old_token bigint, old_run text) CROSS JOIN (SELECT @now AS at_us LIMIT 1) AS clock
-WHERE ledger_claims.namespace = w.namespace AND ledger_claims.token = w.old_token AND ledger_claims.run = w.old_run
-    AND ledger_claims.phase + 0 < 3 AND NOT ledger_claims.released
+WHERE ` + theirClaims + `
 RETURNING token, cancelled`
 
 // Without the fence Postgres looks for claims of each job that the replica has
@@ -115,20 +155,24 @@ UPDATE ledger_jobs SET paused = false, stamp = ?2,
 WHERE namespace = ?1 AND job = ?3
 RETURNING job`
 
-// sqlForgetMany forgets ended runs beyond the latest ?2.
-func sqlForgetMany(which string) string {
-	return `
-DELETE FROM ledger_claims WHERE namespace = ?1 AND phase >= 3 AND ` + which + ` AND token <= (
+// sqlForgetRuns forgets ended runs beyond the latest ?2.
+const sqlForgetRuns = `
+DELETE FROM ledger_claims WHERE namespace = ?1 AND phase >= 3 AND NOT tick AND token <= (
     SELECT c.token FROM ledger_claims AS c
-    WHERE c.namespace = ?1 AND c.phase >= 3 AND ` + which + ` ORDER BY c.token DESC LIMIT 1 OFFSET ?2)`
-}
+    WHERE c.namespace = ?1 AND c.phase >= 3 AND NOT c.tick ORDER BY c.token DESC LIMIT 1 OFFSET ?2)`
 
-// sqlForgetOld forgets runs that ended ?2 µs ago. A run ends after its token was given out,
+// sqlForgetTicks forgets ended ticks beyond the latest ?2, and more of one call.
+const sqlForgetTicks = `
+DELETE FROM ledger_ended WHERE namespace = ?1 AND token <= (
+    SELECT max(e.token)
+    FROM (SELECT token, sum(count) OVER (ORDER BY token DESC) - count AS later FROM ledger_ended WHERE namespace = ?1) AS e
+    WHERE e.later >= ?2)`
+
+// sqlForgetOld forgets what ended ?2 µs ago. A run ends after its token was given out,
 // and tokens are times unless very many are given out.
-func sqlForgetOld(which string) string {
+func sqlForgetOld(from string) string {
 	return `
-DELETE FROM ledger_claims WHERE namespace = ?1 AND phase >= 3 AND ` + which + `
-    AND token <= (SELECT @now) - ?2 AND ended_us <= (SELECT @now) - ?2`
+DELETE FROM ` + from + ` namespace = ?1 AND token <= (SELECT @now) - ?2 AND ended_us <= (SELECT @now) - ?2`
 }
 
 // What a process that is gone was answered last. ?2 since how many µs it is gone.

@@ -15,11 +15,11 @@ func BenchmarkRunStoreAppend_onSQLite(b *testing.B) {
 
 func BenchmarkRunStoreAppend_onPostgres(b *testing.B) { benchAppend(b, openDurable) }
 
-// benchAppend measures how many records one process writes: outcomes of queue jobs, and
-// decisions about runs of many jobs.
+// benchAppend measures how many records one process writes: outcomes of queue jobs,
+// decisions about runs of many jobs, and the ends of the runs of ever so many.
 func benchAppend(b *testing.B, open func(*testing.B) *storage.DB) {
 	b.Helper()
-	for name, record := range map[string]func(int) domain.Record{"jobs": pastJob, "runs": pastRun} {
+	for name, record := range map[string]func(int) domain.Record{"jobs": pastJob, "runs": pastRun, "ends": pastEnd} {
 		for _, size := range []int{64, 4096} {
 			b.Run(fmt.Sprintf("%s/batch=%d", name, size), func(b *testing.B) {
 				store := open(b).RunStore("bench")
@@ -70,4 +70,14 @@ func pastRun(n int) domain.Record {
 		r.Event, r.Attempt, r.Took = domain.EventCompleted, 1, 5*time.Millisecond
 	}
 	return r
+}
+
+// pastEnd returns the end of a run of one of ten thousand scheduled jobs, each of which
+// has another kind.
+func pastEnd(n int) domain.Record {
+	at := pastTime(n)
+	return domain.Record{
+		At: at, Replica: "ann", Run: domain.TickKey(fmt.Sprint("job-", n%10_000), at.Truncate(time.Second)),
+		Event: domain.EventCompleted, Attempt: 1, Took: 5 * time.Millisecond,
+	}
 }

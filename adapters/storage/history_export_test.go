@@ -62,6 +62,72 @@ func (r *tellingRunner) read(ctx context.Context, statements ...statement) error
 	return r.runner.read(ctx, statements...)
 }
 
+// KindsSent returns of how many kinds each batch sends digests, from now on.
+func (s *RunStore) KindsSent() *[]int {
+	sent := new([]int)
+	history := s.writer.(*postgresHistory)
+	history.runner = writingRunner{history.runner, func(write func() error, statements []statement) error {
+		for i := range statements {
+			if statements[i].text == sqlNewKinds {
+				*sent = append(*sent, len(statements[i].args[3].([][]byte)))
+			}
+		}
+		return write()
+	}}
+	return sent
+}
+
+// LoseReply loses the reply to the next batch, and whether it was carried out, and then
+// calls do.
+func (s *RunStore) LoseReply(carriedOut bool, do func()) {
+	history := s.writer.(*postgresHistory)
+	runner := history.runner
+	history.runner = writingRunner{runner, func(write func() error, statements []statement) error {
+		history.runner = runner
+		if carriedOut {
+			for i := range statements {
+				statements[i].row = nil
+			}
+			if err := write(); err != nil {
+				return err
+			}
+		}
+		do()
+		return errDoubt
+	}}
+}
+
+// writingRunner has writes done by another function.
+type writingRunner struct {
+	runner
+
+	do func(write func() error, statements []statement) error
+}
+
+func (r writingRunner) write(ctx context.Context, statements ...statement) error {
+	return r.do(func() error { return r.runner.write(ctx, statements...) }, statements)
+}
+
+// MostKnownKinds bounds KnownKinds.
+const MostKnownKinds = mostKnownKinds
+
+// KnownKinds are numbers of kinds.
+type KnownKinds struct{ known *knownKinds }
+
+// NewKnownKinds returns none.
+func NewKnownKinds() KnownKinds { return KnownKinds{newKnownKinds(anyForgotten)} }
+
+// Add adds the number of the kind of a job.
+func (k KnownKinds) Add(job string, number int64) {
+	k.known.add((&historyKind{job: job}).digest(""), number)
+}
+
+// Of returns the number of the kind of a job, or 0.
+func (k KnownKinds) Of(job string) int64 { return k.known.numbers[(&historyKind{job: job}).digest("")] }
+
+// Len returns how many there are.
+func (k KnownKinds) Len() int { return len(k.known.numbers) }
+
 // JobFilter tells of which jobs a block may tell.
 type JobFilter struct{ filter jobFilter }
 

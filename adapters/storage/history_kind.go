@@ -14,14 +14,17 @@ type historyKind struct {
 	fielded                                     bool
 }
 
-// digest returns bytes that no other kind of any namespace has.
-func (k *historyKind) digest(namespace string) []byte {
-	sum := sha256.New()
-	for _, text := range []string{namespace, k.job, k.origin, k.queue, k.jobName, k.event, k.replica, strconv.FormatBool(k.fielded)} {
-		sum.Write(binary.AppendUvarint(nil, uint64(len(text))))
-		sum.Write([]byte(text))
+// kindDigest is what no other kind of any namespace has.
+type kindDigest [16]byte
+
+func (k *historyKind) digest(namespace string) kindDigest {
+	const usual = 256
+	text := make([]byte, 0, usual)
+	for _, part := range [...]string{namespace, k.job, k.origin, k.queue, k.jobName, k.event, k.replica, strconv.FormatBool(k.fielded)} {
+		text = append(binary.AppendUvarint(text, uint64(len(part))), part...)
 	}
-	return sum.Sum(nil)[:16]
+	sum := sha256.Sum256(text)
+	return kindDigest(sum[:])
 }
 
 // rawKindOf returns the kind with texts as they are in the record.

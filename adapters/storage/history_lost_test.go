@@ -13,8 +13,8 @@ import (
 	"github.com/taktwork/takt/test/pgtest"
 )
 
-// Requests and answers are lost while three writers append: none of their
-// records is lost or doubled, and a follower sees all of them.
+// Requests and answers are lost while three writers append, and meanwhile kinds are
+// removed: none of their records is lost or doubled, and a follower sees all of them.
 func TestRunStoreAppend_neitherLosesNorDoublesRecordsOverBrokenConnections(t *testing.T) {
 	t.Parallel()
 	const writers, batches, size = 3, 30, 60
@@ -35,12 +35,19 @@ func TestRunStoreAppend_neitherLosesNorDoublesRecordsOverBrokenConnections(t *te
 	})
 	db := open(t, storage.Config{Dialect: storage.Postgres, Postgres: storage.PostgresConfig{URI: proxy.URI}})
 	losing.Store(true)
-	var group sync.WaitGroup
+	var group, removing sync.WaitGroup
 	for w := range writers {
 		group.Go(func() { appendAll(t, db.RunStore("shop"), fmt.Sprint("w", w), batches, size) })
 	}
+	removing.Go(func() {
+		for losing.Load() {
+			execSQL(t, direct, "INSERT INTO history_kinds (space, digest, job, origin, queue, job_name, event, replica, fielded) SELECT space, '', '', '', '', '', '', '', false FROM histories")
+			execSQL(t, direct, "DELETE FROM history_kinds WHERE digest = ''")
+		}
+	})
 	group.Wait()
 	losing.Store(false)
+	removing.Wait()
 	if lost[pgtest.LoseAnswer].Load() == 0 || lost[pgtest.DelayRequest].Load() == 0 {
 		t.Fatal("no answer was lost: the test shows nothing")
 	}

@@ -2,34 +2,41 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strconv"
-
-	"github.com/taktwork/takt/core/domain"
 )
 
 // postgresHistory writes each batch with one message, again if the reply was
-// lost: the server knows the writer's latest batch by its number.
+// lost: the server knows the writer's latest batch by its number. A batch has the
+// numbers of the kinds that are known, and begins only if these hold still.
 type postgresHistory struct {
 	runner    runner
 	namespace string
 	writer    int64
 	batch     int64
+
+	known *knownKinds
+	// learned is the latest batch that told of a kind.
+	learned int64
 }
 
 func newPostgresHistory(runner runner, namespace string) *postgresHistory {
-	return &postgresHistory{runner: runner, namespace: namespace, writer: rand.Int64()}
+	return &postgresHistory{runner: runner, namespace: namespace, writer: rand.Int64(), known: newKnownKinds(anyForgotten)}
 }
+
+var errStaleKinds = errors.New("the numbers of kinds hold no more")
 
 func (a *postgresHistory) append(ctx context.Context, batch *historyBatch) error {
 	a.batch++
+	batch.divide()
 	inDoubt := false
 	for wait := repeatFirst; ; wait = min(2*wait, repeatMost) {
-		err := a.runner.write(ctx, a.statements(batch)...)
-		for isCollision(err) {
-			err = a.runner.write(ctx, a.statements(batch)...)
+		err := a.write(ctx, batch)
+		for isCollision(err) || errors.Is(err, errStaleKinds) {
+			err = a.write(ctx, batch)
 		}
 		inDoubt = inDoubt || isDoubtful(err)
 		if err == nil || ctx.Err() != nil || !inDoubt {
@@ -39,34 +46,67 @@ func (a *postgresHistory) append(ctx context.Context, batch *historyBatch) error
 	}
 }
 
-func (a *postgresHistory) statements(b *historyBatch) []statement {
-	b.divide()
-	try := rand.Int64()
-	head := []any{a.namespace, a.writer, try}
+// write writes the batch, unless a try before did, and learns what kinds are new.
+func (a *postgresHistory) write(ctx context.Context, b *historyBatch) error {
+	try := &postgresTry{historyBatch: b, id: rand.Int64(), named: a.known.number(b.kinds, a.namespace)}
+	if err := a.runner.write(ctx, a.statements(try)...); err != nil {
+		return err
+	}
+	if try.latest < a.batch {
+		a.known = newKnownKinds(anyForgotten)
+		return errStaleKinds
+	}
+	if len(try.learned) > 0 {
+		a.known.forgotten, a.learned = try.forgotten, a.batch
+		try.named.teach(a.known, try.learned)
+	}
+	return nil
+}
+
+// postgresTry is one try to write a batch.
+type postgresTry struct {
+	*historyBatch
+
+	id    int64
+	named namedKinds
+
+	// latest is the writer's latest batch after the try.
+	latest int64
+	// learned are the numbers of the new kinds, if the try wrote the batch; forgotten is
+	// how often kinds had been removed.
+	learned   []int64
+	forgotten int64
+}
+
+func (a *postgresHistory) statements(b *postgresTry) []statement {
+	head := []any{a.namespace, a.writer, b.id}
 	with := func(args ...any) []any { return append(slices.Clone(head), args...) }
-	kinds := kindColumns(a.namespace, b.kinds)
 	statements := []statement{
 		{text: sqlNewHistory, args: []any{a.namespace}},
-		{text: sqlBeginBatch, args: with(a.batch, len(b.places), len(b.records)-len(b.places))},
-		{text: sqlNewKinds, args: with(kinds...), looksUp: true},
+		{text: sqlBeginBatch, args: with(a.batch, len(b.places), len(b.records)-len(b.places), a.known.forgotten, a.learned)},
+	}
+	if len(b.named.fresh) > 0 {
+		statements = append(statements,
+			statement{text: sqlNewKinds, args: with(b.named.columns()...), looksUp: true},
+			statement{text: sqlLearn, args: with(b.named.digests), looksUp: true, row: func(scan scanner) error { return scan(&b.forgotten, &b.learned) }})
 	}
 	if len(b.places) > 0 {
-		statements = append(statements, b.rowsStatement(with(kinds[0], b.kind, b.places)))
+		statements = append(statements, b.rowsStatement(with(b.named.digests, b.named.of(b.kind), b.places)))
 	}
 	if len(b.blocks) > 0 {
 		since, at := timesOf(b.blocks)
 		statements = append(statements,
-			statement{text: sqlBlocks, args: with(append([]any{kinds[0]}, blockArrays(b.blocks, b.records)...)...), looksUp: true},
+			statement{text: sqlBlocks, args: with(append([]any{b.named.digests}, b.blockArrays()...)...), looksUp: true},
 			statement{text: sqlBatch, args: with(at, since, encodeFilters(b.blocks, b.records))})
 	}
 	if len(b.ended.subjects) > 0 {
 		statements = append(statements, statement{text: sqlEnd, args: with(b.ended.subjects, b.ended.atUS), looksUp: true})
 	}
-	return statements
+	return append(statements, statement{text: sqlLatestBatch, args: []any{a.writer}, row: func(scan scanner) error { return scan(&b.latest) }})
 }
 
 // rowsStatement writes the rows; args are what comes before their columns.
-func (b *historyBatch) rowsStatement(args []any) statement {
+func (b *postgresTry) rowsStatement(args []any) statement {
 	for _, i := range b.shape.columns() {
 		if i < historyNumbers {
 			args = append(args, b.numbers[i])
@@ -83,38 +123,18 @@ func (b *historyBatch) rowsStatement(args []any) statement {
 
 // blockArrays returns the columns of blocks: kind, the first and last places, times,
 // count and records.
-func blockArrays(blocks []historyBlock, records []domain.Record) []any {
+func (b *postgresTry) blockArrays() []any {
 	var numbers [6][]int64
-	texts := make([]string, len(blocks))
-	for i := range blocks {
-		b := &blocks[i]
-		for c, n := range [...]int64{b.kind, int64(b.places[0]), int64(b.last()), b.atUS, b.sinceUS, int64(len(b.places))} {
+	texts := make([]string, len(b.blocks))
+	for i := range b.blocks {
+		block := &b.blocks[i]
+		kind, first, last := b.named.numbers[block.kind-1], int64(block.places[0]), int64(block.last())
+		for c, n := range [...]int64{kind, first, last, block.atUS, block.sinceUS, int64(len(block.places))} {
 			numbers[c] = append(numbers[c], n)
 		}
-		texts[i] = b.encode(records)
+		texts[i] = block.encode(b.records)
 	}
 	return []any{numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5], texts}
-}
-
-func kindColumns(namespace string, kinds []historyKind) []any {
-	var columns [6][]string
-	digests, fielded := make([][]byte, len(kinds)), make([]bool, len(kinds))
-	for i := range columns {
-		columns[i] = make([]string, len(kinds))
-	}
-	for i := range kinds {
-		k := &kinds[i]
-		digests[i] = k.digest(namespace)
-		for c, text := range []string{k.job, k.origin, k.queue, k.jobName, k.event, k.replica} {
-			columns[c][i] = text
-		}
-		fielded[i] = k.fielded
-	}
-	args := append(make([]any, 0, len(columns)+2), digests)
-	for i := range columns {
-		args = append(args, columns[i])
-	}
-	return append(args, fielded)
 }
 
 const sqlNewHistory = `
@@ -122,11 +142,17 @@ INSERT INTO histories (namespace, records)
 SELECT $1::text, 0 WHERE NOT EXISTS (SELECT 1 FROM histories WHERE namespace = $1)
 ON CONFLICT DO NOTHING`
 
-// A batch that was written before begins no more.
+// A batch that was written before begins no more, nor one whose numbers of kinds may hold
+// no more: kinds were removed, or the server lacks the batch that told of them, as one does
+// that took the place of another before it had all of it. The row of the namespace is held
+// from here on, so no kind goes until the batch is written.
 const sqlBeginBatch = `
 WITH begun AS (
     INSERT INTO history_writers AS w (writer, batch, try, at_us)
-    VALUES ($2::bigint, $4::bigint, $3::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+    SELECT $2::bigint, $4::bigint, $3::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+    FROM histories WHERE namespace = $1::text AND ($7::bigint < 0 OR forgotten = $7::bigint
+        AND EXISTS (SELECT 1 FROM history_writers WHERE writer = $2::bigint AND batch >= $8::bigint))
+    FOR NO KEY UPDATE
     ON CONFLICT (writer) DO UPDATE SET batch = excluded.batch, try = excluded.try, at_us = excluded.at_us
     WHERE w.batch < excluded.batch
     RETURNING 1
@@ -139,7 +165,7 @@ FROM begun WHERE namespace = $1::text`
 const sqlNextNumber = `greatest(latest, space::bigint << 44) + 1`
 
 // sqlHead is the namespace and the batch's first number, if this try began the batch.
-const sqlHead = `(SELECT h.space, h.first, h.latest FROM histories AS h, history_writers AS w
+const sqlHead = `(SELECT h.space, h.first, h.latest, h.forgotten FROM histories AS h, history_writers AS w
         WHERE h.namespace = $1::text AND w.writer = $2::bigint AND w.try = $3::bigint OFFSET 0) AS head`
 
 const sqlNewKinds = `
@@ -149,20 +175,25 @@ FROM ` + sqlHead + ` CROSS JOIN unnest($4::bytea[], $5::text[], $6::text[], $7::
     AS b (digest, job, origin, queue, job_name, event, replica, fielded)
 WHERE NOT EXISTS (SELECT 1 FROM history_kinds AS k WHERE k.digest = b.digest)`
 
-// sqlKnown are the namespace, the first number and the numbers of the kinds, in
-// one row.
-const sqlKnown = `(
-    SELECT head.space, head.first, array_agg(k.kind ORDER BY b.n) AS kinds
-    FROM ` + sqlHead + ` CROSS JOIN unnest($4::bytea[]) WITH ORDINALITY AS b (digest, n)
-        JOIN history_kinds AS k ON k.digest = b.digest
-    GROUP BY head.space, head.first
-) AS known`
+// sqlFresh are the numbers of the batch's new kinds.
+const sqlFresh = `ARRAY(SELECT (SELECT k.kind FROM history_kinds AS k WHERE k.digest = b.digest)
+        FROM unnest($4::bytea[]) WITH ORDINALITY AS b (digest, n) ORDER BY b.n)`
+
+const sqlLearn = `SELECT head.forgotten, ` + sqlFresh + ` FROM ` + sqlHead
+
+const sqlLatestBatch = `SELECT batch FROM history_writers WHERE writer = $1::bigint`
+
+// sqlHeadAndFresh have one row.
+const sqlHeadAndFresh = `(SELECT head.space, head.first, ` + sqlFresh + ` AS fresh FROM ` + sqlHead + ` OFFSET 0) AS head`
+
+// sqlKindOf is the number of a kind of what is written.
+const sqlKindOf = `CASE WHEN b.kind > 0 THEN b.kind ELSE head.fresh[-b.kind] END`
 
 const sqlBlocks = `
 INSERT INTO history_blocks (id, last_id, at_us, since_us, kind, space, count, records)
-SELECT known.first + b.place, known.first + b.last, b.at_us, b.since_us, known.kinds[b.kind], known.space, b.count, b.records
-FROM ` + sqlKnown + `
-CROSS JOIN unnest($5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::text[])
+SELECT head.first + b.place, head.first + b.last, b.at_us, b.since_us, ` + sqlKindOf + `, head.space, b.count, b.records
+FROM ` + sqlHeadAndFresh + `
+CROSS JOIN unnest($5::integer[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::text[])
     AS b (kind, place, last, at_us, since_us, count, records)`
 
 const sqlBatch = `
@@ -171,7 +202,7 @@ SELECT head.first, head.latest, $4::bigint, $5::bigint, head.space, $6::bytea FR
 
 // appendRecordsSQL writes the columns of the shape.
 func appendRecordsSQL(shape historyShape) string {
-	columns, values, types := "kind, space, id", "known.kinds[r.kind], known.space, known.first + r.place", "$5::bigint[], $6::bigint[]"
+	columns, values, types := "kind, space, id", sqlKindOf+", head.space, head.first + b.place", "$5::integer[], $6::bigint[]"
 	names, next := "kind, place", 7
 	for _, i := range shape.columns() {
 		name, kind, none := historyColumnList()[i], "bigint", "0"
@@ -181,9 +212,9 @@ func appendRecordsSQL(shape historyShape) string {
 		case i == plannedColumn, i == untilColumn:
 			none = strconv.Itoa(absent)
 		}
-		value := "r." + name
+		value := "b." + name
 		if i != atColumn {
-			value = "nullif(r." + name + ", " + none + ")"
+			value = "nullif(b." + name + ", " + none + ")"
 		}
 		columns, values, names = columns+", "+name, values+", "+value, names+", "+name
 		types += fmt.Sprintf(", $%d::%s[]", next, kind)
@@ -192,8 +223,8 @@ func appendRecordsSQL(shape historyShape) string {
 	return `
 INSERT INTO history (` + columns + `)
 SELECT ` + values + `
-FROM ` + sqlKnown + `
-CROSS JOIN unnest(` + types + `) AS r (` + names + `)`
+FROM ` + sqlHeadAndFresh + `
+CROSS JOIN unnest(` + types + `) AS b (` + names + `)`
 }
 
 // appendIndexedSQL writes also by what else the records are found.

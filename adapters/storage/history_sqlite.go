@@ -14,12 +14,6 @@ type sqliteHistory struct {
 	known     *knownKinds
 }
 
-// knownKinds are the numbers of kinds, as long as nobody removes some.
-type knownKinds struct {
-	space, forgotten int64
-	numbers          map[historyKind]int64
-}
-
 func newSQLiteHistory(transact sqliteTransact, namespace string) *sqliteHistory {
 	a := &sqliteHistory{transact: transact, namespace: namespace, texts: []string{
 		sqliteNewHistory, sqliteGrow, sqliteNewKind, sqliteKind, sqliteFields, sqliteUnderWay, sqliteBegin, sqliteEnd,
@@ -74,9 +68,9 @@ func (a *sqliteHistory) append(ctx context.Context, b *historyBatch) error {
 			return err
 		}
 		if known == nil || forgotten != known.forgotten {
-			known = &knownKinds{space: rows.space, forgotten: forgotten, numbers: make(map[historyKind]int64)}
+			known = newKnownKinds(forgotten)
 		}
-		if rows.kinds, err = a.kindNumbers(ctx, tx, known, b.kinds); err != nil {
+		if rows.kinds, err = a.kindNumbers(ctx, tx, known, rows); err != nil {
 			return err
 		}
 		if b.begins {
@@ -188,27 +182,22 @@ func (a *sqliteHistory) underWay(ctx context.Context, tx *sqliteTx, space int64,
 	return there, rows.Err()
 }
 
-// mostKnownKinds bounds what is remembered: names of jobs come from outside, too.
-const mostKnownKinds = 8192
-
 // kindNumbers returns the numbers of the kinds, after those that are new got
 // theirs.
-func (a *sqliteHistory) kindNumbers(ctx context.Context, tx *sqliteTx, known *knownKinds, kinds []historyKind) ([]any, error) {
-	numbers := make([]any, len(kinds))
-	for i, k := range kinds {
-		number, found := known.numbers[k]
+func (a *sqliteHistory) kindNumbers(ctx context.Context, tx *sqliteTx, known *knownKinds, b *sqliteRows) ([]any, error) {
+	numbers := make([]any, len(b.historyBatch.kinds))
+	for i, k := range b.historyBatch.kinds {
+		digest := k.digest(a.namespace)
+		number, found := known.numbers[digest]
 		if !found {
-			args := []any{known.space, k.digest(a.namespace), k.job, k.origin, k.queue, k.jobName, k.event, k.replica, k.fielded}
+			args := []any{b.space, digest[:], k.job, k.origin, k.queue, k.jobName, k.event, k.replica, k.fielded}
 			if _, err := tx.exec(ctx, sqliteNewKind, args...); err != nil {
 				return nil, err
 			}
 			if err := tx.scan(ctx, sqliteKind, args[1:2], &number); err != nil {
 				return nil, err
 			}
-			if len(known.numbers) >= mostKnownKinds {
-				clear(known.numbers)
-			}
-			known.numbers[k] = number
+			known.add(digest, number)
 		}
 		numbers[i] = number
 	}

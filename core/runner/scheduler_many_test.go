@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -130,6 +131,37 @@ func TestManyTicks_ofAReplicaThatIsGoneAreNotMissed(t *testing.T) {
 			if missed := ann.told(name, "missed"); len(missed) > 0 {
 				t.Errorf("%s: %q, want no tick missed", name, missed)
 			}
+		}
+	})
+}
+
+// What was missed while no replica lived tells nothing about how busy they are.
+func TestManyTicks_thatWereMissedMakeNobodyLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		jobs := func() []runner.ScheduledJob { return jobsEvery(t, 20*time.Second, 12) }
+		f.start(t, "cid", jobs()...).stop()
+		f.waitUntil(55 * time.Second)
+		ann, bob := f.start(t, "ann", jobs()...), f.start(t, "bob", jobs()...)
+		f.waitUntil(58 * time.Second)
+		bob.stop()
+		f.waitUntil(70 * time.Second)
+		claimed, left := 0, 0
+		for i := range 12 {
+			name := fmt.Sprint("job-", i)
+			for _, line := range ann.written(name, "claimed") {
+				switch {
+				case line == "1m0s +1m0s claimed":
+					claimed++
+				case line == "1m0.05s +1m0s claimed late 50ms":
+					left++
+				case strings.Contains(line, " +1m0s "):
+					t.Errorf("%s: %s, want it claimed at once, or 50 ms later if it is bob's", name, line)
+				}
+			}
+		}
+		if claimed+left != 12 || left == 0 {
+			t.Errorf("%d ticks were claimed at once and %d after bob, want 12 in all, some of them bob's", claimed, left)
 		}
 	})
 }

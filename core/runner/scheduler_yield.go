@@ -124,7 +124,10 @@ func (s *scheduler) noteLate(claimed []schedule.Due) {
 	defer s.mu.Unlock()
 	now, late := s.clock.Now(), time.Duration(0)
 	for i := range claimed {
-		late = max(late, now.Sub(claimed[i].Latest))
+		// What was missed before tells nothing about now.
+		if by := now.Sub(claimed[i].Latest); by < s.cfg.Timing.MisfireAfter {
+			late = max(late, by)
+		}
 	}
 	// A replica that is gone must not take its ticks along into a misfire.
 	late = min(late, s.cfg.Timing.MisfireAfter/(2*latePatience))

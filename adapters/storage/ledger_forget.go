@@ -36,7 +36,8 @@ func (l *Ledger) countEnded(results []domain.RunResult) {
 // forgetSome prunes the memory of ended runs when enough have ended here.
 func (l *Ledger) forgetSome(ctx context.Context) error {
 	if l.endedTicks.Load() >= l.memory.every {
-		return l.forgetCounted(ctx, &l.endedTicks, l.statement(l.sql.forgetTicks, l.memory.ticks))
+		return l.forgetCounted(ctx, &l.endedTicks,
+			l.statement(l.sql.forgetTicks, l.memory.ticks), l.statement(l.sql.forgetTickClaims, l.memory.ticks))
 	}
 	if l.endedOthers.Load() >= l.memory.every {
 		return l.forgetCounted(ctx, &l.endedOthers, l.statement(l.sql.forgetRuns, l.memory.others))
@@ -45,9 +46,9 @@ func (l *Ledger) forgetSome(ctx context.Context) error {
 }
 
 // forgetCounted begins to count anew, unless nothing could be forgotten.
-func (l *Ledger) forgetCounted(ctx context.Context, counted *atomic.Int64, s statement) error {
+func (l *Ledger) forgetCounted(ctx context.Context, counted *atomic.Int64, statements ...statement) error {
 	before := counted.Swap(0)
-	forgotten, err := l.forget(ctx, s)
+	forgotten, err := l.forget(ctx, statements...)
 	if !forgotten {
 		counted.Add(before)
 	}

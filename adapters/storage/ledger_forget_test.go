@@ -62,8 +62,8 @@ func TestLedger_forgetsEndedTicksAfterADay(t *testing.T) {
 	}
 }
 
-// A worker that knew the end of a tick by its claim is asked again by one that
-// does not.
+// A worker of the version before knows the end of a tick by its claim, before the
+// migration and after.
 func TestLedger_remembersTicksThatEndedBeforeTheMigration(t *testing.T) {
 	t.Parallel()
 	for name, config := range map[string]storage.Config{
@@ -89,10 +89,71 @@ func TestLedger_remembersTicksThatEndedBeforeTheMigration(t *testing.T) {
 				t.Fatalf("Migrate = %v, want no error", err)
 			}
 			finishAll(t, ledger, claims)
-			var left int
-			if err := db.Bun().NewRaw("SELECT count(*) FROM ledger_claims").Scan(t.Context(), &left); err != nil || left > 0 {
-				t.Errorf("%d claims are left, %v, want none", left, err)
+			var ended int
+			if err := db.Bun().NewRaw("SELECT count(*) FROM ledger_claims WHERE phase = 4").Scan(t.Context(), &ended); err != nil || ended != 2 {
+				t.Errorf("%d ends are known to the version before, %v, want the two that were", ended, err)
 			}
+		})
+	}
+}
+
+// A run in the way ends a tick, whose claim is forgotten as those that ended are.
+func TestLedger_boundsTheMemoryOfBlockedTicks(t *testing.T) {
+	t.Parallel()
+	for name, open := range map[string]func(testing.TB) *storage.DB{"sqlite": openSQLite, "postgres": openPostgres} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const ticks, limit, every = 200, 30, 10
+			db := open(t)
+			ledger := db.Ledger("").WithMemory(limit, every)
+			start := map[string]time.Time{}
+			for _, state := range syncAs(t, ledger, "ann", manyDefinitions(2)).Jobs {
+				start[state.Job] = state.Cursor
+			}
+			const slow, fast = "job-00000", "job-00001"
+			for n := range ticks {
+				from := start[slow].Add(time.Duration(n) * time.Second)
+				intent := domain.Intent{
+					Run: domain.TickKey(slow, from.Add(time.Second)), Replica: "ann", Fingerprint: "v1", Slot: domain.SlotSkip,
+					Move: &domain.CursorMove{From: from, To: from.Add(time.Second)}, Lease: time.Hour,
+				}
+				verdicts, err := ledger.Claim(t.Context(), []domain.Intent{intent})
+				if err != nil || n > 0 && verdicts[0].Kind != domain.Blocked {
+					t.Fatalf("Claim = %v, %v, want it blocked", verdicts, err)
+				}
+				finishAll(t, ledger, claimTicks(t, ledger, "ann", map[string]time.Time{fast: start[fast]}, n))
+			}
+			var left int
+			if err := db.Bun().NewRaw("SELECT count(*) FROM ledger_claims WHERE phase >= 3").Scan(t.Context(), &left); err != nil || left > limit+every {
+				t.Errorf("%d of %d blocked ticks are remembered, %v, want at most %d", left, ticks-1, err, limit+every)
+			}
+		})
+	}
+}
+
+// One tick of a call that took long must not take the memory of the others along.
+func TestLedger_remembersTheTicksOfACallThatEndedTogether(t *testing.T) {
+	t.Parallel()
+	for name, open := range map[string]func(testing.TB) *storage.DB{"sqlite": openSQLite, "postgres": openPostgres} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const jobs, limit, every = 50, 300, 50
+			db := open(t)
+			ledger := db.Ledger("").WithMemory(limit, every)
+			start := map[string]time.Time{}
+			for _, state := range syncAs(t, ledger, "ann", manyDefinitions(jobs)).Jobs {
+				start[state.Job] = state.Cursor
+			}
+			const long = "job-00000"
+			together := claimTicks(t, ledger, "ann", map[string]time.Time{long: start[long]}, 0)
+			delete(start, long)
+			for n := range 10 {
+				finishAll(t, ledger, claimTicks(t, ledger, "ann", start, n))
+			}
+			together = append(together, claimTicks(t, ledger, "ann", start, 10)...)
+			finishAll(t, ledger, together)
+			finishAll(t, ledger, claimTicks(t, ledger, "ann", start, 11))
+			finishAll(t, ledger, together)
 		})
 	}
 }

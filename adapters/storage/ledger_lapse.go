@@ -18,6 +18,8 @@ type lapseWatch struct {
 	// untilUS is until when none of those lapses, nor any that is made or renewed
 	// since, in store time.
 	untilUS int64
+	// forgotten counts what makes a look worthless that began before.
+	forgotten int
 }
 
 // rules reports whether no claim can have lapsed at nowUS. What was made since the
@@ -28,12 +30,29 @@ func (w *lapseWatch) rules(replica string, nowUS int64, lease time.Duration) boo
 	return w.replica == replica && nowUS < w.untilUS && time.Since(w.looked) < lease
 }
 
-// keep takes note of a look that found nothing lapsed. firstUS is when the first of
-// the open claims does, zero if there is none.
-func (w *lapseWatch) keep(replica string, nowUS, firstUS int64, lease time.Duration) {
+// openLook is a look at all open claims, for a replica at a time.
+type openLook struct {
+	replica   string
+	began     time.Time
+	nowUS     int64
+	forgotten int
+}
+
+func (w *lapseWatch) begin(replica string, nowUS int64) openLook {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.replica, w.looked, w.untilUS = replica, time.Now(), nowUS+micros(lease)
+	return openLook{replica: replica, began: time.Now(), nowUS: nowUS, forgotten: w.forgotten}
+}
+
+// keep takes note of a look that found nothing lapsed, unless it is worthless by
+// now. firstUS is when the first of the open claims lapses, zero if there is none.
+func (w *lapseWatch) keep(look openLook, firstUS int64, lease time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.forgotten != look.forgotten {
+		return
+	}
+	w.replica, w.looked, w.untilUS = look.replica, look.began, look.nowUS+micros(lease)
 	if firstUS > 0 {
 		w.untilUS = min(w.untilUS, firstUS)
 	}
@@ -44,6 +63,7 @@ func (w *lapseWatch) forget() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.replica = ""
+	w.forgotten++
 }
 
 // hasLapsed reports whether there are claims that the replica may take over. It
@@ -59,8 +79,9 @@ func (l *Ledger) hasLapsed(ctx context.Context, replica string, lease time.Durat
 	if l.lapses.rules(replica, nowUS, lease) {
 		return false, nil
 	}
+	began := l.lapses.begin(replica, nowUS)
 	var first *int64
-	look := l.lookup(nil, l.sql.lapsed, replica)
+	look := l.lookup(nil, l.sql.lapsed, replica, nowUS)
 	look.row = func(scan scanner) error { return scan(&lapsed, &first) }
 	if err := l.runner.read(ctx, look); err != nil {
 		return false, err
@@ -73,6 +94,6 @@ func (l *Ledger) hasLapsed(ctx context.Context, replica string, lease time.Durat
 	if first != nil {
 		firstUS = *first
 	}
-	l.lapses.keep(replica, nowUS, firstUS, lease)
+	l.lapses.keep(began, firstUS, lease)
 	return false, nil
 }

@@ -20,6 +20,7 @@ RETURNING token`
 
 // A tick that has ended leaves its token alone: its cursor tells that it was
 // decided. To keep its row would cost more than all else that is written for it.
+// The tokens of a call are kept by the last of them: one that took long is the first.
 const sqlEndTicks = `
 WITH ended AS (
     DELETE FROM ledger_claims USING @set(old_token bigint, old_run text)
@@ -27,7 +28,7 @@ WITH ended AS (
     RETURNING token
 ), kept AS (
     INSERT INTO ledger_ended (namespace, token, count, ended_us, tokens)
-    SELECT ?1, min(token), count(*), @now, array_agg(token) FROM ended HAVING count(*) > 0
+    SELECT ?1, max(token), count(*), @now, array_agg(token) FROM ended HAVING count(*) > 0
     ON CONFLICT DO NOTHING
 )
 SELECT token FROM ended`
@@ -36,7 +37,7 @@ SELECT token FROM ended`
 const (
 	sqliteKeepEnded = `
 INSERT INTO ledger_ended (namespace, token, count, ended_us, tokens)
-SELECT ?1, min(token), count(*), @now, json_group_array(token)
+SELECT ?1, max(token), count(*), @now, json_group_array(token)
 FROM @set(old_token bigint, old_run text) CROSS JOIN ledger_claims
 WHERE ` + theirClaims + `
 HAVING count(*) > 0
@@ -74,32 +75,32 @@ FROM @set(old_token bigint, old_run text) CROSS JOIN (SELECT @now AS at_us LIMIT
 WHERE ` + theirClaims + `
 RETURNING token, cancelled`
 
-// Without the fence Postgres looks for claims of each job that the replica has
+// lapsedBy and andMine are around a time: the claims that the replica may take over
+// then. Without the fence Postgres looks for claims of each job that the replica has
 // registered, and not for jobs of lapsed claims.
 // ?2 the replica.
-const isRegistered = ` EXISTS (SELECT 1 FROM ledger_replicas AS r
+const (
+	lapsedBy = `
+FROM ledger_claims AS c @via(ledger_claims_open)
+WHERE c.namespace = ?1 AND c.phase < 3 AND c.deadline_us <= `
+	andMine = `
+    AND EXISTS (SELECT 1 FROM ledger_replicas AS r
         JOIN ledger_registrations AS g ON g.namespace = r.namespace AND g.digest = r.digest
         WHERE r.namespace = ?1 AND r.replica = ?2 AND g.job = c.job
         @fence)`
-
-// The claims that the replica may take over.
-// ?2 the replica.
-const lapsedClaims = `
-FROM ledger_claims AS c @via(ledger_claims_open)
-WHERE c.namespace = ?1 AND c.phase < 3 AND c.deadline_us <= (SELECT @now)
-    AND` + isRegistered
+)
 
 // ?2 the replica.
 const sqlReleased = `
 SELECT @now, EXISTS (SELECT 1 FROM ledger_claims AS c @via(ledger_claims_released)
-    WHERE c.namespace = ?1 AND c.released AND c.phase < 3
-        AND` + isRegistered + `)`
+    WHERE c.namespace = ?1 AND c.released AND c.phase < 3 AND c.deadline_us <= (SELECT @now)` + andMine + `)`
 
-// ?2 the replica.
+// A claim that lapses while its answer is made up must not be missing in both parts.
+// ?2 the replica, ?3 the store's time.
 const sqlLapsed = `
-SELECT EXISTS (SELECT 1` + lapsedClaims + `),
+SELECT EXISTS (SELECT 1` + lapsedBy + `?3` + andMine + `),
     (SELECT min(c.deadline_us) FROM ledger_claims AS c @via(ledger_claims_open)
-        WHERE c.namespace = ?1 AND c.phase < 3 AND c.deadline_us > (SELECT @now))`
+        WHERE c.namespace = ?1 AND c.phase < 3 AND c.deadline_us > ?3)`
 
 // The claim that lapsed first gets the first number. Whoever renews or ends
 // one meanwhile keeps it. The ledger's now_us may lie before the wait for its
@@ -112,7 +113,7 @@ UPDATE ledger_claims SET
     released = false,
     replica = ?2,
     deadline_us = l.now_us + ?4
-FROM (SELECT c.token AS old_token, row_number() OVER (ORDER BY c.deadline_us, c.token) AS nth` + lapsedClaims + `
+FROM (SELECT c.token AS old_token, row_number() OVER (ORDER BY c.deadline_us, c.token) AS nth` + lapsedBy + `(SELECT @now)` + andMine + `
         ORDER BY c.deadline_us, c.token LIMIT ?3) AS w
     CROSS JOIN ledgers AS l
 WHERE l.namespace = ?1 AND ledger_claims.namespace = ?1 AND ledger_claims.token = w.old_token
@@ -155,11 +156,14 @@ UPDATE ledger_jobs SET paused = false, stamp = ?2,
 WHERE namespace = ?1 AND job = ?3
 RETURNING job`
 
-// sqlForgetRuns forgets ended runs beyond the latest ?2.
-const sqlForgetRuns = `
-DELETE FROM ledger_claims WHERE namespace = ?1 AND phase >= 3 AND NOT tick AND token <= (
+// sqlForgetMany forgets claims that have ended beyond the latest ?2. Those of ticks
+// are few: a run in their way ended them, or a worker of an earlier version.
+func sqlForgetMany(which string) string {
+	return `
+DELETE FROM ledger_claims WHERE namespace = ?1 AND phase >= 3 AND ` + which + ` AND token <= (
     SELECT c.token FROM ledger_claims AS c
-    WHERE c.namespace = ?1 AND c.phase >= 3 AND NOT c.tick ORDER BY c.token DESC LIMIT 1 OFFSET ?2)`
+    WHERE c.namespace = ?1 AND c.phase >= 3 AND ` + which + ` ORDER BY c.token DESC LIMIT 1 OFFSET ?2)`
+}
 
 // sqlForgetTicks forgets ended ticks beyond the latest ?2, and more of one call.
 const sqlForgetTicks = `

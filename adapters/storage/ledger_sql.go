@@ -3,23 +3,23 @@ package storage
 // ledgerSQL holds the statements of the ledger, written for one dialect. The
 // first value of each is the namespace.
 type ledgerSQL struct {
-	now, numbers, note, answer, cancel       string
-	jobs, open, remembered                   string
-	holdBlockers, stampUnblocked             string
-	moveJobs, openClaims, changeClaims       string
-	moveAll, openAll                         string
-	finish, endTicks, keepEnded              string
-	ended, endedTicks, stampJobs             string
-	renew, released, lapsed, takeOver, taken string
-	stampTaken, renamePushers                string
-	pause, resume                            string
-	seen, replicas, news                     string
-	newLedger, newRevisions, forgetRevisions string
-	touch, register, newJobs, join           string
-	forgetReplicas, revalidate, dropUnused   string
-	forgetTicks, forgetRuns                  string
-	forgetOldTicks, forgetOldRuns            string
-	forgetCalls                              string
+	now, numbers, note, answer, cancel        string
+	jobs, open, remembered                    string
+	holdBlockers, stampUnblocked              string
+	moveJobs, openClaims, changeClaims        string
+	moveAll, openAll                          string
+	finish, endTicks, keepEnded               string
+	ended, endedTicks, stampJobs              string
+	renew, released, lapsed, takeOver, taken  string
+	stampTaken, renamePushers                 string
+	pause, resume                             string
+	seen, replicas, news                      string
+	newLedger, newRevisions, forgetRevisions  string
+	touch, register, newJobs, join            string
+	forgetReplicas, revalidate, dropUnused    string
+	forgetTicks, forgetTickClaims, forgetRuns string
+	forgetOldTicks, forgetOldRuns             string
+	forgetCalls                               string
 }
 
 func newLedgerSQL(dialect Dialect) *ledgerSQL {
@@ -34,7 +34,7 @@ func newLedgerSQL(dialect Dialect) *ledgerSQL {
 		newLedger: sqlNewLedger, newRevisions: sqlNewRevisions, forgetRevisions: sqlForgetRevisions,
 		touch: sqlTouch, register: sqlRegister, newJobs: sqlNewJobs, join: sqlJoin,
 		forgetReplicas: sqlForgetReplicas, revalidate: sqlRevalidate, dropUnused: sqlDropUnused,
-		forgetTicks: sqlForgetTicks, forgetRuns: sqlForgetRuns,
+		forgetTicks: sqlForgetTicks, forgetTickClaims: sqlForgetMany("tick"), forgetRuns: sqlForgetMany("NOT tick"),
 		forgetOldTicks: sqlForgetOld("ledger_ended WHERE"), forgetOldRuns: sqlForgetOld("ledger_claims WHERE phase >= 3 AND"),
 	}
 	if dialect == Postgres {
@@ -55,6 +55,6 @@ func (s *ledgerSQL) all() []*string {
 		&s.finish, &s.endTicks, &s.keepEnded, &s.ended, &s.endedTicks, &s.stampJobs, &s.renew, &s.released, &s.lapsed, &s.takeOver, &s.taken, &s.stampTaken, &s.renamePushers, &s.pause, &s.resume,
 		&s.seen, &s.replicas, &s.news, &s.newLedger, &s.newRevisions, &s.forgetRevisions,
 		&s.touch, &s.register, &s.newJobs, &s.join, &s.forgetReplicas, &s.revalidate, &s.dropUnused,
-		&s.forgetTicks, &s.forgetRuns, &s.forgetOldTicks, &s.forgetOldRuns, &s.forgetCalls,
+		&s.forgetTicks, &s.forgetTickClaims, &s.forgetRuns, &s.forgetOldTicks, &s.forgetOldRuns, &s.forgetCalls,
 	}
 }

@@ -76,11 +76,12 @@ func (s *ledgerStage) isTakenOverOnce() {
 }
 
 func (s *ledgerStage) findsEachThatLapses() {
-	for n := 1; n <= 2; n++ {
-		s.want(domain.Granted, s.tick("ann", n))
-		s.wantNoneAbandoned("bob")
-		s.harness.Advance(s.features.Lease * 6 / 10)
-	}
+	lease := s.features.Lease
+	s.want(domain.Granted, s.tick("ann", 1))
+	s.wantNoneAbandoned("bob")
+	s.harness.Advance(lease * 7 / 10)
+	s.want(domain.Granted, s.tick("ann", 2))
+	s.harness.Advance(lease * 4 / 10)
 	for n := 1; n <= 2; n++ {
 		taken := s.wantAbandoned("bob")
 		if want := s.tick("ann", n).Run; taken.Run != want {
@@ -88,7 +89,7 @@ func (s *ledgerStage) findsEachThatLapses() {
 		}
 		s.wantFinish(true, taken, domain.EndFired)
 		s.wantNoneAbandoned("bob")
-		s.harness.Advance(s.features.Lease * 6 / 10)
+		s.harness.Advance(lease * 7 / 10)
 	}
 }
 

@@ -1,6 +1,8 @@
 -- +goose Up
 
--- The ticks that ended last: those of one call each, by the first of their tokens.
+-- The ticks that ended last: those of one call each, by the last of their tokens. Ends
+-- before this table was there are in ledger_claims, where workers of the version before
+-- go on to look for theirs.
 CREATE TABLE ledger_ended (
     namespace text COLLATE "C" NOT NULL,
     token     bigint   NOT NULL,
@@ -9,9 +11,6 @@ CREATE TABLE ledger_ended (
     tokens    bigint[] NOT NULL,
     PRIMARY KEY (namespace, token)
 );
-INSERT INTO ledger_ended (namespace, token, count, ended_us, tokens)
-SELECT namespace, min(token), count(*), max(ended_us), array_agg(token) FROM ledger_claims WHERE tick AND phase >= 3 GROUP BY namespace;
-DELETE FROM ledger_claims WHERE tick AND phase >= 3;
 
 -- +goose Down
 DROP TABLE ledger_ended;

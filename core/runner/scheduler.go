@@ -55,8 +55,11 @@ type scheduler struct {
 	// once with very many of mine.
 	yieldUntil time.Time
 	// late is how late claims of mine were, which counts until lateUntil.
-	late       time.Duration
-	lateUntil  time.Time
+	late      time.Duration
+	lateUntil time.Time
+	// strictest is the least lateness after which the misfire policy of any job
+	// decides.
+	strictest  time.Duration
 	replicas   []string
 	registered []domain.Definition
 	scope      domain.Scope
@@ -134,8 +137,10 @@ type LastRun struct {
 func newScheduler(r *Runner, jobs []ScheduledJob) *scheduler {
 	s := &scheduler{
 		cfg: r.cfg, ports: r.ports, journal: r.journal, claiming: r.journal.claiming, clock: r.clock,
-		jobs:     make(map[string]*jobState, len(jobs)),
-		runs:     map[domain.RunKey]*run{},
+		jobs:      make(map[string]*jobState, len(jobs)),
+		runs:      map[domain.RunKey]*run{},
+		strictest: r.cfg.Timing.MisfireAfter,
+
 		drained:  make(chan struct{}),
 		planned:  make(chan struct{}, 1),
 		released: make(chan struct{}),
@@ -143,6 +148,7 @@ func newScheduler(r *Runner, jobs []ScheduledJob) *scheduler {
 	s.quieting, s.quieten = context.WithCancel(context.Background())
 	for _, job := range jobs {
 		job.Misfire.After = orDefault(job.Misfire.After, r.cfg.Timing.MisfireAfter)
+		s.strictest = min(s.strictest, job.Misfire.After)
 		s.jobs[job.Name] = &jobState{ScheduledJob: job}
 		s.names = append(s.names, job.Name)
 	}
@@ -181,6 +187,9 @@ func (s *scheduler) wake() {
 	s.armed = time.Time{}
 	now := s.clock.Now()
 	before := len(s.due.mine)
+	if before == 0 {
+		s.due.since = s.ports.Now()
+	}
 	s.mine.Due(now, func(due schedule.Due) { s.due.mine = append(s.due.mine, due) })
 	if came := len(s.due.mine) - before; came > claimBatch {
 		s.yieldUntil = s.ports.Now().Add(yieldOf(came))

@@ -49,7 +49,7 @@ func (s *scheduler) claimAll(ctx context.Context, due dueTicks) (left []schedule
 	if left, err = s.claimDue(due.mine); err != nil {
 		return append(left, due.others...), err
 	}
-	s.noteLate(due.mine)
+	s.noteLate(due)
 	return s.claimOthers(ctx, due.others)
 }
 
@@ -69,7 +69,11 @@ func (s *scheduler) claimDue(due []schedule.Due) (left []schedule.Due, err error
 
 // dueTicks are ticks that are due: those of the jobs that this replica is
 // preferred for, and those of others.
-type dueTicks struct{ mine, others []schedule.Due }
+type dueTicks struct {
+	mine, others []schedule.Due
+	// since is when the first of mine were found.
+	since time.Time
+}
 
 // takeDue takes what is due and leaves the lists that were taken before to be
 // filled again: with very many jobs their growth would be what a wake costs.

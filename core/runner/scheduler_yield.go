@@ -114,25 +114,20 @@ func (s *scheduler) leftFor() time.Duration {
 
 func (s *scheduler) leftAtMost() time.Duration { return max(yieldMost, s.leftFor()) }
 
-// noteLate takes note of how late ticks of mine were claimed. Replicas that fall
-// behind together would do so even more if each asked for the others' ticks, too.
-func (s *scheduler) noteLate(claimed []schedule.Due) {
-	if len(claimed) == 0 {
+// noteLate takes note of how long ticks of mine took from when they were due, or
+// found to be, until they were claimed. Replicas that fall behind together would do so
+// even more if each asked for the others' ticks, too.
+func (s *scheduler) noteLate(claimed dueTicks) {
+	if len(claimed.mine) == 0 {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now, late := s.clock.Now(), time.Duration(0)
-	for i := range claimed {
-		// What was missed before tells nothing about now.
-		if by := now.Sub(claimed[i].Latest); by < s.cfg.Timing.MisfireAfter {
-			late = max(late, by)
-		}
-	}
+	now := s.ports.Now()
 	// A replica that is gone must not take its ticks along into a misfire.
-	late = min(late, s.cfg.Timing.MisfireAfter/(2*latePatience))
-	if at := s.ports.Now(); late >= s.late || !at.Before(s.lateUntil) {
-		s.late, s.lateUntil = late, at.Add(late+lateFor)
+	late := min(now.Sub(claimed.since), s.strictest/(2*latePatience))
+	if late >= s.late || !now.Before(s.lateUntil) {
+		s.late, s.lateUntil = late, now.Add(late+lateFor)
 	}
 }
 

@@ -99,7 +99,7 @@ func TestClaimsOutliveTheWorker(t *testing.T) {
 			file := newTickFile(t)
 			h := newHost(t, append(env, "WORKER_LEDGER=sql", "TICK_RECORDS="+string(file))...)
 			first := h.start(t, slowBin, "run", "--log", "json")
-			first.waitFor(t, ready)
+			first.ready(t)
 			file.waitFor(t, "ticks.second", atLeast(2))
 			first.signal(t, syscall.SIGTERM)
 			first.exit(t, 0)
@@ -110,7 +110,7 @@ func TestClaimsOutliveTheWorker(t *testing.T) {
 			outage(t, "ticks.minute", restarted.Add(-5*time.Minute))
 			before := len(file.of(t, "ticks.second"))
 			second := h.start(t, slowBin, "run", "--log", "json")
-			second.waitFor(t, ready)
+			second.ready(t)
 			file.waitFor(t, "ticks.second", atLeast(before+2))
 			file.waitFor(t, "ticks.minute", atLeast(1))
 			second.signal(t, syscall.SIGTERM)
@@ -167,7 +167,7 @@ func TestWorkersOnOneDatabaseFireEachTickOnce(t *testing.T) {
 		for _, instance := range []string{"blue", "green"} {
 			h := newHost(t, append(env, "WORKER_INSTANCE="+instance, "WORKER_DEPLOY_ID="+deploy)...)
 			r := h.start(t, slowBin, "run", "--log", "json")
-			r.waitFor(t, ready)
+			r.ready(t)
 			workers = append(workers, r)
 		}
 		before := len(file.of(t, "ticks.second"))

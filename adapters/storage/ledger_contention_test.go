@@ -25,10 +25,7 @@ func TestLedger_grantsEachTickToOneOfManyAtOnce(t *testing.T) {
 			db := open(t)
 			definitions := manyDefinitions(jobs)
 			reply := syncAs(t, db.Ledger(""), "replica-0", definitions)
-			start := map[string]time.Time{}
-			for _, state := range reply.Jobs {
-				start[state.Job] = state.Cursor
-			}
+			start := cursorsOf(reply)
 			var granted atomic.Int64
 			var group sync.WaitGroup
 			for r := range replicas {
@@ -56,6 +53,15 @@ func syncAs(t *testing.T, ledger *storage.Ledger, replica string, definitions []
 		t.Fatalf("Sync = %v, want no error", err)
 	}
 	return reply
+}
+
+// cursorsOf returns the jobs' cursors by their names.
+func cursorsOf(reply domain.SyncReply) map[string]time.Time {
+	cursors := make(map[string]time.Time, len(reply.Jobs))
+	for _, state := range reply.Jobs {
+		cursors[state.Job] = state.Cursor
+	}
+	return cursors
 }
 
 // claimTicks claims the nth tick of all jobs.

@@ -106,10 +106,7 @@ func TestLedger_boundsTheMemoryOfBlockedTicks(t *testing.T) {
 			const ticks, limit, every = 200, 30, 10
 			db := open(t)
 			ledger := db.Ledger("").WithMemory(limit, every)
-			start := map[string]time.Time{}
-			for _, state := range syncAs(t, ledger, "ann", manyDefinitions(2)).Jobs {
-				start[state.Job] = state.Cursor
-			}
+			start := cursorsOf(syncAs(t, ledger, "ann", manyDefinitions(2)))
 			const slow, fast = "job-00000", "job-00001"
 			for n := range ticks {
 				from := start[slow].Add(time.Duration(n) * time.Second)
@@ -140,10 +137,7 @@ func TestLedger_remembersTheTicksOfACallThatEndedTogether(t *testing.T) {
 			const jobs, limit, every = 50, 300, 50
 			db := open(t)
 			ledger := db.Ledger("").WithMemory(limit, every)
-			start := map[string]time.Time{}
-			for _, state := range syncAs(t, ledger, "ann", manyDefinitions(jobs)).Jobs {
-				start[state.Job] = state.Cursor
-			}
+			start := cursorsOf(syncAs(t, ledger, "ann", manyDefinitions(jobs)))
 			const long = "job-00000"
 			together := claimTicks(t, ledger, "ann", map[string]time.Time{long: start[long]}, 0)
 			delete(start, long)
@@ -161,10 +155,7 @@ func TestLedger_remembersTheTicksOfACallThatEndedTogether(t *testing.T) {
 // firstTicks returns claims of the jobs' first ticks.
 func firstTicks(t *testing.T, ledger *storage.Ledger, definitions []domain.Definition) []domain.Claim {
 	t.Helper()
-	start := map[string]time.Time{}
-	for _, state := range syncAs(t, ledger, "ann", definitions).Jobs {
-		start[state.Job] = state.Cursor
-	}
+	start := cursorsOf(syncAs(t, ledger, "ann", definitions))
 	return claimTicks(t, ledger, "ann", start, 0)
 }
 
@@ -176,10 +167,7 @@ func TestLedger_boundsTheMemoryOfEndedTicks(t *testing.T) {
 			const jobs, ticks, limit, every = 100, 20, 300, 150
 			db := open(t)
 			ledger := db.Ledger("").WithMemory(limit, every)
-			start := map[string]time.Time{}
-			for _, state := range syncAs(t, ledger, "ann", manyDefinitions(jobs)).Jobs {
-				start[state.Job] = state.Cursor
-			}
+			start := cursorsOf(syncAs(t, ledger, "ann", manyDefinitions(jobs)))
 			for n := range ticks {
 				finishAll(t, ledger, claimTicks(t, ledger, "ann", start, n))
 			}

@@ -16,10 +16,7 @@ func TestLedger_healsWhenTheFileMayGrowAgain(t *testing.T) {
 	t.Parallel()
 	db := openSQLite(t)
 	ledger, definitions := db.Ledger(""), manyDefinitions(100)
-	start := map[string]time.Time{}
-	for _, state := range syncAs(t, ledger, "ann", definitions).Jobs {
-		start[state.Job] = state.Cursor
-	}
+	start := cursorsOf(syncAs(t, ledger, "ann", definitions))
 	limit := func(pages int) {
 		var now int
 		if err := db.Writer().QueryRowContext(t.Context(), fmt.Sprint("PRAGMA max_page_count = ", pages)).Scan(&now); err != nil {
@@ -67,10 +64,7 @@ func TestLedger_waitsForAFileThatIsBusy(t *testing.T) {
 	path := t.TempDir() + "/takt.db"
 	db, other := openFile(t, path), openFile(t, path)
 	ledger := db.Ledger("")
-	start := map[string]time.Time{}
-	for _, state := range syncAs(t, ledger, "ann", manyDefinitions(1)).Jobs {
-		start[state.Job] = state.Cursor
-	}
+	start := cursorsOf(syncAs(t, ledger, "ann", manyDefinitions(1)))
 	tx, err := other.Bun().BeginTx(t.Context(), nil)
 	if err != nil {
 		t.Fatalf("BEGIN = %v, want no error", err)
@@ -112,10 +106,7 @@ func TestLedger_waitsInVainForATransactionThatStaysOpen(t *testing.T) {
 	t.Parallel()
 	db := openSQLite(t)
 	ledger := db.Ledger("")
-	start := map[string]time.Time{}
-	for _, state := range syncAs(t, ledger, "ann", manyDefinitions(1)).Jobs {
-		start[state.Job] = state.Cursor
-	}
+	start := cursorsOf(syncAs(t, ledger, "ann", manyDefinitions(1)))
 	var now int
 	if err := db.Writer().QueryRowContext(t.Context(), "PRAGMA busy_timeout = 10").Scan(&now); err != nil {
 		t.Fatal(err)

@@ -182,10 +182,7 @@ func TestLedger_decidesAgainOnlyWhatWasOld(t *testing.T) {
 			t.Parallel()
 			db := open(t)
 			own, other := db.Ledger(""), db.Ledger("")
-			start := map[string]time.Time{}
-			for _, state := range syncAs(t, own, "ann", manyDefinitions(6)).Jobs {
-				start[state.Job] = state.Cursor
-			}
+			start := cursorsOf(syncAs(t, own, "ann", manyDefinitions(6)))
 			finishAll(t, own, claimTicks(t, own, "ann", start, 0))
 			taken := map[string]time.Time{"job-00001": start["job-00001"], "job-00004": start["job-00004"]}
 			finishAll(t, other, claimTicks(t, other, "bob", taken, 1))

@@ -54,10 +54,7 @@ func TestLedger_findsLapsedClaimsOfJobsThatItRegisters(t *testing.T) {
 			const lease = 100 * time.Millisecond
 			db := openSQLite(t)
 			ann, bob, definitions := db.Ledger(""), db.Ledger(""), manyDefinitions(2)
-			start := map[string]time.Time{}
-			for _, state := range syncAs(t, ann, "ann", definitions).Jobs {
-				start[state.Job] = state.Cursor
-			}
+			start := cursorsOf(syncAs(t, ann, "ann", definitions))
 			syncAs(t, bob, "bob", definitions[:1])
 			to := start[definitions[1].Job].Add(time.Second)
 			claimed, err := ann.Claim(t.Context(), []domain.Intent{{

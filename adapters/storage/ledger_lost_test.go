@@ -168,10 +168,7 @@ func TestLedger_tellsTheTruthWhenConnectionsBreak(t *testing.T) {
 		t.Fatalf("Migrate = %v, want no error", err)
 	}
 	definitions := manyDefinitions(jobs)
-	start := map[string]time.Time{}
-	for _, state := range syncAs(t, direct.Ledger(""), "replica-0", definitions).Jobs {
-		start[state.Job] = state.Cursor
-	}
+	start := cursorsOf(syncAs(t, direct.Ledger(""), "replica-0", definitions))
 	var losses [4]atomic.Int64
 	seen := newRecord()
 	var group sync.WaitGroup

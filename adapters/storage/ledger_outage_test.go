@@ -48,10 +48,7 @@ func playUnderFaults(t *testing.T, uri domain.Secret, f underFaults) {
 		t.Fatalf("Migrate = %v, want no error", err)
 	}
 	definitions := manyDefinitions(jobs)
-	start := map[string]time.Time{}
-	for _, state := range syncAs(t, direct.Ledger(""), "replica-0", definitions).Jobs {
-		start[state.Job] = state.Cursor
-	}
+	start := cursorsOf(syncAs(t, direct.Ledger(""), "replica-0", definitions))
 	var faults atomic.Int64
 	var taken atomic.Int64
 	seen := newRecord()

@@ -74,10 +74,7 @@ func pretend(t *testing.T, db *storage.DB) {
 func askEverything(t *testing.T, ledger *storage.Ledger, round int) {
 	t.Helper()
 	definitions := manyDefinitions(fewJobs)
-	start := map[string]time.Time{}
-	for _, state := range syncAs(t, ledger, "ann", definitions).Jobs {
-		start[state.Job] = state.Cursor
-	}
+	start := cursorsOf(syncAs(t, ledger, "ann", definitions))
 	reply := syncAs(t, ledger, "bob", definitions)
 	if _, err := ledger.Sync(t.Context(), domain.SyncRequest{Replica: "ann", Definitions: definitions, Since: reply.Version}); err != nil {
 		t.Fatalf("Sync = %v, want no error", err)

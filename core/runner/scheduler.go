@@ -54,7 +54,7 @@ type scheduler struct {
 	// yieldUntil is when the others should be done with ticks that came due at
 	// once with very many of mine.
 	yieldUntil time.Time
-	// late is how late claims of mine were, which counts until lateUntil.
+	// late is how long claims of mine took, which counts until lateUntil.
 	late      time.Duration
 	lateUntil time.Time
 	// strictest is the least lateness after which the misfire policy of any job

@@ -68,7 +68,7 @@ func (s *scheduler) othersClaimFor() time.Duration {
 }
 
 // isLate reports whether this replica claimed ticks of its own so late that others
-// would have looked for them.
+// may have looked for them.
 func (s *scheduler) isLate() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,9 +114,9 @@ func (s *scheduler) leftFor() time.Duration {
 
 func (s *scheduler) leftAtMost() time.Duration { return max(yieldMost, s.leftFor()) }
 
-// noteLate takes note of how long ticks of mine took from when they were due, or
-// found to be, until they were claimed. Replicas that fall behind together would do so
-// even more if each asked for the others' ticks, too.
+// noteLate takes note of how long ticks of mine took from when they were found to be
+// due until they were claimed. Replicas that fall behind together would do so even
+// more if each asked for the others' ticks, too.
 func (s *scheduler) noteLate(claimed dueTicks) {
 	if len(claimed.mine) == 0 {
 		return

@@ -8,17 +8,33 @@ const [executablePath, profile] = process.argv.slice(2);
 // What Chromium would do besides showing the page needs a network that a test does not have.
 const args = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
+// patience bounds every wait, in milliseconds.
+const patience = 20000;
+
 let page;
 const wrong = [];
 
-// clickTip clicks the button whose tooltip is the name.
+// clickTip clicks the button whose tooltip is the name. The board draws its lists anew every few seconds, which takes
+// buttons and tooltips away from under the pointer: so it looks until the patience ends.
 async function clickTip({ selector, name }) {
-  for (const button of await page.locator(`${selector} >> button`).all()) {
-    await button.hover();
-    const tip = page.getByText(name, { exact: true }).last();
-    if (await tip.waitFor({ timeout: 1500 }).then(() => true, () => false)) return button.click();
-  }
+  const end = Date.now() + patience;
+  do {
+    for (const button of await page.locator(`${selector} >> button`).all()) {
+      if (await tipOf(button, name)) return button.click();
+    }
+    await page.mouse.move(0, 0);
+    await page.waitForTimeout(100);
+  } while (Date.now() < end);
   throw new Error(`no button with the tooltip ${name}`);
+}
+
+// tipOf returns whether the button's tooltip is the name.
+function tipOf(button, name) {
+  const tip = page.getByText(name, { exact: true }).last();
+  return button
+    .hover({ timeout: 1500 })
+    .then(() => tip.waitFor({ timeout: 1500 }))
+    .then(() => true, () => false);
 }
 
 const operations = {
@@ -49,7 +65,7 @@ async function serve(line) {
 async function main() {
   const context = await chromium.launchPersistentContext(profile, { executablePath, headless: true, args, viewport: { width: 1400, height: 1000 } });
   page = context.pages()[0] ?? (await context.newPage());
-  page.setDefaultTimeout(10000);
+  page.setDefaultTimeout(patience);
   page.on('pageerror', (error) => wrong.push(error.message));
   page.on('response', (response) => response.status() >= 400 && wrong.push(`${response.status()} ${response.url()}`));
   console.log(JSON.stringify({ ok: 'ready' }));

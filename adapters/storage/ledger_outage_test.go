@@ -1,11 +1,14 @@
 package storage_test
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/taktwork/takt/adapters/storage"
 	"github.com/taktwork/takt/core/domain"
@@ -16,24 +19,33 @@ import (
 func TestLedger_losesNothingWhenConnectionsAreTerminated(t *testing.T) {
 	t.Parallel()
 	uri := pgtest.Database(t)
-	terminated := func() {
-		pgtest.Exec(t, uri, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+	operator, err := pgx.Connect(t.Context(), uri.Reveal())
+	if err != nil {
+		t.Fatal(err)
 	}
-	playUnderFaults(t, uri, underFaults{every: 100 * time.Millisecond, least: 20, fault: terminated})
+	defer operator.Close(context.Background()) //nolint:errcheck // asked and done
+	terminated := func() {
+		_, err := operator.Exec(t.Context(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	playUnderFaults(t, uri, underFaults{every: 100 * time.Millisecond, least: 20, steps: 30, fault: terminated})
 }
 
 // The server crashes and comes back.
 func TestLedger_losesNothingWhenTheServerCrashes(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Start(t)
-	playUnderFaults(t, server.URI, underFaults{every: 500 * time.Millisecond, least: 5, fault: func() { server.Crash(t) }})
+	playUnderFaults(t, server.URI, underFaults{every: 500 * time.Millisecond, least: 5, steps: 60, fault: func() { server.Crash(t) }})
 }
 
 // underFaults says what befalls the server, how often, and at least how many
-// times.
+// times, and how many steps the replicas make at least.
 type underFaults struct {
 	every time.Duration
 	least int64
+	steps int
 	fault func()
 }
 
@@ -42,7 +54,7 @@ type underFaults struct {
 // that each tick was granted once, and skipped once, and that nothing is left.
 func playUnderFaults(t *testing.T, uri domain.Secret, f underFaults) {
 	t.Helper()
-	const replicas, jobs, steps = 3, 7, 60
+	const replicas, jobs = 3, 7
 	direct := open(t, postgres(storage.PostgresConfig{URI: uri}))
 	if err := direct.Migrate(t.Context()); err != nil {
 		t.Fatalf("Migrate = %v, want no error", err)
@@ -78,7 +90,7 @@ func playUnderFaults(t *testing.T, uri domain.Secret, f underFaults) {
 		group.Go(func() {
 			// All come as far as the one that goes on for longest, since each
 			// may be granted what another one was not.
-			for step := 0; step < steps || faults.Load() < f.least; step++ {
+			for step := 0; step < f.steps || faults.Load() < f.least; step++ {
 				steppers[n].step(step)
 				taken.Add(int64(steppers[n].takeOver(2)))
 				last[n] = step + 1

@@ -40,6 +40,7 @@ func TestAManagerOfServicesHearsFromStartToEnd(t *testing.T) {
 	for range 3 {
 		hears("WATCHDOG=1")
 	}
+	r.ready(t)
 	r.signal(t, syscall.SIGTERM)
 	hears("STOPPING=1\nSTATUS=draining")
 	r.exit(t, 0)

@@ -72,6 +72,7 @@ func TestAKeyOfTheWrongTypeLosesNoJob(t *testing.T) {
 			r.add(domain.JobOptions{ID: "ranked", Priority: 1})
 			r.do("HSET bull:q:due name n timestamp 1", "HSET bull:q:due2 name n timestamp 1 priority 3", "ZADD bull:q:delayed 4096 due 8192 due2")
 			mend := r.spoil("bull:q:" + key)
+			r.do("DEL bull:q:held2:lock") // its lease is over: Recover meets it on the damaged queue
 			kind := r.rdb.Type(t.Context(), "bull:q:"+key).Val()
 			attempt(t, c, held)
 			if got := r.rdb.Type(t.Context(), "bull:q:"+key).Val(); got != kind {

@@ -39,7 +39,9 @@ func Main(m *testing.M) int {
 // The package's TestMain must call [Main].
 func Database(tb testing.TB) domain.Secret {
 	tb.Helper()
-	shared.once.Do(func() { shared.server, shared.err = startServer() })
+	// Its databases live for a test each: a look for dead rows in one of them every half
+	// second is for nothing.
+	shared.once.Do(func() { shared.server, shared.err = startServer("autovacuum_naptime = 1h") })
 	if shared.err != nil {
 		tb.Fatal(shared.err)
 	}

@@ -92,7 +92,7 @@ func (s *server) configure() error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(file, "\nlisten_addresses = ''\nport = %d\nfsync = off\nmax_connections = 200\ndeadlock_timeout = 100ms\nautovacuum_naptime = 1h\n%s\n", port, strings.Join(s.settings, "\n"))
+	_, err = fmt.Fprintf(file, "\nlisten_addresses = ''\nport = %d\nfsync = off\nmax_connections = 200\ndeadlock_timeout = 100ms\n%s\n", port, strings.Join(s.settings, "\n"))
 	return errors.Join(err, file.Close())
 }
 

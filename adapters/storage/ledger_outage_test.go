@@ -30,22 +30,21 @@ func TestLedger_losesNothingWhenConnectionsAreTerminated(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	playUnderFaults(t, uri, underFaults{every: 100 * time.Millisecond, least: 20, steps: 30, fault: terminated})
+	playUnderFaults(t, uri, underFaults{every: 100 * time.Millisecond, least: 20, fault: terminated})
 }
 
 // The server crashes and comes back.
 func TestLedger_losesNothingWhenTheServerCrashes(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Start(t)
-	playUnderFaults(t, server.URI, underFaults{every: 500 * time.Millisecond, least: 5, steps: 60, fault: func() { server.Crash(t) }})
+	playUnderFaults(t, server.URI, underFaults{every: 500 * time.Millisecond, least: 5, fault: func() { server.Crash(t) }})
 }
 
 // underFaults says what befalls the server, how often, and at least how many
-// times, and how many steps the replicas make at least.
+// times.
 type underFaults struct {
 	every time.Duration
 	least int64
-	steps int
 	fault func()
 }
 
@@ -54,7 +53,7 @@ type underFaults struct {
 // that each tick was granted once, and skipped once, and that nothing is left.
 func playUnderFaults(t *testing.T, uri domain.Secret, f underFaults) {
 	t.Helper()
-	const replicas, jobs = 3, 7
+	const replicas, jobs, steps = 3, 7, 60
 	direct := open(t, postgres(storage.PostgresConfig{URI: uri}))
 	if err := direct.Migrate(t.Context()); err != nil {
 		t.Fatalf("Migrate = %v, want no error", err)
@@ -92,7 +91,7 @@ func playUnderFaults(t *testing.T, uri domain.Secret, f underFaults) {
 		group.Go(func() {
 			// All come as far as the one that goes on for longest, since each
 			// may be granted what another one was not.
-			for step := 0; step < f.steps || faults.Load() < f.least; step++ {
+			for step := 0; step < steps || faults.Load() < f.least; step++ {
 				steppers[n].step(step)
 				taken.Add(int64(steppers[n].takeOver(2)))
 				last[n] = step + 1

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,30 +19,32 @@ const (
 
 // storeClock tells the store's time between two samples of it. In between it
 // goes by the host's monotonic clock, so a step of the host's wall clock
-// changes nothing.
+// changes nothing. It is safe for concurrent use, and to tell the time waits for
+// nobody: each decision asks for it.
 type storeClock struct {
 	now func() time.Time
 
-	mu    sync.Mutex
-	store time.Time
-	host  time.Time
+	// sampling is held while a sample is taken in.
+	sampling sync.Mutex
+	latest   atomic.Pointer[clockSample]
+}
+
+// clockSample is the store's time at a time of the host's clock.
+type clockSample struct {
+	store, host time.Time
 	// slack is how long the sample took.
-	slack  time.Duration
-	synced bool
+	slack time.Duration
 }
 
 // Now returns the store's time in UTC.
-func (c *storeClock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at(c.now())
-}
+func (c *storeClock) Now() time.Time { return c.latest.Load().at(c.now()) }
 
-func (c *storeClock) at(host time.Time) time.Time {
-	if !c.synced {
+// at returns the store's time; without a sample it is taken for the host's.
+func (s *clockSample) at(host time.Time) time.Time {
+	if s == nil {
 		return host.UTC().Round(0)
 	}
-	return c.store.Add(host.Sub(c.host))
+	return s.store.Add(host.Sub(s.host))
 }
 
 // Sample takes in a store's time that was read between two readings of the
@@ -49,23 +52,23 @@ func (c *storeClock) at(host time.Time) time.Time {
 // was expected. What a blunt sample leaves open is no difference, and a blunt
 // sample that may be what was expected changes nothing.
 func (c *storeClock) Sample(store, asked, answered time.Time) time.Duration {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	slack := answered.Sub(asked)
+	c.sampling.Lock()
+	defer c.sampling.Unlock()
+	latest, slack := c.latest.Load(), answered.Sub(asked)
 	// A call that is repeated until an outage is over is answered at its end.
 	read := answered
 	if slack <= sharpSample {
 		read = asked.Add(slack / 2)
 	}
-	step := store.Sub(c.at(read))
-	if !c.synced {
+	step := store.Sub(latest.at(read))
+	if latest == nil {
 		step = 0
-	} else if max(slack, c.slack) > sharpSample && step.Abs() <= slack+c.slack+clockDrift {
-		if slack >= c.slack {
+	} else if max(slack, latest.slack) > sharpSample && step.Abs() <= slack+latest.slack+clockDrift {
+		if slack >= latest.slack {
 			return 0
 		}
 		step = 0
 	}
-	c.store, c.host, c.slack, c.synced = store.UTC().Round(0), read, slack, true
+	c.latest.Store(&clockSample{store: store.UTC().Round(0), host: read, slack: slack})
 	return step
 }

@@ -14,7 +14,8 @@ type Handler interface {
 	// [domain.RetryAfter], [domain.Skip], [domain.Snooze],
 	// [domain.RateLimit]); any other error is retried as the job's options
 	// say. ctx ends with a cause when the attempt times out, the lease is
-	// lost or the worker stops; a handler returns then.
+	// lost or the worker stops; a handler returns then. Others' attempts may follow
+	// on the same goroutine: a handler that locks it to its thread unlocks it.
 	Handle(ctx context.Context, job *domain.Job) ([]byte, error)
 }
 

@@ -22,8 +22,9 @@ const (
 	// journalCrowded is how many waiting records leave no time for anything else:
 	// the newest would soon be shed.
 	journalCrowded = journalLimit / 2
-	// journalKept is the most records for which a list is kept to be used again.
-	journalKept = 8192
+	// journalKept is the most records for which a list is kept to be used again, those
+	// of 5,000 runs that begin at one instant each second; and what append made of it.
+	journalKept = 20000
 	// journalBatch is the largest number of records in one append: stores
 	// write many at once with much less work than one by one.
 	journalBatch = 4096
@@ -90,50 +91,71 @@ func newJournal(replica string, store ports.RunStore, log *slog.Logger, clock *s
 }
 
 // Record takes in decisions. It does not block; when the store is so far
-// behind that too many records wait, the newest are shed and counted.
+// behind that a record finds no room among those that wait, it is shed and counted.
 func (j *journal) Record(records ...domain.Record) {
 	if len(records) == 0 {
 		return
 	}
-	now := j.tick()
-	for i := range records {
-		j.stamp(&records[i], now)
-	}
+	j.keepAll(records)
 	j.logRecords(records)
+}
+
+// note is Record for one record, which it stamps.
+func (j *journal) note(r *domain.Record) {
+	now := j.clock.Now()
+	j.mu.Lock()
+	j.keep(r, j.tick(now))
+	j.wakeUp()
+	j.mu.Unlock()
+	j.logRecord(r)
+}
+
+// keepAll stamps and counts the records, and keeps those for which there is room.
+func (j *journal) keepAll(records []domain.Record) {
+	now := j.clock.Now()
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	now = j.tick(now)
 	for i := range records {
-		if records[i].IsDecision() {
-			j.counts[records[i].Event]++
-		}
+		j.keep(&records[i], now)
+	}
+	j.wakeUp()
+}
+
+// keep stamps and counts the record, and keeps it if there is room; it is called
+// with mu held.
+func (j *journal) keep(r *domain.Record, now time.Time) {
+	j.stamp(r, now)
+	if r.IsDecision() {
+		j.counts[r.Event]++
 	}
 	if j.store == nil {
 		return
 	}
-	for i := range records {
-		size := recordSize(&records[i])
-		if len(j.pending)+j.taken >= journalLimit || j.bytes+size > journalBytes {
-			j.shed += len(records) - i
-			break
-		}
-		j.bytes += size
-		j.pending = append(j.pending, records[i])
+	size := recordSize(r)
+	if len(j.pending)+j.taken >= journalLimit || j.bytes+size > journalBytes {
+		j.shed++
+		return
 	}
-	j.wakeUp()
+	j.bytes += size
+	j.pending = append(j.pending, *r)
 }
 
 // Offer takes in the records, none of them a decision, if there is room for all
 // of them and for as many decisions. It reports whether it did. It does not block,
 // and logs nothing.
 func (j *journal) Offer(records []domain.Record) bool {
-	now := j.tick()
+	now := j.clock.Now()
 	bytes := 0
 	for i := range records {
-		j.stamp(&records[i], now)
 		bytes += recordSize(&records[i])
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	now = j.tick(now)
+	for i := range records {
+		j.stamp(&records[i], now)
+	}
 	if j.store == nil {
 		return true
 	}
@@ -151,6 +173,9 @@ func (j *journal) stamp(r *domain.Record, now time.Time) { r.At, r.Replica = now
 
 // wakeUp has Run append the records that wait; it is called with mu held.
 func (j *journal) wakeUp() {
+	if j.store == nil {
+		return
+	}
 	signal(j.wake)
 	if j.isEnough() {
 		signal(j.enough)
@@ -175,17 +200,14 @@ func recordSize(r *domain.Record) int {
 	return size
 }
 
-// tick returns the store's time, but never less than before: after a step of
-// its clock the history stays in the order in which things happened.
-func (j *journal) tick() time.Time {
-	now := j.clock.Now()
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if now.Before(j.latest) {
-		return j.latest
+// tick returns the time, but never one before the latest: after a step of the
+// store's clock the history stays in the order in which things happened. It is
+// called with mu held.
+func (j *journal) tick(now time.Time) time.Time {
+	if now.After(j.latest) {
+		j.latest = now
 	}
-	j.latest = now
-	return now
+	return j.latest
 }
 
 // Counts returns how often each decision was made since the start.

@@ -1,13 +1,11 @@
 package runner
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"time"
 
 	"github.com/taktwork/takt/core/domain"
-	"github.com/taktwork/takt/core/ports"
 )
 
 // run is a claimed run on this replica.
@@ -19,8 +17,9 @@ type run struct {
 	// attempt begins; zero for those after the first.
 	late time.Duration
 	// ctx ends, with a cause, when the run must give up whatever it does.
-	ctx    context.Context //nolint:containedctx // the run's own life, ended from other goroutines
-	cancel context.CancelCauseFunc
+	ctx deferredContext
+	// attempt is under way, nil if none is; guarded by the scheduler's mutex.
+	attempt *runAttempt
 	// trusted is until when the claim is certainly this replica's: a lease
 	// from the start of the latest call that granted or renewed it. Guarded by
 	// the scheduler's mutex. lapse ends ctx then.
@@ -29,15 +28,23 @@ type run struct {
 	// before is an earlier claim of the same run on this replica that has been
 	// lost and whose handler may not have ended; nil if there is none.
 	before *run
-	// jittering, begun, stuck and ended are guarded by the scheduler's mutex. Begun
-	// tells that this replica has made an attempt, ended that what becomes of the
-	// run is decided, if not yet written.
-	jittering, begun, stuck, ended bool
-	// charged counts the attempts that failed, those on former replicas
-	// included; guarded likewise.
-	charged int
+	// stuck and ended are guarded by the scheduler's mutex. Ended tells that what
+	// becomes of the run is decided, if not yet written.
+	stuck, ended bool
+	// Jittering, begun and charged are written with the scheduler's mutex held, by
+	// who drives the run alone, who reads them without. Begun tells that this replica
+	// has made an attempt, charged counts the attempts that failed, those on former
+	// replicas included.
+	jittering, begun bool
+	charged          int
+	// Fenced and cutOff are for who drives the run alone: it was given back while its
+	// handler went on; and the attempt after which the goroutine ends.
+	fenced bool
+	cutOff *runAttempt
 	// freed is signalled when the overlap slot may have become free.
-	freed  chan struct{}
+	freed chan struct{}
+	// since is when the run's wait for its jitter and its slot began.
+	since  time.Time
 	report RunReport
 	done   chan struct{}
 }
@@ -72,7 +79,6 @@ func (s *scheduler) begin(job *jobState, g grant) *run {
 		report:  RunReport{Run: g.claim.Run},
 		charged: g.claim.Attempts,
 	}
-	r.ctx, r.cancel = context.WithCancelCause(context.Background())
 	s.mu.Lock()
 	r.before = s.runs[g.claim.Run]
 	r.trusted = g.asked.Add(s.cfg.Timing.ClaimLease)
@@ -83,7 +89,8 @@ func (s *scheduler) begin(job *jobState, g grant) *run {
 	s.runs[g.claim.Run] = r
 	job.driven = append(job.driven, r)
 	s.mu.Unlock()
-	s.driving.Go(func() { s.drive(r) })
+	s.driving.Add(1) // until forget
+	go s.drive(r)
 	return r
 }
 
@@ -102,7 +109,7 @@ func (s *scheduler) distrust(r *run) {
 		r.lapse.Reset(left)
 		return
 	}
-	r.cancel(domain.ErrLeaseLost)
+	s.interrupt(r, domain.ErrLeaseLost)
 }
 
 // keep lets a run go on under the claim that this replica took over from
@@ -112,7 +119,7 @@ func (s *scheduler) keep(g *grant) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.runs[g.claim.Run]
-	if r == nil || !r.ended && errors.Is(context.Cause(r.ctx), domain.ErrLeaseLost) {
+	if r == nil || !r.ended && errors.Is(r.ctx.cause(), domain.ErrLeaseLost) {
 		return false
 	}
 	r.claim.Token = g.claim.Token
@@ -129,30 +136,31 @@ func (s *scheduler) ref(r *run) domain.ClaimRef {
 
 // drive takes a run from its claim to its end.
 func (s *scheduler) drive(r *run) {
-	defer s.forget(r)
-	if s.quieting.Err() != nil {
-		s.giveUp(r, domain.ErrShutdown)
-		return
+	defer s.depart(r)
+	if s.ready(r) {
+		s.attempts(r, r.charged+1)
 	}
-	if r.before != nil && !s.awaitBefore(r) {
-		return
-	}
-	started := s.ports.Now()
-	if r.claim.Phase < domain.PhaseStarted && (!s.waitForJitter(r) || !s.takeSlot(r)) {
-		return
-	}
-	r.late = max(-s.jitterLeft(r), 0)
-	s.attempting(r, 1)
-	defer s.attempting(r, -1)
-	s.attempts(r)
-	r.report.Took = s.ports.Now().Sub(started)
 }
 
-func (s *scheduler) attempting(r *run, by int) {
+// ready waits until the run may begin. It reports false if the run is over.
+func (s *scheduler) ready(r *run) bool {
+	if s.quieting.Err() != nil {
+		s.giveUp(r, domain.ErrShutdown)
+		return false
+	}
+	if r.before != nil && !s.awaitBefore(r) {
+		return false
+	}
+	r.since = s.ports.Now()
+	if r.claim.Phase < domain.PhaseStarted && (!s.waitForJitter(r) || !s.takeSlot(r)) {
+		return false
+	}
+	r.late = max(-s.jitterLeft(r), 0)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r.begun = true
-	r.job.running += by
+	r.job.running++
+	return true
 }
 
 // awaitBefore waits until nothing is left of an earlier drive of the run:
@@ -163,7 +171,7 @@ func (s *scheduler) awaitBefore(r *run) bool {
 		r.before = nil
 		return true
 	case <-r.ctx.Done():
-		s.giveUp(r, context.Cause(r.ctx))
+		s.giveUp(r, r.ctx.cause())
 	case <-s.quieting.Done():
 		s.giveUp(r, domain.ErrShutdown)
 	}
@@ -171,12 +179,16 @@ func (s *scheduler) awaitBefore(r *run) bool {
 }
 
 // forget takes the run out of those under way and lets the next one have its
-// slot.
+// slot. It is the last that is done about a run, once, whatever became of it.
 func (s *scheduler) forget(r *run) {
 	r.lapse.Stop()
-	r.cancel(nil)
+	r.ctx.cancel(nil)
 	s.mu.Lock()
 	s.unjitter(r)
+	if r.begun {
+		r.report.Took = s.ports.Now().Sub(r.since)
+		r.job.running--
+	}
 	if s.runs[r.claim.Run] == r {
 		delete(s.runs, r.claim.Run)
 	}
@@ -187,6 +199,7 @@ func (s *scheduler) forget(r *run) {
 	s.checkDrained()
 	s.mu.Unlock()
 	close(r.done)
+	s.driving.Done()
 }
 
 // unjitter is called with mu held when the jitter of the run has passed.
@@ -211,6 +224,9 @@ func (s *scheduler) jitterLeft(r *run) time.Duration {
 // waitForJitter waits until the jitter of a tick has passed. It reports false
 // if the run was given back or lost meanwhile.
 func (s *scheduler) waitForJitter(r *run) bool {
+	if !r.jittering {
+		return true
+	}
 	defer func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -220,7 +236,7 @@ func (s *scheduler) waitForJitter(r *run) bool {
 	if left <= 0 {
 		return true
 	}
-	s.note(r, domain.Record{Event: domain.EventJittered, Wait: left})
+	s.note(r, &domain.Record{Event: domain.EventJittered, Wait: left})
 	return s.pause(r, left)
 }
 
@@ -233,7 +249,7 @@ func (s *scheduler) pause(r *run, d time.Duration) bool {
 	case <-timer.C:
 		return true
 	case <-r.ctx.Done():
-		s.giveUp(r, context.Cause(r.ctx))
+		s.giveUp(r, r.ctx.cause())
 	case <-s.quieting.Done():
 		s.giveUp(r, domain.ErrShutdown)
 	}
@@ -261,7 +277,7 @@ func (s *scheduler) takeSlot(r *run) bool {
 			continue
 		case verdict.Kind == domain.Queued && !queued:
 			queued = true
-			s.note(r, domain.Record{Event: domain.EventQueued, By: verdict.By.String()})
+			s.note(r, &domain.Record{Event: domain.EventQueued, By: verdict.By.String()})
 			s.preempt(intent.Slot, &verdict)
 		case verdict.Kind == domain.Queued:
 		default:
@@ -277,7 +293,7 @@ func (s *scheduler) takeSlot(r *run) bool {
 func (s *scheduler) slotFailed(r *run, failing *outage, err error) time.Duration {
 	pause, report := failing.failed(s.ports.Now())
 	if report {
-		s.ports.Log.WarnContext(r.ctx, "run not started yet", "run_id", r.claim.Run.String(), "err", err)
+		s.ports.Log.WarnContext(&r.ctx, "run not started yet", "run_id", r.claim.Run.String(), "err", err)
 	}
 	return pause
 }
@@ -297,100 +313,9 @@ func (s *scheduler) awaitSlot(r *run, pause time.Duration) bool {
 	case <-r.freed:
 		return true
 	case <-r.ctx.Done():
-		s.giveUp(r, context.Cause(r.ctx))
+		s.giveUp(r, r.ctx.cause())
 	case <-s.quieting.Done():
 		s.giveUp(r, domain.ErrShutdown)
 	}
 	return false
-}
-
-// refused ends a run that the ledger did not let start.
-func (s *scheduler) refused(r *run, verdict *domain.Verdict) {
-	if verdict.Kind == domain.Blocked {
-		s.end(r, domain.Record{Event: domain.EventSkipped, Reason: domain.ReasonOverlap, By: verdict.By.String()})
-		return
-	}
-	s.end(r, domain.Record{Event: domain.EventLost, Reason: "the claim is another replica's", By: verdict.Owner})
-}
-
-// giveUp ends a run that did nothing yet.
-func (s *scheduler) giveUp(r *run, cause error) {
-	switch {
-	case errors.Is(cause, domain.ErrShutdown):
-		s.end(r, domain.Record{Event: domain.EventReleased, Reason: reasonOf(cause)})
-		s.handBack(r)
-	case errors.Is(cause, domain.ErrPreempted):
-		s.end(r, domain.Record{Event: domain.EventCancelled, Reason: reasonOf(cause)})
-		s.finish(r, domain.EndFinished)
-	default:
-		s.end(r, domain.Record{Event: domain.EventLost, Reason: reasonOf(cause)})
-	}
-}
-
-// handBack releases the claim of a run that did not come to its end, and
-// counts it if it had begun: one that another replica begins leaves nothing undone.
-func (s *scheduler) handBack(r *run) {
-	s.mu.Lock()
-	if r.begun {
-		s.handedBack++
-	}
-	s.mu.Unlock()
-	s.finish(r, domain.EndReleased)
-}
-
-// charged returns how many attempts of the run were charged.
-func (s *scheduler) charged(r *run) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return r.charged
-}
-
-func (s *scheduler) charge(r *run, attempts int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r.charged = attempts
-}
-
-// note records a decision about the run.
-func (s *scheduler) note(r *run, record domain.Record) {
-	record.Run = r.claim.Run
-	s.journal.Record(record)
-}
-
-// end records what became of the run.
-func (s *scheduler) end(r *run, record domain.Record) {
-	record.Run = r.claim.Run
-	s.mu.Lock()
-	r.ended = true
-	s.mu.Unlock()
-	r.report.Event, r.report.Reason, r.report.By = record.Event, record.Reason, record.By
-	r.report.JobID, r.report.Attempts = record.JobID, record.Attempt
-	s.journal.Record(record)
-	s.noteLast(r.job, []domain.Record{record})
-}
-
-// finish ends the claim, repeating the call until the ledger has answered or
-// the scheduler has stopped.
-func (s *scheduler) finish(r *run, end domain.RunEnd) {
-	var failing outage
-	for {
-		ref := s.ref(r)
-		held, err := s.finishes.Do(s.living, domain.RunResult{Claim: ref, End: end, Attempts: s.charged(r)})
-		switch {
-		case err == nil && held, errors.Is(err, ports.ErrClosed):
-			return
-		case err == nil && s.ref(r) != ref:
-			continue
-		case err == nil:
-			s.note(r, domain.Record{Event: domain.EventLost, Reason: "the end of the run came too late: the claim is another replica's"})
-			return
-		}
-		pause, report := failing.failed(s.ports.Now())
-		if report {
-			s.ports.Log.WarnContext(s.living, "end of run not written", "run_id", r.claim.Run.String(), "err", err)
-		}
-		if !wait(s.living, pause) {
-			return
-		}
-	}
 }

@@ -11,89 +11,173 @@ import (
 	"github.com/taktwork/takt/core/ports"
 )
 
+// runAttempt is one attempt of a run's handler.
+type runAttempt struct {
+	number  int
+	started time.Time
+	ctx     deferredContext
+	// unwatch keeps the end of ctx from having the attempt watched; nil without a
+	// timeout.
+	unwatch func() bool
+	// end is how the handler ended.
+	end attemptEnd
+
+	// The fields below are guarded by the scheduler's mutex.
+
+	// ended is closed when the handler has returned, and watched when nobody looks
+	// after it any more; both are nil while nobody does.
+	ended, watched chan struct{}
+	// over tells that the handler has returned, fenced that the run was given back
+	// before it did.
+	over, fenced bool
+}
+
 // attempts tries the run's handler until it succeeds, fails for good, or must
 // give up. Attempts never overlap: each waits for the end of the one before.
-func (s *scheduler) attempts(r *run) {
-	for attempt := s.charged(r) + 1; ; attempt++ {
-		s.note(r, domain.Record{Event: domain.EventStarted, Attempt: attempt, Late: r.late})
-		end, fenced := s.attempt(r, attempt)
-		if fenced {
-			s.end(r, domain.Record{Event: domain.EventReleased, Attempt: attempt, Reason: reasonOf(domain.ErrShutdown)})
+func (s *scheduler) attempts(r *run, attempt int) {
+	for ; ; attempt++ {
+		s.noteStarted(r, attempt)
+		a := s.beginAttempt(r, attempt)
+		if a == nil {
+			s.endReleased(r, attempt)
 			return
 		}
-		if end.err == nil && (errors.Is(end.cause, domain.ErrTimeout) || errors.Is(end.cause, domain.ErrLeaseLost)) {
-			s.note(r, domain.Record{Event: domain.EventLate, Attempt: attempt, Reason: reasonOf(end.cause)})
-		}
-		if s.dispatched(r, attempt, &end) {
+		s.handle(r, a)
+		if r.fenced || s.concluded(r, attempt, &a.end) {
 			return
 		}
-		step := decideRun(r.job.Policy.Retries, attempt, end, s.ports.Dice())
-		if !step.again {
-			s.conclude(r, attempt, end, step)
-			return
-		}
-		event := step.event
-		if errors.Is(end.cause, domain.ErrTimeout) {
-			event = domain.EventTimedOut
-		}
-		s.charge(r, attempt)
-		s.note(r, domain.Record{Event: event, Attempt: attempt, Took: end.took, Wait: step.wait, Reason: step.reason, Stack: step.stack})
-		if !s.pause(r, step.wait) {
-			return
-		}
-		r.late = 0
 	}
 }
 
-// attempt runs the handler once. fenced tells that the scheduler gave the run
-// back while the handler went on.
-func (s *scheduler) attempt(r *run, attempt int) (end attemptEnd, fenced bool) {
-	ctx, cancel := attemptContext(r.ctx, r.job.Policy.Timeout)
-	defer cancel(nil)
-	started := s.ports.Now()
-	ended := make(chan attemptEnd, 1)
-	s.handles.Go(func() {
-		pprof.SetGoroutineLabels(r.job.profilerLabels())
-		protect(func() ([]byte, error) {
-			return r.job.Handler.HandleRun(ctx, r.claim.Run, attempt)
-		}, func(result []byte, err error) {
-			ended <- attemptEnd{result: result, err: err, cause: context.Cause(ctx), took: s.ports.Now().Sub(started)}
-		})
+// depart is the last that a goroutine does that drives a run, even if the handler
+// ended it: then another one goes on.
+func (s *scheduler) depart(r *run) {
+	switch {
+	case r.fenced:
+	case r.cutOff != nil:
+		a := r.cutOff
+		r.cutOff = nil
+		go s.goOn(r, a)
+	default:
+		s.forget(r)
+	}
+}
+
+// goOn goes on with a run after an attempt whose handler ended its goroutine.
+func (s *scheduler) goOn(r *run, after *runAttempt) {
+	defer s.depart(r)
+	if !s.concluded(r, after.number, &after.end) {
+		s.attempts(r, after.number+1)
+	}
+}
+
+// handle calls the handler, on the calling goroutine, and takes note of how that
+// ended. It does not return if the handler ended the goroutine.
+func (s *scheduler) handle(r *run, a *runAttempt) {
+	pprof.SetGoroutineLabels(r.job.profilerLabels())
+	defer pprof.SetGoroutineLabels(context.Background())
+	protect(func() ([]byte, error) {
+		return r.job.Handler.HandleRun(&a.ctx, r.claim.Run, a.number)
+	}, func(result []byte, err error) {
+		a.end = attemptEnd{result: result, err: err, cause: a.ctx.cause(), took: s.ports.Now().Sub(a.started)}
+		a.finish()
+		if r.fenced = s.isFenced(r, a); !r.fenced {
+			r.cutOff = a
+		}
 	})
-	select {
-	case end = <-ended:
-		return end, false
-	case <-ctx.Done():
-	}
-	return s.awaitEnd(r, attempt, ended)
+	r.cutOff = nil
 }
 
-// awaitEnd waits for a handler whose context has ended. One that goes on is
-// reported with its stack.
-func (s *scheduler) awaitEnd(r *run, attempt int, ended <-chan attemptEnd) (end attemptEnd, fenced bool) {
-	report := time.NewTimer(s.cfg.Timing.Stuck)
-	defer report.Stop()
-	defer s.markStuck(r, false)
-	for {
-		select {
-		case end = <-ended:
-			return end, false
-		case <-s.released:
-			s.mu.Lock()
-			s.fenced++
-			s.mu.Unlock()
-			return attemptEnd{}, true
-		case <-report.C:
-			s.markStuck(r, true)
-			s.note(r, domain.Record{Event: domain.EventStuck, Attempt: attempt, Stack: stacksOf(map[string]string{"job": r.job.Name})})
-		}
-	}
-}
-
-func (s *scheduler) markStuck(r *run, stuck bool) {
+// beginAttempt makes the attempt that is under way. It returns nil if the run has
+// been given back.
+func (s *scheduler) beginAttempt(r *run, number int) *runAttempt {
+	a := &runAttempt{number: number, started: s.ports.Now()}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r.stuck = stuck
+	if s.givenBack {
+		return nil
+	}
+	if timeout := r.job.Policy.Timeout; timeout > 0 {
+		a.ctx.start(timeout)
+		a.unwatch = context.AfterFunc(a.ctx.made, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.watch(r, a)
+		})
+	}
+	r.attempt = a
+	if cause := r.ctx.cause(); cause != nil {
+		s.interrupt(r, cause)
+	}
+	return a
+}
+
+// finish ends the attempt's context after its handler.
+func (a *runAttempt) finish() {
+	if a.unwatch != nil {
+		a.unwatch()
+	}
+	a.ctx.cancel(nil)
+}
+
+// isFenced takes note that the handler has returned, and reports whether the run
+// was given back before.
+func (s *scheduler) isFenced(r *run, a *runAttempt) bool {
+	s.mu.Lock()
+	if a.fenced {
+		s.mu.Unlock()
+		return true
+	}
+	a.over, r.attempt = true, nil
+	if a.watched == nil {
+		s.mu.Unlock()
+		return false
+	}
+	close(a.ended)
+	s.mu.Unlock()
+	<-a.watched
+	return false
+}
+
+func (s *scheduler) noteStarted(r *run, attempt int) {
+	s.note(r, &domain.Record{Event: domain.EventStarted, Attempt: attempt, Late: r.late})
+}
+
+// concluded decides what becomes of a run after an attempt, and reports whether
+// it is over; if not, it is time for the next attempt.
+func (s *scheduler) concluded(r *run, attempt int, end *attemptEnd) bool {
+	if end.err == nil && (errors.Is(end.cause, domain.ErrTimeout) || errors.Is(end.cause, domain.ErrLeaseLost)) {
+		s.noteLateEnd(r, attempt, end)
+	}
+	if s.dispatched(r, attempt, end) {
+		return true
+	}
+	step := decideRun(r.job.Policy.Retries, attempt, *end, s.ports.Dice())
+	if step.again {
+		return !s.awaitNext(r, attempt, end, &step)
+	}
+	s.conclude(r, attempt, end, &step)
+	return true
+}
+
+func (s *scheduler) noteLateEnd(r *run, attempt int, end *attemptEnd) {
+	s.note(r, &domain.Record{Event: domain.EventLate, Attempt: attempt, Reason: reasonOf(end.cause)})
+}
+
+// awaitNext waits until it is time for the next attempt. It reports false if the
+// run was given back or lost meanwhile.
+func (s *scheduler) awaitNext(r *run, attempt int, end *attemptEnd, step *runStep) bool {
+	event := step.event
+	if errors.Is(end.cause, domain.ErrTimeout) {
+		event = domain.EventTimedOut
+	}
+	s.charge(r, attempt)
+	s.note(r, &domain.Record{Event: event, Attempt: attempt, Took: end.took, Wait: step.wait, Reason: step.reason, Stack: step.stack})
+	if !s.pause(r, step.wait) {
+		return false
+	}
+	r.late = 0
+	return true
 }
 
 // dispatched puts the payload of a successful attempt on the job's queue and
@@ -109,7 +193,7 @@ func (s *scheduler) dispatched(r *run, attempt int, end *attemptEnd) bool {
 	}
 	result, err := s.dispatch(r, end.result)
 	if err != nil {
-		end.err, end.cause = err, context.Cause(r.ctx)
+		end.err, end.cause = err, r.ctx.cause()
 		return false
 	}
 	if result.Err != nil {
@@ -127,7 +211,7 @@ func (s *scheduler) dispatched(r *run, attempt int, end *attemptEnd) bool {
 		record.Event, record.Reason, record.JobID = domain.EventLost, "the claim is another replica's", ""
 	case domain.Dispatched:
 	}
-	s.end(r, record)
+	s.end(r, &record)
 	return true
 }
 
@@ -144,7 +228,7 @@ func (s *scheduler) dispatch(r *run, payload []byte) (domain.DispatchResult, err
 		if report && s.living.Err() == nil {
 			s.ports.Log.WarnContext(s.living, "run not dispatched yet", "run_id", r.claim.Run.String(), "err", err)
 		}
-		if errors.Is(err, ports.ErrClosed) || s.living.Err() != nil || !wait(r.ctx, pause) {
+		if errors.Is(err, ports.ErrClosed) || s.living.Err() != nil || !wait(&r.ctx, pause) {
 			return domain.DispatchResult{}, err
 		}
 	}
@@ -177,14 +261,17 @@ func (s *scheduler) newJob(r *run, payload []byte) domain.NewJob {
 }
 
 // conclude ends a run whose last attempt is over.
-func (s *scheduler) conclude(r *run, attempt int, end attemptEnd, step runStep) {
-	s.end(r, domain.Record{Event: step.event, Attempt: attempt, Took: end.took, Late: r.late, Reason: step.reason, Stack: step.stack})
-	if step.event == domain.EventLost {
-		return
-	}
-	if step.event == domain.EventReleased {
+func (s *scheduler) conclude(r *run, attempt int, end *attemptEnd, step *runStep) {
+	s.endAfter(r, attempt, end, step)
+	switch step.event { //nolint:exhaustive // all others finish the claim
+	case domain.EventLost:
+	case domain.EventReleased:
 		s.handBack(r)
-		return
+	default:
+		s.finish(r, domain.EndFinished)
 	}
-	s.finish(r, domain.EndFinished)
+}
+
+func (s *scheduler) endAfter(r *run, attempt int, end *attemptEnd, step *runStep) {
+	s.end(r, &domain.Record{Event: step.event, Attempt: attempt, Took: end.took, Late: r.late, Reason: step.reason, Stack: step.stack})
 }

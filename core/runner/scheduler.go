@@ -81,10 +81,11 @@ type scheduler struct {
 	busy    int
 	quiet   bool
 	drained chan struct{}
-	// fenced counts the handlers that went on after their runs were given back.
-	fenced int
 	// handedBack counts the runs that had begun and were given back since.
 	handedBack int
+	// givenBack tells that all runs that were left have been given back: no handler
+	// begins any more.
+	givenBack bool
 
 	planned  chan struct{}
 	quieting context.Context //nolint:containedctx // ends when the scheduler takes no new run
@@ -94,9 +95,10 @@ type scheduler struct {
 	living   context.Context //nolint:containedctx // ends when the scheduler has given back what was left
 	released chan struct{}
 
-	loops   sync.WaitGroup
+	loops sync.WaitGroup
+	// driving counts the runs under way until they are forgotten, and who looks after
+	// their handlers; not the handlers that go on after that.
 	driving sync.WaitGroup
-	handles sync.WaitGroup
 }
 
 // jobState is a scheduled job and what became of it so far. Its fields beside
@@ -132,6 +134,20 @@ type LastRun struct {
 	Event  domain.Event
 	Reason string
 	At     time.Time
+}
+
+// note keeps the latest decision about the job; it is called with the scheduler's
+// mutex held.
+func (j *jobState) note(latest *domain.Record, at time.Time) {
+	j.last = LastRun{Run: latest.Run, Event: latest.Event, Reason: latest.Reason, At: at}
+	if latest.Run.Origin != domain.OriginSchedule {
+		return
+	}
+	for _, tick := range [...]time.Time{latest.Run.Planned(), latest.Until} {
+		if tick.After(j.lastTick) {
+			j.lastTick = tick
+		}
+	}
 }
 
 func newScheduler(r *Runner, jobs []ScheduledJob) *scheduler {
@@ -280,7 +296,7 @@ func (s *scheduler) CancelAll(cause error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range s.runs {
-		r.cancel(cause)
+		s.interrupt(r, cause)
 	}
 }
 
@@ -297,6 +313,7 @@ func (s *scheduler) Release(ctx context.Context) int {
 		}
 	}
 	count := len(results) + s.handedBack
+	s.givenBack = true
 	s.mu.Unlock()
 	close(s.released)
 	if len(results) == 0 {
@@ -313,10 +330,4 @@ func (s *scheduler) Release(ctx context.Context) int {
 func (s *scheduler) Wait() {
 	s.loops.Wait()
 	s.driving.Wait()
-	s.mu.Lock()
-	fenced := s.fenced
-	s.mu.Unlock()
-	if fenced == 0 {
-		s.handles.Wait()
-	}
 }

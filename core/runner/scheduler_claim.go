@@ -180,7 +180,7 @@ func (s *scheduler) preempt(asked domain.Slot, verdict *domain.Verdict) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if holder := s.runs[verdict.By]; holder != nil {
-		holder.cancel(domain.ErrPreempted)
+		s.interrupt(holder, domain.ErrPreempted)
 	}
 }
 
@@ -224,21 +224,12 @@ func (s *scheduler) planAgain(due []schedule.Due) {
 	s.arm()
 }
 
-// noteLast keeps the latest decision about a job for its listing.
+// noteLast keeps the latest of the decisions about a job for its listing.
 func (s *scheduler) noteLast(job *jobState, records []domain.Record) {
 	if len(records) == 0 {
 		return
 	}
-	latest := records[len(records)-1]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	job.last = LastRun{Run: latest.Run, Event: latest.Event, Reason: latest.Reason, At: s.clock.Now()}
-	if latest.Run.Origin != domain.OriginSchedule {
-		return
-	}
-	for _, tick := range []time.Time{latest.Run.Planned(), latest.Until} {
-		if tick.After(job.lastTick) {
-			job.lastTick = tick
-		}
-	}
+	job.note(&records[len(records)-1], s.clock.Now())
 }

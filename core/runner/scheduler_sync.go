@@ -290,11 +290,11 @@ func (s *scheduler) renewed(r *run, ref domain.ClaimRef, renewal domain.Renewal,
 		return
 	case renewal == domain.RenewalLost:
 		if r.claim.Ref() == ref {
-			r.cancel(domain.ErrLeaseLost)
+			s.interrupt(r, domain.ErrLeaseLost)
 		}
 		return
 	case renewal == domain.RenewalCancel:
-		r.cancel(domain.ErrPreempted)
+		s.interrupt(r, domain.ErrPreempted)
 	}
 	s.trust(r, asked)
 }

@@ -64,8 +64,9 @@ type Ledger struct {
 	// wary counts down the writes that do not suppose that no job has changed.
 	wary atomic.Int64
 
-	// endedTicks and endedOthers count what ended here since the last pruning.
-	endedTicks, endedOthers atomic.Int64
+	// endedTicks, blockedTicks and endedOthers count what ended here since the last
+	// pruning.
+	endedTicks, blockedTicks, endedOthers atomic.Int64
 
 	mu sync.Mutex
 	// latest are the definitions of the latest Sync.

@@ -129,6 +129,9 @@ func (l *Ledger) save(ctx context.Context, begun *bool, state *ledgerState) (wri
 	if err == nil && written.stamp != 0 {
 		l.known.keep(state, &written)
 	}
+	if err == nil {
+		l.countBlocked(state)
+	}
 	return written, err
 }
 

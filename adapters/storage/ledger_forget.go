@@ -33,11 +33,29 @@ func (l *Ledger) countEnded(results []domain.RunResult) {
 	l.endedOthers.Add(int64(len(results)) - ticks)
 }
 
-// forgetSome prunes the memory of ended runs when enough have ended here.
+// countBlocked counts the ticks that were ended as they were claimed, or before they
+// began, because of another run.
+func (l *Ledger) countBlocked(state *ledgerState) {
+	blocked := int64(0)
+	for _, claims := range [][]*ledgerClaim{state.opened, state.changed} {
+		for _, c := range claims {
+			if c.ended() && c.run.Origin == domain.OriginSchedule {
+				blocked++
+			}
+		}
+	}
+	l.blockedTicks.Add(blocked)
+}
+
+// forgetSome prunes the memory of ended runs when enough have ended here. Claims of
+// blocked ticks are looked for among all claims since the latest vacuum, which takes
+// long where ticks are many.
 func (l *Ledger) forgetSome(ctx context.Context) error {
 	if l.endedTicks.Load() >= l.memory.every {
-		return l.forgetCounted(ctx, &l.endedTicks,
-			l.statement(l.sql.forgetTicks, l.memory.ticks), l.statement(l.sql.forgetTickClaims, l.memory.ticks))
+		return l.forgetCounted(ctx, &l.endedTicks, l.statement(l.sql.forgetTicks, l.memory.ticks))
+	}
+	if l.blockedTicks.Load() >= l.memory.every {
+		return l.forgetCounted(ctx, &l.blockedTicks, l.statement(l.sql.forgetTickClaims, l.memory.ticks))
 	}
 	if l.endedOthers.Load() >= l.memory.every {
 		return l.forgetCounted(ctx, &l.endedOthers, l.statement(l.sql.forgetRuns, l.memory.others))

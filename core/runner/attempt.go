@@ -25,6 +25,13 @@ var (
 	errUntellable = fmt.Errorf("handler panicked with a value that cannot be told: %w", errGoexit)
 )
 
+// mayHaveEnded reports whether a handler that ended so may have ended its
+// goroutine, too: one that panics while it does so is recovered, and ends it still.
+func mayHaveEnded(err error) bool {
+	_, panicked := err.(*domain.PanicError) //nolint:errorlint // as protect hands it on
+	return panicked || errors.Is(err, errGoexit)
+}
+
 // protect calls fn and hands what it returned to done, whether fn returns,
 // panics or ends its goroutine with runtime.Goexit. done runs on the calling
 // goroutine and is called once.

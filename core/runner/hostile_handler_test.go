@@ -33,6 +33,13 @@ func (exiting) Error() string {
 	return ""
 }
 
+// panicsOnItsWay ends its goroutine, and panics on the way out.
+func panicsOnItsWay() error {
+	defer func() { panic("too late") }()
+	runtime.Goexit()
+	return nil
+}
+
 func TestHandlersCannotHarmMoreThanTheirOwnJob(t *testing.T) {
 	for name, handler := range map[string]func() error{
 		"a typed nil snooze":           func() error { return noSnooze() },
@@ -41,6 +48,7 @@ func TestHandlersCannotHarmMoreThanTheirOwnJob(t *testing.T) {
 		"an error that panics itself":  func() error { return selfish{} },
 		"a panic that panics itself":   func() error { panic(selfish{}) },
 		"a panic that ends goroutines": func() error { panic(exiting{}) },
+		"a panic on its way out":       panicsOnItsWay,
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -54,22 +62,45 @@ func TestHandlersCannotHarmMoreThanTheirOwnJob(t *testing.T) {
 					d.wantState(id, domain.StateFailed)
 				}
 				d.wantState(good[0], domain.StateCompleted)
+				again := d.put("good", 1, domain.JobOptions{})
+				pass(time.Second)
+				d.wantState(again[0], domain.StateCompleted)
 			})
 		})
 	}
 }
 
 func TestScheduledHandlersCannotHarmMoreThanTheirOwnRun(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFleet(t)
-		job := manualJob("report", func(context.Context, domain.RunKey, int) ([]byte, error) { return nil, noSnooze() })
-		job.Policy.Retries.Count = 1
-		ann := f.start(t, "ann", job)
-		report, err := ann.Trigger(t.Context(), "report", "")
-		if err != nil || report.Event != domain.EventFailed || report.Attempts != 2 {
-			t.Errorf("Trigger = %+v, %v, want a failure after 2 attempts", report, err)
-		}
-	})
+	for name, handler := range map[string]func() error{
+		"a typed nil snooze":           func() error { return noSnooze() },
+		"the end of its goroutine":     func() error { runtime.Goexit(); return nil },
+		"an error that panics itself":  func() error { return selfish{} },
+		"a panic that panics itself":   func() error { panic(selfish{}) },
+		"a panic that ends goroutines": func() error { panic(exiting{}) },
+		"a panic on its way out":       panicsOnItsWay,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFleet(t)
+				attempts := 0
+				job := manualJob("report", func(_ context.Context, _ domain.RunKey, attempt int) ([]byte, error) {
+					if attempts++; attempts != attempt {
+						t.Errorf("attempt %d is the %dth call", attempt, attempts)
+					}
+					return nil, handler()
+				})
+				job.Policy.Retries.Count = 1
+				ann := f.start(t, "ann", job)
+				report, err := ann.Trigger(t.Context(), "report", "")
+				if err != nil || report.Event != domain.EventFailed || report.Attempts != 2 {
+					t.Errorf("Trigger = %+v, %v, want a failure after 2 attempts", report, err)
+				}
+				if report := ann.stop(); report.Runs != 0 {
+					t.Errorf("Stop = %+v, want no run left", report)
+				}
+			})
+		})
+	}
 }
 
 func TestAFailedAttemptWithALargeResultHasFailed(t *testing.T) {

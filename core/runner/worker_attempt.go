@@ -62,7 +62,7 @@ func (w *worker) finish(a *jobAttempt, end attemptEnd) (more bool) {
 	if !discarded {
 		a.outcome, a.event, a.took = outcome, eventOf(outcome, end), end.took
 	}
-	more = a.state != attemptFenced && !w.resting && !errors.Is(end.err, errGoexit)
+	more = a.state != attemptFenced && !w.resting && !mayHaveEnded(end.err)
 	if more {
 		w.idle++
 	}

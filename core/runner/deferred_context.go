@@ -95,3 +95,6 @@ func (c *deferredContext) Err() error {
 	}
 	return nil
 }
+
+// String keeps those who print contexts from looking into this one.
+func (c *deferredContext) String() string { return "context of an attempt" }

@@ -3,6 +3,7 @@ package runner_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -98,4 +99,18 @@ func TestDeferredContextCostsNothingUntouched(t *testing.T) {
 	if allocations > 3 {
 		t.Errorf("%v allocations, want the context and the two functions of this test at most", allocations)
 	}
+}
+
+// Those who print contexts must not look into one that another goroutine ends.
+func TestDeferredContextIsPrintedAsOthersAre(t *testing.T) {
+	ctx, cancel, _ := runner.NewDeferredContext(0)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		cancel(errWhy)
+	}()
+	if got, want := fmt.Sprintf("%v %+v", ctx, ctx), "context of an attempt context of an attempt"; got != want {
+		t.Errorf("the context is printed as %q, want %q", got, want)
+	}
+	<-ended
 }

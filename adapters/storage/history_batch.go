@@ -9,8 +9,7 @@ import (
 // absent stands for a time that a record lacks.
 const absent = math.MinInt64
 
-// mostInBatch is how many records a batch may have: so far before a record a block
-// can begin that has a later one.
+// mostInBatch is how many records a batch may have.
 const mostInBatch = 1 << 15
 
 // historyBatch holds records: many that are alike as blocks, the others as rows,
@@ -18,8 +17,9 @@ const mostInBatch = 1 << 15
 type historyBatch struct {
 	records []domain.Record
 	// kinds are the different ones of all records.
-	kinds  []historyKind
-	blocks []historyBlock
+	kinds []historyKind
+	// blocks are those of records that are alike, and then those of runs.
+	blocks, alike []historyBlock
 	// places are those of the rows among the records, in their order.
 	places []int64
 	// kind is that of each row, counted from one.
@@ -31,8 +31,11 @@ type historyBatch struct {
 	numbers [historyNumbers][]int64
 	texts   [historyTexts][]string
 
-	// fielded tells that a record has fields, begins that one says that what it
-	// is about is under way.
+	// ofRun tells of each record whether it is in the block of a run; nil if there is
+	// no such block.
+	ofRun []bool
+	// fielded tells that a record has fields, begins that one that is in no block says
+	// that what it is about is under way.
 	fielded, begins bool
 	// divided tells that the batch was divided: begun that something is under
 	// way after it; ended holds what is no more.
@@ -40,19 +43,23 @@ type historyBatch struct {
 	ended          endings
 }
 
-// newHistoryBatch makes blocks of the records of which there are least of one kind.
+// newHistoryBatch makes blocks of short runs, and of the records of which there are
+// least of one kind.
 func newHistoryBatch(records []domain.Record, least int) *historyBatch {
 	b := &historyBatch{records: records}
-	kinds := b.count()
-	var within []bool
-	b.blocks, within = divideBlocks(records, kinds, len(b.kinds), least)
+	runs, ofRun := divideRuns(records)
+	b.ofRun = ofRun
+	kinds := b.count(runs)
+	alike, within := divideBlocks(records, kinds, len(b.kinds), least)
+	b.blocks = append(alike, runs...)
+	b.alike = b.blocks[:len(alike)]
 	rows := len(records)
 	for i := range b.blocks {
 		rows -= len(b.blocks[i].places)
 	}
 	b.places, b.kind, b.shapes = make([]int64, 0, rows), make([]int64, 0, rows), make([]historyShape, rows)
 	for i := range records {
-		if within[i] {
+		if within[i] || b.isOfRun(i) {
 			continue
 		}
 		row := len(b.places)
@@ -63,11 +70,20 @@ func newHistoryBatch(records []domain.Record, least int) *historyBatch {
 	return b
 }
 
-// count returns the kinds of the records.
-func (b *historyBatch) count() []int64 {
+// isOfRun reports whether the record at the place is in the block of a run.
+func (b *historyBatch) isOfRun(place int) bool { return b.ofRun != nil && b.ofRun[place] }
+
+// count numbers the kinds of the blocks of runs, and returns those of all other records.
+func (b *historyBatch) count(runs []historyBlock) []int64 {
 	kinds := make([]int64, len(b.records))
 	counter := kindCounter{numbers: make(map[historyKind]int64)}
+	for i := range runs {
+		runs[i].kind = counter.ofRun(&b.records[runs[i].places[0]])
+	}
 	for i := range b.records {
+		if b.isOfRun(i) {
+			continue
+		}
 		r := &b.records[i]
 		kinds[i] = counter.of(r)
 		if underWay, _ := r.Event.UnderWay(); underWay && r.IsDecision() {

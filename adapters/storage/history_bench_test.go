@@ -16,10 +16,11 @@ func BenchmarkRunStoreAppend_onSQLite(b *testing.B) {
 func BenchmarkRunStoreAppend_onPostgres(b *testing.B) { benchAppend(b, openDurable) }
 
 // benchAppend measures how many records one process writes: outcomes of queue jobs,
-// decisions about runs of many jobs, and the ends of the runs of ever so many.
+// decisions about runs of many jobs, the ends of the runs of ever so many, and runs of
+// as many that begin and end in a batch.
 func benchAppend(b *testing.B, open func(*testing.B) *storage.DB) {
 	b.Helper()
-	for name, record := range map[string]func(int) domain.Record{"jobs": pastJob, "runs": pastRun, "ends": pastEnd} {
+	for name, record := range map[string]func(int) domain.Record{"jobs": pastJob, "runs": pastRun, "ends": pastEnd, "short": shortRun} {
 		for _, size := range []int{64, 4096} {
 			b.Run(fmt.Sprintf("%s/batch=%d", name, size), func(b *testing.B) {
 				store := open(b).RunStore("bench")
@@ -80,4 +81,22 @@ func pastEnd(n int) domain.Record {
 		At: at, Replica: "ann", Run: domain.TickKey(fmt.Sprint("job-", n%10_000), at.Truncate(time.Second)),
 		Event: domain.EventCompleted, Attempt: 1, Took: 5 * time.Millisecond,
 	}
+}
+
+// shortRun returns the nth of the records of short runs, three of each: in a second there
+// is one of each of ten thousand jobs.
+func shortRun(n int) domain.Record {
+	run := n / 3
+	planned := pastTime(5000 * (run / 10_000))
+	r := domain.Record{
+		At: planned.Add(time.Duration(run%10_000)*90*time.Microsecond + time.Duration(n%3*300)*time.Microsecond), Replica: "ann",
+		Run: domain.TickKey(fmt.Sprint("job-", run%10_000), planned), Event: domain.EventClaimed, Late: time.Duration(run%7) * time.Millisecond,
+	}
+	switch n % 3 {
+	case 1:
+		r.Event, r.Attempt = domain.EventStarted, 1
+	case 2:
+		r.Event, r.Attempt, r.Late, r.Took = domain.EventCompleted, 1, 0, 250*time.Microsecond
+	}
+	return r
 }

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -23,21 +24,27 @@ const (
 	blockSpan = int64(time.Second / time.Microsecond)
 )
 
-// historyBlock is one row of many records of one kind.
+// historyBlock is one row of many records: of one kind, or of one run.
 type historyBlock struct {
 	// kind is counted from one, in the batch.
 	kind int64
 	// places are those of the records in the batch, in their order.
 	places        []int
 	sinceUS, atUS int64
+	// plannedMS is the instant of the run; absent if the block is of none.
+	plannedMS int64
 }
 
 // fitsBlock reports whether blocks can hold all that there is of the record:
 // the outcome of a queue job of which there is nothing to explain.
 func fitsBlock(r *domain.Record) bool {
 	underWay, _ := r.Event.UnderWay()
-	return !underWay && r.Queue != "" && r.Run == domain.RunKey{} && r.Until.IsZero() && len(r.Fields) == 0 &&
-		r.Reason == "" && r.By == "" && r.Stack == "" && r.Schedule == ""
+	return !underWay && r.Queue != "" && r.Run == domain.RunKey{} && isPlain(r)
+}
+
+// isPlain reports whether the record has nothing but names and numbers.
+func isPlain(r *domain.Record) bool {
+	return r.Until.IsZero() && len(r.Fields) == 0 && r.Reason == "" && r.By == "" && r.Stack == "" && r.Schedule == ""
 }
 
 // divideBlocks returns the blocks of the records whose kinds are given, each of least
@@ -58,7 +65,7 @@ func divideBlocks(records []domain.Record, kinds []int64, count, least int) (blo
 		}
 		at := records[i].At.UnixMicro()
 		if latest[kind] == 0 || !blocks[latest[kind]-1].add(i, at) {
-			blocks = append(blocks, historyBlock{kind: kind, places: []int{i}, sinceUS: at, atUS: at})
+			blocks = append(blocks, historyBlock{kind: kind, places: []int{i}, sinceUS: at, atUS: at, plannedMS: absent})
 			latest[kind] = len(blocks)
 		}
 	}
@@ -134,31 +141,61 @@ type storedBlock struct {
 	id, atUS, sinceUS int64
 	records           string
 	kind              domain.Record
+	// plannedMS is the instant of the run; nil if the block is of none.
+	plannedMS *int64
 }
 
 // blockColumns are those that scanBlock reads, of the tables h and k.
-const blockColumns = `h.id, h.at_us, h.since_us, h.records, k.replica, k.event, k.queue, k.job_name`
+const blockColumns = `h.id, h.at_us, h.since_us, h.records, h.planned_ms, k.replica, k.event, k.job, k.origin, k.queue, k.job_name`
 
 func scanBlock(scan scanner, more ...any) (b storedBlock, err error) {
-	err = scan(append([]any{&b.id, &b.atUS, &b.sinceUS, &b.records, &b.kind.Replica, &b.kind.Event, &b.kind.Queue, &b.kind.JobName}, more...)...)
+	k := &b.kind
+	err = scan(append([]any{
+		&b.id, &b.atUS, &b.sinceUS, &b.records, &b.plannedMS, &k.Replica, &k.Event, &k.Run.Job, &k.Run.Origin, &k.Queue, &k.JobName,
+	}, more...)...)
+	if b.plannedMS != nil {
+		k.Run.PlannedMS = *b.plannedMS
+	}
 	return b, err
 }
 
 // each calls yield for each record.
 func (b *storedBlock) each(yield func(*domain.Record)) error {
-	reader := jsonReader{text: b.records}
-	for before := byte('['); reader.next() == before; before = ',' {
+	reader, events := jsonReader{text: b.records}, b.events()
+	before := byte('[')
+	for n := 0; reader.next() == before; n++ {
 		reader.at++
-		r := b.kind
-		if err := b.read(&reader, &r); err != nil {
+		r, err := b.kind, errRunBlock
+		if b.plannedMS == nil || n < len(events) {
+			err = b.read(&reader, &r)
+		}
+		if err != nil {
 			return fmt.Errorf("block %d: %w", b.id, err)
 		}
+		if b.plannedMS != nil {
+			r.Event = events[n]
+		}
 		yield(&r)
+		before = ','
 	}
 	if reader.text[reader.at:] != "]" {
 		return fmt.Errorf("block %d: %w", b.id, reader.unexpected())
 	}
 	return nil
+}
+
+var errRunBlock = errors.New("a run has more records than events")
+
+// events returns those of the records, one by one, if the block is of a run.
+func (b *storedBlock) events() []domain.Event {
+	events := runEvents()
+	switch {
+	case b.plannedMS == nil:
+		return nil
+	case b.kind.Event == endOfRun:
+		return events[1:]
+	}
+	return events[:]
 }
 
 // read reads the next record.

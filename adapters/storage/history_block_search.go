@@ -21,7 +21,7 @@ func (q *historyQuery) blockSource() historySource {
 // after those of the page before.
 func (q *historyQuery) whereBlocks() string {
 	f, page := q.filter, q.blocks
-	where := q.whereSpan()
+	where := append(q.whereSpan(), q.whereRun()...)
 	if !f.Before.IsZero() {
 		where = append(where, "h.at_us <= "+q.number(addSpan(f.Before.UnixMicro())))
 	}
@@ -35,7 +35,7 @@ func (q *historyQuery) whereBlocks() string {
 	case f.AfterID != 0 && page.after != nil:
 		where = append(where, "h.id > "+q.number(page.after.id))
 	case f.AfterID != 0:
-		where = append(where, "h.id > "+q.following(f.AfterID-mostInBatch, "false"), "h.last_id > "+q.number(f.AfterID))
+		where = append(where, "h.id > "+q.followingBlocks(f.AfterID), "h.last_id > "+q.number(f.AfterID))
 	default:
 		where = append(where, q.whereOlder())
 	}
@@ -52,6 +52,27 @@ func (q *historyQuery) whereSpan() (where []string) {
 		where = append(where, "h.since_us <= "+q.number(before.UnixMicro()))
 	}
 	return where
+}
+
+// whereRun returns conditions that blocks are of runs that were planned when the filter
+// says.
+func (q *historyQuery) whereRun() (where []string) {
+	for _, planned := range instantsOf(q.filter) {
+		first, last, _ := runTimes(planned) // of an instant that has none there is no block
+		where = append(where, "h.planned_ms = "+q.number(planned), "h.at_us >= "+q.number(first), "h.at_us <= "+q.number(last))
+	}
+	return where
+}
+
+// followingBlocks returns the number after which the blocks are found that have what
+// follows on the given one: those of queue jobs are of its batch, and those of runs begin
+// not far before it.
+func (q *historyQuery) followingBlocks(id int64) string {
+	after := q.number(id)
+	batch := fmt.Sprintf("(SELECT CASE WHEN b.last_id > %[1]s THEN b.id - 1 ELSE %[1]s END FROM history_batches AS b%[2]s WHERE b.id <= %[1]s ORDER BY b.id DESC LIMIT 1)",
+		after, q.via(noIndex))
+	return fmt.Sprintf("(SELECT %s FROM histories WHERE namespace = %s)",
+		q.larger(firstNumber, q.smaller(q.number(id-mostApart), "coalesce("+batch+", "+after+")")), q.text(q.namespace))
 }
 
 // whereOlder returns the condition that blocks or batches come after those that

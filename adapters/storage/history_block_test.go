@@ -362,11 +362,36 @@ func TestRunStoreQuery_followsBlocks(t *testing.T) {
 	})
 }
 
+// A block of a large batch may begin long before a record that it has.
+func TestRunStoreQuery_followsBlocksOfALargeBatch(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *storage.DB) {
+		store := db.RunStore("")
+		appendJobs(t, store, 0, 100)
+		batch := make([]domain.Record, 20_000)
+		for n := range batch {
+			batch[n] = plainJob(n)
+			if batch[n].At = pastTime(n / 10); n%500 == 0 {
+				batch[n].JobName = "apart"
+			}
+		}
+		appendTo(t, store, batch)
+		appendJobs(t, store, 0, 100)
+		known := all(t, store)
+		for _, n := range []int{99, 100, 8000, 19_500, 19_700} {
+			want := 40 - (n-100+500)/500
+			found, err := store.Query(t.Context(), domain.RunFilter{AfterID: known[n].ID, JobName: "apart"})
+			if len(found) != want || err != nil {
+				t.Errorf("after record %d come %d, %v, want %d", n, len(found), err, want)
+			}
+		}
+	})
+}
+
 // The view shows people and their tools what queries find.
 func TestHistoryRecords_areThoseOfQueries(t *testing.T) {
 	onBoth(t, func(t *testing.T, db *storage.DB) {
 		store := db.RunStore("shop")
-		batch := []domain.Record{pastRun(1), pastRun(8)}
+		batch := append([]domain.Record{pastRun(1), pastRun(8)}, wholeRun(2)...)
 		for n := range 40 {
 			r := plainJob(n)
 			r.JobID, r.Attempt, r.Late, r.Count = domain.JobID(fmt.Sprintf("j\"%d", n)), n%3, time.Duration(n%2)*time.Second, n%5/4

@@ -108,6 +108,9 @@ func (r writingRunner) write(ctx context.Context, statements ...statement) error
 	return r.do(func() error { return r.runner.write(ctx, statements...) }, statements)
 }
 
+// MostApart is how far the records in the block of a run may lie apart.
+const MostApart = mostApart
+
 // MostKnownKinds bounds KnownKinds.
 const MostKnownKinds = mostKnownKinds
 
@@ -152,9 +155,15 @@ func BlocksWith(filters []byte, id domain.JobID) (places []int64, err error) {
 	return places, err
 }
 
-// ReadBlock returns the records in the text of a block.
-func ReadBlock(text string) (records []domain.Record, err error) {
-	block := storedBlock{records: text}
+// ReadBlock returns the records in the text of a block of queue jobs.
+func ReadBlock(text string) ([]domain.Record, error) { return readBlock(storedBlock{records: text}) }
+
+// ReadRunBlock returns the records in the text of a block of a run, whose kind has the event.
+func ReadRunBlock(event domain.Event, text string) ([]domain.Record, error) {
+	return readBlock(storedBlock{records: text, plannedMS: new(int64), kind: domain.Record{Event: event}})
+}
+
+func readBlock(block storedBlock) (records []domain.Record, err error) {
 	err = block.each(func(r *domain.Record) { records = append(records, *r) })
 	return records, err
 }

@@ -55,8 +55,19 @@ type kindCounter struct {
 }
 
 // of returns the number of the record's kind, counted from one.
-func (c *kindCounter) of(r *domain.Record) int64 {
+func (c *kindCounter) of(r *domain.Record) int64 { return c.numberOf(rawKindOf(r)) }
+
+// ofRun returns the number of the kind of a block of a run, of which that is the first
+// record.
+func (c *kindCounter) ofRun(r *domain.Record) int64 {
 	raw := rawKindOf(r)
+	if raw.event = endOfRun; r.Event == domain.EventClaimed {
+		raw.event = wholeRun
+	}
+	return c.numberOf(raw)
+}
+
+func (c *kindCounter) numberOf(raw historyKind) int64 {
 	if raw == c.latest && c.number > 0 {
 		return c.number
 	}

@@ -29,7 +29,7 @@ func (q *historyQuery) whereKinds() string {
 		where = append(where, "k.job = "+q.text(f.Run.Job), "k.origin = "+q.text(string(f.Run.Origin)))
 	}
 	if len(f.Events) > 0 {
-		where = append(where, "k.event "+q.anyOf(texts(f.Events)))
+		where = append(where, "k.event "+q.anyOf(append(texts(f.Events), runKindsWith(f.Events)...)))
 	}
 	if len(f.Origins) > 0 {
 		where = append(where, "k.origin "+q.anyOf(texts(f.Origins)))
@@ -51,7 +51,13 @@ func texts[T ~string](values []T) []string {
 	return all
 }
 
-// findKinds selects the kinds, and whether their records can be in blocks.
+// findKinds selects the kinds, and whether their records can be in rows and in blocks.
+// Blocks of runs have no job ids.
 func (q *historyQuery) findKinds() statement {
-	return q.statement("SELECT k.kind, k.queue <> '' AND k.origin = '' AND NOT k.fielded FROM history_kinds AS k WHERE " + q.whereKinds())
+	const ofRuns = "k.event IN ('" + wholeRun + "', '" + endOfRun + "')"
+	blocks := "k.queue <> '' AND k.origin = '' AND NOT k.fielded"
+	if len(q.filter.JobIDs) == 0 {
+		blocks += " OR " + ofRuns
+	}
+	return q.statement("SELECT k.kind, NOT (" + ofRuns + "), " + blocks + " FROM history_kinds AS k WHERE " + q.whereKinds())
 }

@@ -39,6 +39,8 @@ func pastRecord(i, n int) domain.Record {
 	switch {
 	case i < n/200:
 		return rareRecord(i)
+	case i%15 < 2 || i%15 == 5:
+		return pastShortRun(i)
 	case i%5 < 2:
 		return pastRun(i)
 	}
@@ -51,6 +53,23 @@ func pastRecord(i, n int) domain.Record {
 	// What failed did so on one replica.
 	if r.Event == domain.EventFailed {
 		r.Replica = "replica-1"
+	}
+	return r
+}
+
+// pastShortRun returns the next record of a run that began and ended within some of them:
+// of each of three hundred jobs there is one in each second.
+func pastShortRun(i int) domain.Record {
+	n := i / 15
+	r := domain.Record{
+		At: pastTime(i), Replica: fmt.Sprint("replica-", n%3), Event: domain.EventClaimed,
+		Run: domain.TickKey(fmt.Sprint("job-", n%300), pastTime(15*n).Truncate(time.Second)),
+	}
+	switch i % 15 {
+	case 1:
+		r.Event, r.Attempt = domain.EventStarted, 1
+	case 5:
+		r.Event, r.Attempt, r.Took = domain.EventCompleted, 1, 800*time.Microsecond
 	}
 	return r
 }
@@ -119,6 +138,8 @@ func pastFilters(tb testing.TB, store *storage.RunStore, n int) []namedFilter {
 		{"state less frequent", domain.RunFilter{Events: events(domain.EventFailed)}},
 		{"state rare", domain.RunFilter{Events: events(domain.EventQuarantined)}},
 		{"state of many kinds", domain.RunFilter{Events: events(domain.EventLost)}},
+		{"state of runs", domain.RunFilter{Events: events(domain.EventStarted)}},
+		{"job and state of runs", domain.RunFilter{Job: "job-7", Events: events(domain.EventStarted), Before: pastTime(n / 3)}},
 		{"state absent", domain.RunFilter{Events: events(domain.EventStuck)}},
 		{"states", domain.RunFilter{Events: events(domain.EventFailed, domain.EventQuarantined, domain.EventStuck)}},
 		{"replica", domain.RunFilter{Replica: "replica-1"}},
@@ -156,6 +177,8 @@ func pastFilters(tb testing.TB, store *storage.RunStore, n int) []namedFilter {
 		{"under way, of a queue", domain.RunFilter{UnderWay: true, Queue: "queue-1"}},
 		{"under way, a run", domain.RunFilter{UnderWay: true, Run: domain.TickKey("job-7", tick)}},
 		{"under way, a job id", domain.RunFilter{UnderWay: true, JobIDs: []domain.JobID{"1"}}},
+		{"follow the first", domain.RunFilter{AfterID: -1}},
+		{"follow amid", domain.RunFilter{AfterID: newestOf(tb, store, domain.RunFilter{Before: pastTime(n / 2)}, 1).ID}},
 		{"follow", domain.RunFilter{AfterID: newestOf(tb, store, domain.RunFilter{}, 100).ID, Job: "job-7"}},
 	}
 }

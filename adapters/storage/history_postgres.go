@@ -94,10 +94,11 @@ func (a *postgresHistory) statements(b *postgresTry) []statement {
 		statements = append(statements, b.rowsStatement(with(b.named.digests, b.named.of(b.kind), b.places)))
 	}
 	if len(b.blocks) > 0 {
-		since, at := timesOf(b.blocks)
-		statements = append(statements,
-			statement{text: sqlBlocks, args: with(append([]any{b.named.digests}, b.blockArrays()...)...), looksUp: true},
-			statement{text: sqlBatch, args: with(at, since, encodeFilters(b.blocks, b.records))})
+		statements = append(statements, statement{text: sqlBlocks, args: with(append([]any{b.named.digests}, b.blockArrays()...)...), looksUp: true})
+	}
+	if len(b.alike) > 0 {
+		since, at := timesOf(b.alike)
+		statements = append(statements, statement{text: sqlBatch, args: with(at, since, encodeFilters(b.alike, b.records))})
 	}
 	if len(b.ended.subjects) > 0 {
 		statements = append(statements, statement{text: sqlEnd, args: with(b.ended.subjects, b.ended.atUS), looksUp: true})
@@ -122,19 +123,19 @@ func (b *postgresTry) rowsStatement(args []any) statement {
 }
 
 // blockArrays returns the columns of blocks: kind, the first and last places, times,
-// count and records.
+// count, planned instant and records.
 func (b *postgresTry) blockArrays() []any {
-	var numbers [6][]int64
+	var numbers [7][]int64
 	texts := make([]string, len(b.blocks))
 	for i := range b.blocks {
 		block := &b.blocks[i]
 		kind, first, last := b.named.numbers[block.kind-1], int64(block.places[0]), int64(block.last())
-		for c, n := range [...]int64{kind, first, last, block.atUS, block.sinceUS, int64(len(block.places))} {
+		for c, n := range [...]int64{kind, first, last, block.atUS, block.sinceUS, int64(len(block.places)), block.plannedMS} {
 			numbers[c] = append(numbers[c], n)
 		}
 		texts[i] = block.encode(b.records)
 	}
-	return []any{numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5], texts}
+	return []any{numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5], numbers[6], texts}
 }
 
 const sqlNewHistory = `
@@ -190,11 +191,11 @@ const sqlHeadAndFresh = `(SELECT head.space, head.first, ` + sqlFresh + ` AS fre
 const sqlKindOf = `CASE WHEN b.kind > 0 THEN b.kind ELSE head.fresh[-b.kind] END`
 
 const sqlBlocks = `
-INSERT INTO history_blocks (id, last_id, at_us, since_us, kind, space, count, records)
-SELECT head.first + b.place, head.first + b.last, b.at_us, b.since_us, ` + sqlKindOf + `, head.space, b.count, b.records
+INSERT INTO history_blocks (id, last_id, at_us, since_us, kind, space, count, planned_ms, records)
+SELECT head.first + b.place, head.first + b.last, b.at_us, b.since_us, ` + sqlKindOf + `, head.space, b.count, nullif(b.planned, -9223372036854775808), b.records
 FROM ` + sqlHeadAndFresh + `
-CROSS JOIN unnest($5::integer[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::text[])
-    AS b (kind, place, last, at_us, since_us, count, records)`
+CROSS JOIN unnest($5::integer[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::text[])
+    AS b (kind, place, last, at_us, since_us, count, planned, records)`
 
 const sqlBatch = `
 INSERT INTO history_batches (id, last_id, at_us, since_us, space, job_ids)

@@ -38,7 +38,7 @@ func (s *RunStore) Query(ctx context.Context, filter domain.RunFilter) ([]domain
 		if kinds, err = s.kinds(ctx, &filter); err != nil {
 			return nil, fmt.Errorf("query history: %w", err)
 		}
-		if len(kinds.all) == 0 {
+		if kinds.count == 0 {
 			return nil, nil
 		}
 	}
@@ -53,9 +53,10 @@ func (s *RunStore) Query(ctx context.Context, filter domain.RunFilter) ([]domain
 
 // selectedKinds are those that a filter selects.
 type selectedKinds struct {
-	// all are the numbers of all of them, inBlocks of those whose records can be
-	// in blocks; none if the filter selects records of every kind.
-	all, inBlocks []int64
+	// count is how many there are; zero if the filter selects records of every kind.
+	count int
+	// inRows and inBlocks are the numbers of those whose records can be there.
+	inRows, inBlocks []int64
 }
 
 // kinds returns the kinds that the filter selects.
@@ -63,9 +64,12 @@ func (s *RunStore) kinds(ctx context.Context, filter *domain.RunFilter) (kinds s
 	lookup := s.query(filter).findKinds()
 	lookup.row = func(scan scanner) error {
 		var kind int64
-		var inBlocks bool
-		err := scan(&kind, &inBlocks)
-		kinds.all = append(kinds.all, kind)
+		var inRows, inBlocks bool
+		err := scan(&kind, &inRows, &inBlocks)
+		kinds.count++
+		if inRows {
+			kinds.inRows = append(kinds.inRows, kind)
+		}
 		if inBlocks {
 			kinds.inBlocks = append(kinds.inBlocks, kind)
 		}
@@ -104,7 +108,10 @@ func (s *RunStore) rarestFirst(ctx context.Context, filter *domain.RunFilter) er
 // wanted of so many kinds, most often they are among the newest of all.
 func (s *RunStore) find(ctx context.Context, filter *domain.RunFilter, kinds selectedKinds) ([]domain.Record, error) {
 	search := newRecordSearch(s, filter, kinds)
-	if len(kinds.all)*filter.Limit > s.newest && selectsKindsOnly(filter) {
+	if !kinds.mayBeInRows(filter) {
+		return search.run(ctx)
+	}
+	if len(kinds.inRows)*filter.Limit > s.newest && selectsKindsOnly(filter) {
 		newest, err := s.records(ctx, s.query(filter).searchNewest(s.newest))
 		if err != nil {
 			return nil, err
@@ -114,7 +121,7 @@ func (s *RunStore) find(ctx context.Context, filter *domain.RunFilter, kinds sel
 			return search.run(ctx)
 		}
 	}
-	return search.run(ctx, s.query(filter).search(kinds.all))
+	return search.run(ctx, s.query(filter).search(kinds.inRows))
 }
 
 // selectsKindsOnly reports whether the filter selects all records of its

@@ -43,12 +43,12 @@ func (q *historyQuery) latest() string {
 // earlier version gave.
 const firstNumber = "CAST(space AS bigint) << 44"
 
-// following returns the number after which what follows on the given one is found:
-// what lies before that of the namespace is others', or of an earlier version.
-func (q *historyQuery) following(id int64, hasEarlier string) string {
+// following returns the number after which the rows are found that follow on the given
+// one: what lies before that of the namespace is others', or of an earlier version.
+func (q *historyQuery) following(id int64) string {
 	after := q.number(id)
 	return fmt.Sprintf("(SELECT %s FROM histories WHERE namespace = %s)",
-		q.larger(after, "CASE WHEN "+hasEarlier+" THEN "+after+" ELSE "+firstNumber+" END"), q.text(q.namespace))
+		q.larger(after, "CASE WHEN "+hasEarlierRows+" THEN "+after+" ELSE "+firstNumber+" END"), q.text(q.namespace))
 }
 
 // hasEarlierRows tells whether there are rows that an earlier version numbered.
@@ -59,6 +59,13 @@ func (q *historyQuery) larger(a, b string) string {
 		return "greatest(" + a + ", " + b + ")"
 	}
 	return "max(" + a + ", " + b + ")"
+}
+
+func (q *historyQuery) smaller(a, b string) string {
+	if q.dialect == Postgres {
+		return "least(" + a + ", " + b + ")"
+	}
+	return "min(" + a + ", " + b + ")"
 }
 
 // limit returns how many records, or blocks, are wanted.

@@ -33,6 +33,8 @@ type recordSearch struct {
 	// exhausted tells that no blocks are left.
 	exhausted bool
 	found     []domain.Record
+	// taken is how many records of blocks were wanted.
+	taken int
 }
 
 // blockPage is which blocks are read next.
@@ -50,6 +52,9 @@ type blockKey struct{ atUS, id int64 }
 
 func newRecordSearch(s *RunStore, f *domain.RunFilter, kinds selectedKinds) *recordSearch {
 	within := domain.RunFilter{JobIDs: f.JobIDs, Since: f.Since, Before: f.Before, BeforeID: f.BeforeID, AfterID: f.AfterID}
+	for _, event := range texts(f.Events) {
+		within.Events = append(within.Events, domain.Event(event))
+	}
 	search := &recordSearch{
 		store: s, filter: f, kinds: kinds, exhausted: !kinds.mayBeInBlocks(f), selects: within.Selector(), jobs: soughtJobs(f.JobIDs),
 		page: blockPage{limit: s.firstPage}, newestFirst: len(kinds.inBlocks) > s.firstPage && selectsKindsOnly(f),
@@ -57,14 +62,24 @@ func newRecordSearch(s *RunStore, f *domain.RunFilter, kinds selectedKinds) *rec
 	return search
 }
 
-// mayBeInBlocks reports whether blocks can have what the filter selects. Who follows
-// a history is not to miss the first of a kind that was unknown when the kinds were
-// looked up.
+// mayBeOthers reports whether records of other kinds than these may be wanted. Who
+// follows a history is not to miss the first of a kind that was unknown when the kinds
+// were looked up.
+func (k *selectedKinds) mayBeOthers(f *domain.RunFilter) bool { return k.count == 0 || f.AfterID != 0 }
+
+// mayBeInRows reports whether rows can have what the filter selects.
+func (k *selectedKinds) mayBeInRows(f *domain.RunFilter) bool {
+	return len(k.inRows) > 0 || k.mayBeOthers(f)
+}
+
+// mayBeInBlocks reports whether blocks can have what the filter selects.
 func (k *selectedKinds) mayBeInBlocks(f *domain.RunFilter) bool {
-	if f.UnderWay || f.Job != "" || f.Run != (domain.RunKey{}) || !f.Tick.IsZero() || len(f.Origins) > 0 || len(f.Fields) > 0 {
+	ofRuns := f.Job != "" || f.Run != (domain.RunKey{}) || !f.Tick.IsZero() || len(f.Origins) > 0
+	switch {
+	case f.UnderWay, len(f.Fields) > 0, f.Run.OriginID != "", ofRuns && len(f.JobIDs) > 0:
 		return false
 	}
-	return len(k.inBlocks) > 0 || len(k.all) == 0 || f.AfterID != 0
+	return len(k.inBlocks) > 0 || k.mayBeOthers(f)
 }
 
 // run returns what it finds by the statement for rows and in blocks. The first
@@ -123,7 +138,7 @@ func (s *recordSearch) order(a, b domain.Record) int {
 
 // next reads the next page, and the rows with it.
 func (s *recordSearch) next(ctx context.Context, rows []statement) error {
-	read := s.nextBlocks
+	taken, read := s.taken, s.nextBlocks
 	if len(s.jobs) > 0 && s.filter.AfterID == 0 {
 		read = s.nextBatches
 	}
@@ -131,8 +146,18 @@ func (s *recordSearch) next(ctx context.Context, rows []statement) error {
 	if count < s.page.limit {
 		s.exhausted, s.newestFirst = !s.newestFirst, false
 	}
-	s.page.limit = min(s.page.limit*pageGrows, mostPage)
+	s.page.limit = s.nextPage(count, s.taken-taken)
 	return err
+}
+
+// nextPage returns how many blocks are read next, if of the last page so many records
+// were wanted: blocks of runs have three at most. One more tells that there is enough.
+func (s *recordSearch) nextPage(blocks, taken int) int {
+	needed := 0
+	if taken > 0 {
+		needed = (s.filter.Limit-s.taken)*blocks/taken + 1
+	}
+	return min(max(s.page.limit*pageGrows, needed), mostPage)
 }
 
 // nextBlocks reads the next blocks and returns how many there are.
@@ -212,6 +237,7 @@ func (s *recordSearch) take(block *storedBlock) error {
 	err := block.each(func(r *domain.Record) {
 		if s.selects(r) {
 			s.found = append(s.found, *r)
+			s.taken++
 		}
 	})
 	if len(s.found) > 2*s.filter.Limit {

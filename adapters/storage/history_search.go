@@ -268,7 +268,7 @@ func (q *historyQuery) whereTime() string {
 		where = append(where, "h.at_us <= "+moment, "(h.at_us < "+moment+" OR h.id < "+q.number(id)+")")
 	}
 	if f.AfterID != 0 {
-		where = append(where, "h.id > "+q.following(f.AfterID, hasEarlierRows))
+		where = append(where, "h.id > "+q.following(f.AfterID))
 	}
 	return strings.Join(where, " AND ")
 }

@@ -11,14 +11,20 @@ type sqliteHistory struct {
 	namespace string
 	texts     []string
 	inserts   []sqliteInsert
-	known     *knownKinds
+	// blocks are the statements for the different numbers of blocks.
+	blocks []string
+	known  *knownKinds
 }
 
 func newSQLiteHistory(transact sqliteTransact, namespace string) *sqliteHistory {
 	a := &sqliteHistory{transact: transact, namespace: namespace, texts: []string{
 		sqliteNewHistory, sqliteGrow, sqliteNewKind, sqliteKind, sqliteFields, sqliteUnderWay, sqliteBegin, sqliteEnd,
-		sqliteNumberRows, sqliteBlock, sqliteBatch,
+		sqliteNumberRows, sqliteBatch,
 	}}
+	for _, rows := range sqliteRowCounts() {
+		a.blocks = append(a.blocks, sqliteBlocks(rows))
+	}
+	a.texts = append(a.texts, a.blocks...)
 	for _, shape := range sqliteShapes() {
 		for _, numbered := range []bool{false, true} {
 			a.inserts = append(a.inserts, newSQLiteInsert(shape, numbered))
@@ -52,7 +58,6 @@ FROM history AS h CROSS JOIN json_each(h.fields) AS f WHERE h.id BETWEEN ?1 AND 
 SELECT space, subject, kind, at_us, id FROM history WHERE id BETWEEN ?1 AND ?2 AND subject IS NOT NULL
 ON CONFLICT (space, subject) DO UPDATE SET kind = excluded.kind, at_us = excluded.at_us, id = excluded.id
 WHERE history_under_way.at_us <= excluded.at_us`
-	sqliteBlock = `INSERT OR ROLLBACK INTO history_blocks (id, last_id, at_us, since_us, kind, space, count, records) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)`
 	sqliteBatch = `INSERT OR ROLLBACK INTO history_batches (id, last_id, at_us, since_us, space, job_ids) VALUES (?1, ?2, ?3, ?4, ?5, ?6)`
 	sqliteEnd   = `DELETE FROM history_under_way WHERE space = ?1 AND subject = ?2 AND at_us <= ?3`
 )
@@ -103,21 +108,25 @@ func (a *sqliteHistory) begin(ctx context.Context, tx *sqliteTx, b *historyBatch
 	return rows, forgotten, err
 }
 
-// appendBlocks writes the blocks, and what batch they are of.
+// appendBlocks writes the blocks, and of which jobs those of queues may tell.
 func (a *sqliteHistory) appendBlocks(ctx context.Context, tx *sqliteTx, b *sqliteRows) error {
-	if len(b.blocks) == 0 {
-		return nil
-	}
-	for i := range b.blocks {
-		block := &b.blocks[i]
-		id, last, kind := b.first+int64(block.places[0]), b.first+int64(block.last()), b.kinds[block.kind-1]
-		args := []any{id, last, block.atUS, block.sinceUS, kind, b.space, len(block.places), block.encode(b.records)}
-		if _, err := tx.exec(ctx, sqliteBlock, args...); err != nil {
+	var args []any
+	for left := b.blocks; len(left) > 0; {
+		text, rows := sqliteOf(a.blocks, len(left))
+		args = append(args[:0], b.space)
+		for i := range left[:rows] {
+			args = b.appendBlock(args, &left[i])
+		}
+		if _, err := tx.exec(ctx, text, args...); err != nil {
 			return err
 		}
+		left = left[rows:]
 	}
-	since, at := timesOf(b.blocks)
-	_, err := tx.exec(ctx, sqliteBatch, b.first, b.last(), at, since, b.space, encodeFilters(b.blocks, b.records))
+	if len(b.alike) == 0 {
+		return nil
+	}
+	since, at := timesOf(b.alike)
+	_, err := tx.exec(ctx, sqliteBatch, b.first, b.last(), at, since, b.space, encodeFilters(b.alike, b.records))
 	return err
 }
 

@@ -76,7 +76,7 @@ func (a *sqliteHistory) appendRows(ctx context.Context, tx *sqliteTx, b *sqliteR
 		for same < len(shapes) && same-i < sqliteRowCounts()[0] && shapes[same]&^insert.shape == 0 {
 			same++
 		}
-		text, rows := insert.of(same - i)
+		text, rows := sqliteOf(insert.texts[:], same-i)
 		args = append(args[:0], b.space)
 		for row := i; row < i+rows; row++ {
 			if numbered {
@@ -102,15 +102,33 @@ func (a *sqliteHistory) insertFor(shape historyShape, numbered bool) *sqliteInse
 	return &a.inserts[len(a.inserts)-1]
 }
 
-// of returns the statement for as many as possible of the rows, and how many
-// those are.
-func (s *sqliteInsert) of(available int) (text string, rows int) {
+// sqliteOf returns that of the statements for as many as possible of the rows, and how
+// many those are.
+func sqliteOf(texts []string, available int) (text string, rows int) {
 	for i, rows := range sqliteRowCounts() {
 		if rows <= available {
-			return s.texts[i], rows
+			return texts[i], rows
 		}
 	}
 	return "", 0
+}
+
+// sqliteBlocks writes so many blocks.
+func sqliteBlocks(rows int) string {
+	const head = "INSERT OR ROLLBACK INTO history_blocks (space, id, last_id, at_us, since_us, kind, count, planned_ms, records) VALUES "
+	return head + strings.Repeat(", (?1, ?, ?, ?, ?, ?, ?, ?, ?)", rows)[2:]
+}
+
+// appendBlock appends the columns of a block.
+func (b *sqliteRows) appendBlock(args []any, block *historyBlock) []any {
+	id, last := b.first+int64(block.places[0]), b.first+int64(block.last())
+	args = append(args, id, last, block.atUS, block.sinceUS, b.kinds[block.kind-1], len(block.places))
+	if block.plannedMS == absent {
+		args = append(args, nil)
+	} else {
+		args = append(args, block.plannedMS)
+	}
+	return append(args, block.encode(b.records))
 }
 
 // appendRow appends the columns; what the record lacks is null.

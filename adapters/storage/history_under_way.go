@@ -49,6 +49,9 @@ func (b *historyBatch) told() []toldRecord {
 	told := make([]toldRecord, 0, len(b.records))
 	for place := range b.records {
 		r := &b.records[place]
+		if b.isOfRun(place) && r.Event != domain.EventCompleted {
+			continue // the block ends the run, and nothing else in the batch is about it
+		}
 		if _, tells := r.Event.UnderWay(); tells && r.IsDecision() {
 			about := r.Subject()
 			told = append(told, toldRecord{digest: about.Digest(), atUS: r.At.UnixMicro(), place: place})

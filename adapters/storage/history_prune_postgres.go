@@ -60,9 +60,12 @@ DELETE FROM history_batches WHERE id = ANY (ARRAY(
 // comes after them, when the namespace's row is held: no append waits for one
 // while this waits for the other.
 const sqlPruneUnderWay = `
-DELETE FROM history_under_way AS u USING histories AS s
-WHERE s.namespace = $1::text AND u.space = s.space AND (u.at_us, u.id) <
-    (SELECT h.at_us, h.id FROM history AS h WHERE h.space = s.space ORDER BY h.at_us, h.id LIMIT 1)`
+DELETE FROM history_under_way AS u USING (
+    SELECT s.space, o.at_us, o.id
+    FROM histories AS s CROSS JOIN LATERAL (SELECT h.at_us, h.id FROM history AS h WHERE h.space = s.space ORDER BY h.at_us, h.id LIMIT 1) AS o
+    WHERE s.namespace = $1::text OFFSET 0
+) AS oldest
+WHERE u.space = oldest.space AND (u.at_us, u.id) < (oldest.at_us, oldest.id)`
 
 const sqlForgetWriters = `
 DELETE FROM history_writers WHERE at_us < (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - $1::bigint`

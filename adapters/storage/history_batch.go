@@ -16,9 +16,10 @@ const mostInBatch = 1 << 15
 // by column as the tables have them.
 type historyBatch struct {
 	records []domain.Record
-	// kinds are the different ones of all records.
+	// kinds are the different ones of rows and blocks.
 	kinds []historyKind
-	// blocks are those of records that are alike, and then those of runs.
+	// blocks are those of records that are alike, which alike holds, and then those of
+	// runs.
 	blocks, alike []historyBlock
 	// places are those of the rows among the records, in their order.
 	places []int64

@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// leastBlock is how many records of one kind in a batch make a block. So many come
-	// when there is a lot to do; and a million records have no more blocks than can
-	// be looked through for a job.
+	// leastBlock is how many records of queue jobs of one kind in a batch make a block. So
+	// many come when there is a lot to do; and a million records have no more such blocks
+	// than can be looked through for a job.
 	leastBlock = 32
 	// mostInBlock bounds what a query reads for one record, and what is pruned at
 	// once.
@@ -136,7 +136,8 @@ func appendNumbers(text []byte, numbers [5]int64) []byte {
 	return text
 }
 
-// storedBlock is a row of the table, with what its kind says of each record.
+// storedBlock is a row of the table, with what its kind says of each record, and for
+// a run its instant.
 type storedBlock struct {
 	id, atUS, sinceUS int64
 	records           string
@@ -162,8 +163,8 @@ func scanBlock(scan scanner, more ...any) (b storedBlock, err error) {
 // each calls yield for each record.
 func (b *storedBlock) each(yield func(*domain.Record)) error {
 	reader, events := jsonReader{text: b.records}, b.events()
-	before := byte('[')
-	for n := 0; reader.next() == before; n++ {
+	before, n := byte('['), 0
+	for ; reader.next() == before; n++ {
 		reader.at++
 		r, err := b.kind, errRunBlock
 		if b.plannedMS == nil || n < len(events) {
@@ -178,13 +179,16 @@ func (b *storedBlock) each(yield func(*domain.Record)) error {
 		yield(&r)
 		before = ','
 	}
+	if b.plannedMS != nil && n < len(events) {
+		return fmt.Errorf("block %d: %w", b.id, errRunBlock)
+	}
 	if reader.text[reader.at:] != "]" {
 		return fmt.Errorf("block %d: %w", b.id, reader.unexpected())
 	}
 	return nil
 }
 
-var errRunBlock = errors.New("a run has more records than events")
+var errRunBlock = errors.New("a run has not as many records as events")
 
 // events returns those of the records, one by one, if the block is of a run.
 func (b *storedBlock) events() []domain.Event {

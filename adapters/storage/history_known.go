@@ -1,7 +1,8 @@
 package storage
 
-// mostKnownKinds bounds what is remembered, a few MB: names of jobs come from outside, too.
-const mostKnownKinds = 1 << 16
+// mostKnownKinds bounds what is remembered, some MB: a job has up
+// to five for each replica, and names of jobs come from outside, too.
+const mostKnownKinds = 1 << 17
 
 // anyForgotten is how often kinds had been removed, as far as those care who know no number.
 const anyForgotten = -1

@@ -62,10 +62,10 @@ DELETE FROM history_batches WHERE id = ANY (ARRAY(
 const sqlPruneUnderWay = `
 DELETE FROM history_under_way AS u USING (
     SELECT s.space, o.at_us, o.id
-    FROM histories AS s CROSS JOIN LATERAL (SELECT h.at_us, h.id FROM history AS h WHERE h.space = s.space ORDER BY h.at_us, h.id LIMIT 1) AS o
+    FROM histories AS s LEFT JOIN LATERAL (SELECT h.at_us, h.id FROM history AS h WHERE h.space = s.space ORDER BY h.at_us, h.id LIMIT 1) AS o ON true
     WHERE s.namespace = $1::text OFFSET 0
 ) AS oldest
-WHERE u.space = oldest.space AND (u.at_us, u.id) < (oldest.at_us, oldest.id)`
+WHERE u.space = oldest.space AND (u.at_us, u.id) < (coalesce(oldest.at_us, 9223372036854775807), coalesce(oldest.id, 9223372036854775807))`
 
 const sqlForgetWriters = `
 DELETE FROM history_writers WHERE at_us < (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - $1::bigint`

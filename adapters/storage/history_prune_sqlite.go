@@ -38,8 +38,9 @@ DELETE FROM history_batches WHERE id IN (
     WHERE NOT EXISTS (SELECT 1 FROM history_blocks AS b WHERE b.id >= m.id AND b.id <= m.last_id))`
 	// sqlitePruneUnderWay forgets what was under way by records that are gone.
 	sqlitePruneUnderWay = `
-DELETE FROM history_under_way WHERE space = ?1 AND (at_us, id) <
-    (SELECT at_us, id FROM history INDEXED BY history_at WHERE space = ?1 ORDER BY at_us, id LIMIT 1)`
+DELETE FROM history_under_way WHERE space = ?1 AND (at_us, id) < (
+    SELECT at_us, id FROM (SELECT at_us, id FROM history INDEXED BY history_at WHERE space = ?1 ORDER BY at_us, id LIMIT 1)
+    UNION ALL SELECT 9223372036854775807, 9223372036854775807 LIMIT 1)`
 	sqliteShrink      = `UPDATE histories SET records = records - ?2, in_blocks = in_blocks - ?3 WHERE space = ?1`
 	sqliteForgetKinds = `
 DELETE FROM history_kinds WHERE kind IN (SELECT k.kind FROM history_kinds AS k WHERE k.kind IN (SELECT value FROM json_each(?1)) AND NOT ` + kindIsUsed + `)`

@@ -152,12 +152,16 @@ func (s *recordSearch) next(ctx context.Context, rows []statement) error {
 
 // nextPage returns how many blocks are read next, if of the last page so many records
 // were wanted: blocks of runs have three at most. One more tells that there is enough.
+// Pages have few sizes, for these are part of the statements.
 func (s *recordSearch) nextPage(blocks, taken int) int {
-	needed := 0
+	needed, page := 0, s.page.limit*pageGrows
 	if taken > 0 {
 		needed = (s.filter.Limit-s.taken)*blocks/taken + 1
 	}
-	return min(max(s.page.limit*pageGrows, needed), mostPage)
+	for page < min(needed, mostPage) {
+		page *= pageGrows
+	}
+	return min(page, mostPage)
 }
 
 // nextBlocks reads the next blocks and returns how many there are.

@@ -243,8 +243,10 @@ func TestRunStore_endsAndPrunesRunsInBlocks(t *testing.T) {
 		if left, counted := len(all(t, store)), count(t, db, "histories WHERE records + in_blocks BETWEEN 20 AND 22"); left < 20 || left > 22 || counted != 1 {
 			t.Errorf("%d records are left, want 20 and not all of one more run, and so many counted", left)
 		}
+		appendTo(t, store, wholeRun(20)[:1])
 		pruneAll(t, store, domain.RunRetention{Since: pastTime(1_000_000)}, 7)
-		for _, table := range []string{"history", "history_blocks", "history_kinds"} {
+		pruneAll(t, store, domain.RunRetention{}, 7) // the kind of what was under way
+		for _, table := range []string{"history", "history_blocks", "history_kinds", "history_under_way"} {
 			if n := count(t, db, table); n != 0 {
 				t.Errorf("%s has %d rows, want none", table, n)
 			}
@@ -328,6 +330,7 @@ func TestReadRunBlock(t *testing.T) {
 	}{
 		{"claimed+started+completed", `[[0,0,""],[1,5,"",1],[3,9,"",1,4]]`, []domain.Event{domain.EventClaimed, domain.EventStarted, domain.EventCompleted}},
 		{"claimed+started+completed", `[[0,0,""],[1,5,""],[2,9,""],[3,9,""]]`, nil},
+		{"claimed+started+completed", `[[0,0,""],[1,5,""]]`, nil},
 		{"started+completed", `[[0,0,"",1],[3,9,"",1,4]]`, []domain.Event{domain.EventStarted, domain.EventCompleted}},
 		{"started+completed", `[[0,0,"",1],[3,9,"",1,4],[4,9,""]]`, nil},
 	} {

@@ -36,6 +36,8 @@ FROM (
 ) AS r
 JOIN history_kinds AS k ON k.kind = r.kind
 JOIN histories AS s ON s.space = r.space;
+
+-- Of some runs the claim is a row, and is left.
 UPDATE histories SET in_blocks = in_blocks - (SELECT coalesce(sum(b.count), 0) FROM history_blocks AS b WHERE b.space = histories.space AND b.planned_ms IS NOT NULL);
 DELETE FROM history_blocks WHERE planned_ms IS NOT NULL;
 ALTER TABLE history_blocks DROP COLUMN planned_ms;

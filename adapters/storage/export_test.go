@@ -35,3 +35,8 @@ func Unpack(objects []string, read func(scan func(dest ...any) error) error) err
 	}
 	return unpacked(scan, len(objects), func(scan scanner) error { return read(scan) })
 }
+
+// ReadPacked calls read for each row of what is asked for as a result of very many rows.
+func (db *DB) ReadPacked(ctx context.Context, query string, read func(scan func(dest ...any) error) error) error {
+	return db.runner.read(ctx, statement{text: query, packed: true, row: func(scan scanner) error { return read(scan) }})
+}

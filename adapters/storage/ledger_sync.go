@@ -136,7 +136,7 @@ func (n *ledgerNews) readReplica(scan scanner) error {
 
 // jobReader returns what reads the rows of jobs, of which there may be very
 // many: they share what they are read into, and mostly come in the order of
-// the definitions.
+// the definitions and have these, which are not copied then.
 func (n *ledgerNews) jobReader(own *domain.Registration) func(scanner) error {
 	var state domain.JobState
 	var cursorMS, revision int64
@@ -144,6 +144,9 @@ func (n *ledgerNews) jobReader(own *domain.Registration) func(scanner) error {
 	columns := []any{&state.Job, &cursorMS, &fingerprint, &revision}
 	next := 0
 	return func(scan scanner) error {
+		if next < len(own.Definitions) {
+			state.Job, fingerprint = own.Definitions[next].Job, own.Definitions[next].Fingerprint
+		}
 		if err := scan(columns...); err != nil {
 			return err
 		}

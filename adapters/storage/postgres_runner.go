@@ -62,8 +62,12 @@ func queue(batch *pgx.Batch, statements []statement) {
 			continue
 		}
 		queued.Query(func(rows pgx.Rows) error {
+			scan := rows.Scan
+			if s.packed {
+				scan = rawRows{rows}.scan
+			}
 			for rows.Next() {
-				if err := s.row(rows.Scan); err != nil {
+				if err := s.row(scan); err != nil {
 					return err
 				}
 			}

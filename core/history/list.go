@@ -3,7 +3,9 @@ package history
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/taktwork/takt/core/domain"
@@ -219,16 +221,17 @@ func (l *lister) takeLatest(ctx context.Context, records []domain.Record) error 
 	if err != nil {
 		return err
 	}
+	runs, err := l.runEvents(ctx, records)
+	if err != nil {
+		return err
+	}
 	for i := range records {
 		if len(l.found) == l.Limit {
 			return nil
 		}
-		about := records[i].Subject()
-		lately, known := jobs[about]
-		if about.Run != (domain.RunKey{}) {
-			if lately, known, err = l.runEvent(ctx, about); err != nil {
-				return err
-			}
+		lately, known := jobs[records[i].Subject()]
+		if runs[i] != "" {
+			lately, known = runs[i], true
 		}
 		if !known || StateOf(lately) == StateOf(records[i].Event) {
 			l.found = append(l.found, records[i])
@@ -237,19 +240,38 @@ func (l *lister) takeLatest(ctx context.Context, records []domain.Record) error 
 	return nil
 }
 
-// runEvent returns what was decided last about the run.
-func (l *lister) runEvent(ctx context.Context, about domain.Subject) (lately domain.Event, known bool, err error) {
+// runEvents returns of each record that is about a run what was decided last about
+// that, empty if nothing was. Some are asked for at the same time.
+func (l *lister) runEvents(ctx context.Context, records []domain.Record) ([]domain.Event, error) {
+	const atOnce = 4
+	lately, errs := make([]domain.Event, len(records)), make([]error, atOnce)
+	var asking sync.WaitGroup
+	for n := range atOnce {
+		asking.Go(func() {
+			for i := n; i < len(records) && errs[n] == nil; i += atOnce {
+				if about := records[i].Subject(); about.Run != (domain.RunKey{}) {
+					lately[i], errs[n] = l.runEvent(ctx, about)
+				}
+			}
+		})
+	}
+	asking.Wait()
+	return lately, errors.Join(errs...)
+}
+
+// runEvent returns what was decided last about the run, empty if nothing was.
+func (l *lister) runEvent(ctx context.Context, about domain.Subject) (domain.Event, error) {
 	const few = 5
 	records, err := l.reader.Query(ctx, domain.RunFilter{Job: about.Run.Job, Run: about.Run, Limit: few})
 	if err != nil {
-		return "", false, err
+		return "", err
 	}
 	for i := range records {
 		if records[i].Subject() == about && decides(records[i].Event) {
-			return records[i].Event, true, nil
+			return records[i].Event, nil
 		}
 	}
-	return "", false, nil
+	return "", nil
 }
 
 // jobEvents returns what was decided last about the queue jobs among the

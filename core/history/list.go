@@ -3,7 +3,6 @@ package history
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -256,7 +255,7 @@ func (l *lister) runEvents(ctx context.Context, records []domain.Record) ([]doma
 		})
 	}
 	asking.Wait()
-	return lately, errors.Join(errs...)
+	return lately, cmp.Or(errs...) // all for the same reason, mostly
 }
 
 // runEvent returns what was decided last about the run, empty if nothing was.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -304,5 +305,28 @@ func TestErrorsOfTheHistoryAreReturned(t *testing.T) {
 		if !errors.Is(err, errBroken) {
 			t.Errorf("%s = %v, want %v", name, err, errBroken)
 		}
+	}
+}
+
+// runless is a history whose runs cannot be asked for one by one.
+type runless struct{ page []domain.Record }
+
+func (h runless) Query(_ context.Context, f domain.RunFilter) ([]domain.Record, error) {
+	if f.Run != (domain.RunKey{}) {
+		return nil, errBroken
+	}
+	return h.page, nil
+}
+
+func TestListTellsAnErrorOnce(t *testing.T) {
+	t.Parallel()
+	var h runless
+	for n := range 20 {
+		at := dawn.Add(time.Duration(-n) * time.Second)
+		h.page = append(h.page, domain.Record{At: at, Replica: "ann", Event: domain.EventFailed, Run: domain.TickKey("a", at), Attempt: 1})
+	}
+	_, err := history.List(t.Context(), h, history.Listing{States: []history.State{"failed"}, Limit: 20})
+	if !errors.Is(err, errBroken) || strings.Count(err.Error(), errBroken.Error()) != 1 {
+		t.Errorf("List = %v, want %v once", err, errBroken)
 	}
 }

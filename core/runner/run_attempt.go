@@ -36,7 +36,7 @@ type runAttempt struct {
 // give up. Attempts never overlap: each waits for the end of the one before.
 func (s *scheduler) attempts(r *run, attempt int) {
 	for ; ; attempt++ {
-		s.noteStarted(r, attempt)
+		s.note(r, &domain.Record{Event: domain.EventStarted, Attempt: attempt, Late: r.late})
 		a := s.beginAttempt(r, attempt)
 		if a == nil {
 			s.endReleased(r, attempt)
@@ -81,7 +81,7 @@ func (s *scheduler) handle(r *run, a *runAttempt) {
 	}, func(result []byte, err error) {
 		a.end = attemptEnd{result: result, err: err, cause: a.ctx.cause(), took: s.ports.Now().Sub(a.started)}
 		a.finish()
-		if r.fenced = s.isFenced(r, a); !r.fenced {
+		if r.fenced = s.endAttempt(r, a); !r.fenced {
 			r.cutOff = a
 		}
 	})
@@ -120,9 +120,9 @@ func (a *runAttempt) finish() {
 	a.ctx.cancel(nil)
 }
 
-// isFenced takes note that the handler has returned, and reports whether the run
+// endAttempt takes note that the handler has returned, and reports whether the run
 // was given back before.
-func (s *scheduler) isFenced(r *run, a *runAttempt) bool {
+func (s *scheduler) endAttempt(r *run, a *runAttempt) (fenced bool) {
 	s.mu.Lock()
 	if a.fenced {
 		s.mu.Unlock()
@@ -137,10 +137,6 @@ func (s *scheduler) isFenced(r *run, a *runAttempt) bool {
 	s.mu.Unlock()
 	<-a.watched
 	return false
-}
-
-func (s *scheduler) noteStarted(r *run, attempt int) {
-	s.note(r, &domain.Record{Event: domain.EventStarted, Attempt: attempt, Late: r.late})
 }
 
 // concluded decides what becomes of a run after an attempt, and reports whether
@@ -262,7 +258,7 @@ func (s *scheduler) newJob(r *run, payload []byte) domain.NewJob {
 
 // conclude ends a run whose last attempt is over.
 func (s *scheduler) conclude(r *run, attempt int, end *attemptEnd, step *runStep) {
-	s.endAfter(r, attempt, end, step)
+	s.end(r, &domain.Record{Event: step.event, Attempt: attempt, Took: end.took, Late: r.late, Reason: step.reason, Stack: step.stack})
 	switch step.event { //nolint:exhaustive // all others finish the claim
 	case domain.EventLost:
 	case domain.EventReleased:
@@ -270,8 +266,4 @@ func (s *scheduler) conclude(r *run, attempt int, end *attemptEnd, step *runStep
 	default:
 		s.finish(r, domain.EndFinished)
 	}
-}
-
-func (s *scheduler) endAfter(r *run, attempt int, end *attemptEnd, step *runStep) {
-	s.end(r, &domain.Record{Event: step.event, Attempt: attempt, Took: end.took, Late: r.late, Reason: step.reason, Stack: step.stack})
 }

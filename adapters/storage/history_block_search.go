@@ -21,7 +21,7 @@ func (q *historyQuery) blockSource() historySource {
 // after those of the page before.
 func (q *historyQuery) whereBlocks() string {
 	f, page := q.filter, q.blocks
-	where := append(q.whereSpan(), q.whereRun()...)
+	where := append(q.whereSpan(), q.whereTick()...)
 	if !f.Before.IsZero() {
 		where = append(where, "h.at_us <= "+q.number(addSpan(f.Before.UnixMicro())))
 	}
@@ -54,14 +54,15 @@ func (q *historyQuery) whereSpan() (where []string) {
 	return where
 }
 
-// whereRun returns conditions that blocks are of runs that were planned when the filter
+// whereTick returns conditions that blocks are of runs that were planned when the filter
 // says.
-func (q *historyQuery) whereRun() (where []string) {
-	for _, planned := range instantsOf(q.filter) {
-		first, last, _ := runTimes(planned) // of an instant that has none there is no block
-		where = append(where, "h.planned_ms = "+q.number(planned), "h.at_us >= "+q.number(first), "h.at_us <= "+q.number(last))
+func (q *historyQuery) whereTick() []string {
+	if q.filter.Tick.IsZero() {
+		return nil
 	}
-	return where
+	planned := q.filter.Tick.UnixMilli()
+	first, last, _ := runTimes(planned) // of an instant that has none there is no block
+	return []string{"h.planned_ms = " + q.number(planned), "h.at_us >= " + q.number(first), "h.at_us <= " + q.number(last)}
 }
 
 // followingBlocks returns the number after which the blocks are found that have what

@@ -8,14 +8,16 @@ import (
 
 // selectsKinds reports whether the filter selects some kinds only.
 func selectsKinds(f *domain.RunFilter) bool {
-	return f.Job != "" || f.Run != (domain.RunKey{}) || !f.Tick.IsZero() || len(f.Origins) > 0 ||
+	return f.Job != "" || len(f.Runs) > 0 || !f.Tick.IsZero() || len(f.Origins) > 0 ||
 		f.Queue != "" || f.JobName != "" || len(f.Fields) > 0 || len(f.Events) > 0 || f.Replica != ""
 }
 
 // whereKinds returns conditions on the table k.
-func (q *historyQuery) whereKinds() string {
+func (q *historyQuery) whereKinds() string { return q.whereKindsOf(q.space()) }
+
+func (q *historyQuery) whereKindsOf(space string) string {
 	f := q.filter
-	where := []string{"k.space = " + q.space()}
+	where := []string{"k.space = " + space}
 	equal := func(column, text string) {
 		if text != "" {
 			where = append(where, "k."+column+" = "+q.text(domain.CleanText(text, maxHistoryName)))
@@ -25,9 +27,6 @@ func (q *historyQuery) whereKinds() string {
 	equal("queue", string(f.Queue))
 	equal("job_name", f.JobName)
 	equal("replica", f.Replica)
-	if f.Run != (domain.RunKey{}) {
-		where = append(where, "k.job = "+q.text(f.Run.Job), "k.origin = "+q.text(string(f.Run.Origin)))
-	}
 	if len(f.Events) > 0 {
 		where = append(where, "k.event "+q.anyOf(append(texts(f.Events), runKindsWith(f.Events)...)))
 	}

@@ -119,6 +119,12 @@ func pastFilters(tb testing.TB, store *storage.RunStore, n int) []namedFilter {
 	}
 	tick := pastTime(n / 2).Truncate(time.Second)
 	field := func(path, value string) []domain.Field { return []domain.Field{{Path: path, Value: value}} }
+	var runs []domain.RunKey
+	for second := range 50 {
+		for job := range 3 {
+			runs = append(runs, domain.TickKey(fmt.Sprint("job-", 7+job), tick.Add(time.Duration(second)*time.Second)))
+		}
+	}
 	page := domain.RunFilter{Queue: "queue-1"}
 	page = page.Older(newestOf(tb, store, domain.RunFilter{Queue: "queue-1", Before: pastTime(n / 3)}, 1))
 	return []namedFilter{
@@ -154,8 +160,10 @@ func pastFilters(tb testing.TB, store *storage.RunStore, n int) []namedFilter {
 		{"job id absent everywhere", domain.RunFilter{JobIDs: []domain.JobID{"none"}}},
 		{"job id, before", domain.RunFilter{JobIDs: ids(n/200 + 3 + 5*(n/20)), Before: pastTime(n / 3)}},
 		{"job ids, old", domain.RunFilter{JobIDs: ids(n/200+3, n/200+8, n/200+13, n/200+18, -1, -2), Since: pastTime(n / 200)}},
-		{"run", domain.RunFilter{Run: domain.TickKey("job-7", tick)}},
-		{"run absent", domain.RunFilter{Run: domain.TickKey("job-7", tick.Add(time.Millisecond))}},
+		{"run", domain.RunFilter{Runs: []domain.RunKey{domain.TickKey("job-7", tick)}}},
+		{"runs", domain.RunFilter{Runs: runs, Limit: 1000}},
+		{"runs, followed", domain.RunFilter{Runs: runs, AfterID: -1}},
+		{"run absent", domain.RunFilter{Runs: []domain.RunKey{domain.TickKey("job-7", tick.Add(time.Millisecond))}}},
 		{"tick", domain.RunFilter{Job: "job-7", Tick: tick}},
 		{"tick in a range", domain.RunFilter{Job: "job-paused", Tick: pastTime(n / 400).Truncate(time.Second)}},
 		{"tick absent", domain.RunFilter{Job: "job-7", Tick: tick.Add(time.Millisecond)}},
@@ -175,7 +183,7 @@ func pastFilters(tb testing.TB, store *storage.RunStore, n int) []namedFilter {
 		{"under way, of runs", domain.RunFilter{UnderWay: true, Origins: domain.Origins()}},
 		{"under way, of a job", domain.RunFilter{UnderWay: true, Job: "job-7"}},
 		{"under way, of a queue", domain.RunFilter{UnderWay: true, Queue: "queue-1"}},
-		{"under way, a run", domain.RunFilter{UnderWay: true, Run: domain.TickKey("job-7", tick)}},
+		{"under way, a run", domain.RunFilter{UnderWay: true, Runs: []domain.RunKey{domain.TickKey("job-7", tick)}}},
 		{"under way, a job id", domain.RunFilter{UnderWay: true, JobIDs: []domain.JobID{"1"}}},
 		{"follow the first", domain.RunFilter{AfterID: -1}},
 		{"follow amid", domain.RunFilter{AfterID: newestOf(tb, store, domain.RunFilter{Before: pastTime(n / 2)}, 1).ID}},

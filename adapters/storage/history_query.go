@@ -21,10 +21,8 @@ func (s *RunStore) Query(ctx context.Context, filter domain.RunFilter) ([]domain
 	if filter.Limit <= 0 {
 		filter.Limit = domain.DefaultRunLimit
 	}
-	if len(filter.JobIDs) > 0 {
-		if filter.JobIDs = historyJobIDs(filter.JobIDs); len(filter.JobIDs) == 0 {
-			return nil, nil
-		}
+	if !asKept(&filter) {
+		return nil, nil
 	}
 	found, few, err := s.amongUnderWay(ctx, &filter)
 	if err != nil {
@@ -34,7 +32,7 @@ func (s *RunStore) Query(ctx context.Context, filter domain.RunFilter) ([]domain
 		return found, nil
 	}
 	var kinds selectedKinds
-	if selectsKinds(&filter) && !few {
+	if selectsKinds(&filter) && len(filter.Runs) == 0 && !few {
 		if kinds, err = s.kinds(ctx, &filter); err != nil {
 			return nil, fmt.Errorf("query history: %w", err)
 		}
@@ -49,6 +47,15 @@ func (s *RunStore) Query(ctx context.Context, filter domain.RunFilter) ([]domain
 		return nil, fmt.Errorf("query history: %w", err)
 	}
 	return found, nil
+}
+
+// asKept has the filter select job ids and runs as they are kept, and reports whether any
+// is left of those that are wanted.
+func asKept(f *domain.RunFilter) bool {
+	ids, runs := historyJobIDs(f.JobIDs), historyRuns(f.Runs)
+	none := len(ids) == 0 && len(f.JobIDs) > 0 || len(runs) == 0 && len(f.Runs) > 0
+	f.JobIDs, f.Runs = ids, runs
+	return !none
 }
 
 // selectedKinds are those that a filter selects.
@@ -127,7 +134,7 @@ func (s *RunStore) find(ctx context.Context, filter *domain.RunFilter, kinds sel
 // selectsKindsOnly reports whether the filter selects all records of its
 // kinds, but for their time.
 func selectsKindsOnly(f *domain.RunFilter) bool {
-	return !f.UnderWay && f.AfterID == 0 && len(f.JobIDs) == 0 && f.Run == (domain.RunKey{}) && f.Tick.IsZero() && len(f.Fields) == 0
+	return !f.UnderWay && f.AfterID == 0 && len(f.JobIDs) == 0 && len(f.Runs) == 0 && f.Tick.IsZero() && len(f.Fields) == 0
 }
 
 func (s *RunStore) records(ctx context.Context, search statement) (found []domain.Record, err error) {

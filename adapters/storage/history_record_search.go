@@ -57,7 +57,7 @@ func newRecordSearch(s *RunStore, f *domain.RunFilter, kinds selectedKinds) *rec
 	}
 	search := &recordSearch{
 		store: s, filter: f, kinds: kinds, exhausted: !kinds.mayBeInBlocks(f), selects: within.Selector(), jobs: soughtJobs(f.JobIDs),
-		page: blockPage{limit: s.firstPage}, newestFirst: len(kinds.inBlocks) > s.firstPage && selectsKindsOnly(f),
+		page: blockPage{limit: s.firstPageOf(f)}, newestFirst: len(kinds.inBlocks) > s.firstPage && selectsKindsOnly(f),
 	}
 	return search
 }
@@ -74,9 +74,9 @@ func (k *selectedKinds) mayBeInRows(f *domain.RunFilter) bool {
 
 // mayBeInBlocks reports whether blocks can have what the filter selects.
 func (k *selectedKinds) mayBeInBlocks(f *domain.RunFilter) bool {
-	ofRuns := f.Job != "" || f.Run != (domain.RunKey{}) || !f.Tick.IsZero() || len(f.Origins) > 0
+	ofRuns := f.Job != "" || len(f.Runs) > 0 || !f.Tick.IsZero() || len(f.Origins) > 0
 	switch {
-	case f.UnderWay, len(f.Fields) > 0, f.Run.OriginID != "", ofRuns && len(f.JobIDs) > 0:
+	case f.UnderWay, len(f.Fields) > 0, ofRuns && len(f.JobIDs) > 0:
 		return false
 	}
 	return len(k.inBlocks) > 0 || k.mayBeOthers(f)

@@ -50,18 +50,6 @@ func runTimes(plannedMS int64) (firstUS, lastUS int64, ok bool) {
 	return plannedMS * 1000, plannedMS*1000 + runSpan, true
 }
 
-// instantsOf returns the instants of which the filter selects the runs, none if it selects
-// those of any.
-func instantsOf(f *domain.RunFilter) (planned []int64) {
-	if !f.Tick.IsZero() {
-		planned = append(planned, f.Tick.UnixMilli())
-	}
-	if f.Run != (domain.RunKey{}) {
-		planned = append(planned, f.Run.PlannedMS)
-	}
-	return planned
-}
-
 // runSoFar is where a batch has the first records about a run, and how many it has.
 type runSoFar struct {
 	places [3]int

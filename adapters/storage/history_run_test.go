@@ -177,7 +177,7 @@ func TestRunStoreAppend_writesOtherRunsAsRows(t *testing.T) {
 				execSQL(t, db, "DELETE FROM history_blocks")
 			}
 			isStored(t, store, run)
-			found, err := store.Query(t.Context(), domain.RunFilter{Job: run[0].Run.Job, Run: run[0].Run})
+			found, err := store.Query(t.Context(), domain.RunFilter{Runs: []domain.RunKey{run[0].Run}})
 			if err != nil || len(found) == 0 || len(found) != len(run)-aliveIn(run) {
 				t.Errorf("%s: %d records of the run are found, %v, want all", name, len(found), err)
 			}
@@ -208,7 +208,7 @@ func TestRunStoreAppend_writesRunsAsBlocksUpToTheirBounds(t *testing.T) {
 		}
 		isStored(t, store, batch)
 		for _, run := range [][]domain.Record{early, late, numbers, apart} {
-			for what, filter := range map[string]domain.RunFilter{"run": {Run: run[0].Run}, "tick": {Job: run[0].Run.Job, Tick: run[0].Run.Planned()}} {
+			for what, filter := range map[string]domain.RunFilter{"run": {Runs: []domain.RunKey{run[0].Run}}, "tick": {Job: run[0].Run.Job, Tick: run[0].Run.Planned()}} {
 				found, err := store.Query(t.Context(), filter)
 				if len(found) != 3 || err != nil {
 					t.Errorf("%d records of the %s %v are found, %v, want 3", len(found), what, run[0].Run, err)
@@ -277,7 +277,7 @@ func TestRunStoreQuery_findsRunsAmongManyJobs(t *testing.T) {
 			"job":                {domain.RunFilter{Job: "job-7"}, 15},
 			"job, newest":        {domain.RunFilter{Job: "job-599", Limit: 4}, 4},
 			"rows alone":         {domain.RunFilter{Job: "job-700"}, 1},
-			"run":                {domain.RunFilter{Run: tick}, 3},
+			"run":                {domain.RunFilter{Runs: []domain.RunKey{tick}}, 3},
 			"tick":               {domain.RunFilter{Job: "job-7", Tick: tick.Planned()}, 3},
 			"tick of all":        {domain.RunFilter{Tick: tick.Planned(), Limit: 5000}, 1800},
 			"ends":               {domain.RunFilter{Events: []domain.Event{domain.EventCompleted}, Limit: 5000}, 3000},
@@ -285,7 +285,7 @@ func TestRunStoreQuery_findsRunsAmongManyJobs(t *testing.T) {
 			"failures":           {domain.RunFilter{Events: []domain.Event{domain.EventFailed}}, 0},
 			"origins":            {domain.RunFilter{Origins: domain.Origins(), Limit: 10_000}, 9003},
 			"other origins":      {domain.RunFilter{Origins: []domain.Origin{domain.OriginManual}}, 0},
-			"run of an id":       {domain.RunFilter{Run: domain.RunKey{Job: "job-7", Origin: domain.OriginSchedule, OriginID: "x", PlannedMS: tick.PlannedMS}}, 0},
+			"run of an id":       {domain.RunFilter{Runs: []domain.RunKey{{Job: "job-7", Origin: domain.OriginSchedule, OriginID: "x", PlannedMS: tick.PlannedMS}}}, 0},
 			"another instant":    {domain.RunFilter{Job: "job-7", Tick: tick.Planned().Add(time.Millisecond)}, 0},
 			"instant too far":    {domain.RunFilter{Job: "job-7", Tick: time.Unix(1<<52, 0)}, 0},
 			"job and job id":     {domain.RunFilter{Job: "job-7", JobIDs: []domain.JobID{"1"}}, 0},

@@ -37,6 +37,9 @@ const (
 // search returns the statement that finds the records, of these kinds if the
 // filter selects some.
 func (q *historyQuery) search(kinds []int64) statement {
+	if len(q.filter.Runs) > 0 {
+		return q.searchRuns()
+	}
 	source := q.source()
 	if q.filter.AfterID != 0 {
 		return q.found(q.inAll(&source), asAppended)
@@ -176,8 +179,6 @@ func (q *historyQuery) source() historySource {
 			{index: "history_until", where: q.whereRecords("h.until_ms >= " + tick + " AND h.planned_ms < " + tick)},
 		}
 		return source
-	case f.Run != (domain.RunKey{}):
-		part.index, source.order = "history_planned", ""
 	case len(f.Fields) > 0:
 		return q.fieldSource()
 	}
@@ -193,7 +194,7 @@ func (q *historyQuery) source() historySource {
 // one run or job, or in the order of appending, it does not.
 func (q *historyQuery) amongUnderWay() bool {
 	f := q.filter
-	return f.UnderWay && f.AfterID == 0 && len(f.JobIDs) == 0 && f.Tick.IsZero() && f.Run == (domain.RunKey{})
+	return f.UnderWay && f.AfterID == 0 && len(f.JobIDs) == 0 && f.Tick.IsZero() && len(f.Runs) == 0
 }
 
 // countUnderWay counts what is under way, up to the limit.
@@ -237,10 +238,6 @@ func (q *historyQuery) whereRecords(tick string) string {
 	where = append(where, tick)
 	if len(f.JobIDs) > 0 {
 		where = append(where, "h.job_id "+q.anyOf(plainTexts(f.JobIDs)))
-	}
-	if f.Run != (domain.RunKey{}) {
-		where = append(where, "h.planned_ms = "+q.number(f.Run.PlannedMS),
-			"coalesce(h.origin_id, '') = "+q.text(domain.CleanText(f.Run.OriginID, maxHistoryJobID)))
 	}
 	for _, field := range f.Fields {
 		where = append(where, q.hasField(field))

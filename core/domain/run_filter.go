@@ -12,8 +12,9 @@ const DefaultRunLimit = 100
 type RunFilter struct {
 	// Job is a scheduled job.
 	Job string
-	// Run is one run of it.
-	Run RunKey
+	// Runs are those of scheduled jobs, any of which is selected; keys without an
+	// origin are none.
+	Runs []RunKey
 	// Tick selects the records about the tick planned at that instant, and
 	// about its backfills; ranges that contain it are among them.
 	Tick    time.Time
@@ -65,18 +66,27 @@ func (f *RunFilter) Selects(r *Record) bool {
 }
 
 // Selector returns a function that does what [RunFilter.Selects] does, and does not get
-// slower with the number of job ids. The filter is not to be changed.
+// slower with the number of runs and job ids. The filter is not to be changed.
 func (f *RunFilter) Selector() func(*Record) bool {
-	if len(f.JobIDs) < 2 {
+	if len(f.JobIDs) < 2 && len(f.Runs) < 2 {
 		return f.Selects
 	}
-	wanted := make(map[JobID]bool, len(f.JobIDs))
-	for _, id := range f.JobIDs {
-		wanted[id] = true
-	}
+	ids, runs := setOf(f.JobIDs), setOf(f.Runs)
 	others := *f
-	others.JobIDs = nil
-	return func(r *Record) bool { return r.JobID != "" && wanted[r.JobID] && others.Selects(r) }
+	others.JobIDs, others.Runs = nil, nil
+	return func(r *Record) bool {
+		return (len(ids) == 0 || r.JobID != "" && ids[r.JobID]) &&
+			(len(runs) == 0 || r.Run.Origin != "" && runs[r.Run]) &&
+			others.Selects(r)
+	}
+}
+
+func setOf[T comparable](values []T) map[T]bool {
+	set := make(map[T]bool, len(values))
+	for _, v := range values {
+		set[v] = true
+	}
+	return set
 }
 
 func isUnderWay(r *Record) bool {
@@ -86,7 +96,7 @@ func isUnderWay(r *Record) bool {
 
 func (f *RunFilter) selectsRun(r *Record) bool {
 	return (f.Job == "" || f.Job == r.Run.Job) &&
-		(f.Run == RunKey{} || f.Run == r.Run) &&
+		(len(f.Runs) == 0 || r.Run.Origin != "" && slices.Contains(f.Runs, r.Run)) &&
 		(f.Tick.IsZero() || r.isAbout(f.Tick)) &&
 		(len(f.Origins) == 0 || slices.Contains(f.Origins, r.Run.Origin))
 }

@@ -125,7 +125,7 @@ func (g *gatherer) blocker(record *domain.Record) []domain.Record {
 		return nil
 	}
 	if run, err := domain.ParseRunKey(record.By); err == nil {
-		return g.latest(domain.RunFilter{Job: run.Job, Run: run, Limit: fewRecords})
+		return g.latest(domain.RunFilter{Runs: []domain.RunKey{run}, Limit: fewRecords})
 	}
 	if record.Queue == "" {
 		return nil

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/taktwork/takt/core/domain"
@@ -216,11 +215,7 @@ func (l *lister) unseen(page []domain.Record) (fresh []domain.Record) {
 
 // takeLatest adds the records whose subject is in the state that they tell.
 func (l *lister) takeLatest(ctx context.Context, records []domain.Record) error {
-	jobs, err := l.jobEvents(ctx, records)
-	if err != nil {
-		return err
-	}
-	runs, err := l.runEvents(ctx, records)
+	lately, err := decidedLast(ctx, l.reader, records)
 	if err != nil {
 		return err
 	}
@@ -228,102 +223,10 @@ func (l *lister) takeLatest(ctx context.Context, records []domain.Record) error 
 		if len(l.found) == l.Limit {
 			return nil
 		}
-		lately, known := jobs[records[i].Subject()]
-		if runs[i] != "" {
-			lately, known = runs[i], true
-		}
-		if !known || StateOf(lately) == StateOf(records[i].Event) {
+		event, known := lately[records[i].Subject()]
+		if !known || StateOf(event) == StateOf(records[i].Event) {
 			l.found = append(l.found, records[i])
 		}
 	}
 	return nil
-}
-
-// runEvents returns of each record that is about a run what was decided last about
-// that, empty if nothing was. Some are asked for at the same time.
-func (l *lister) runEvents(ctx context.Context, records []domain.Record) ([]domain.Event, error) {
-	const atOnce = 4
-	lately, errs := make([]domain.Event, len(records)), make([]error, atOnce)
-	var asking sync.WaitGroup
-	for n := range atOnce {
-		asking.Go(func() {
-			for i := n; i < len(records) && errs[n] == nil; i += atOnce {
-				if about := records[i].Subject(); about.Run != (domain.RunKey{}) {
-					lately[i], errs[n] = l.runEvent(ctx, about)
-				}
-			}
-		})
-	}
-	asking.Wait()
-	return lately, cmp.Or(errs...) // all for the same reason, mostly
-}
-
-// runEvent returns what was decided last about the run, empty if nothing was.
-func (l *lister) runEvent(ctx context.Context, about domain.Subject) (domain.Event, error) {
-	const few = 5
-	records, err := l.reader.Query(ctx, domain.RunFilter{Job: about.Run.Job, Run: about.Run, Limit: few})
-	if err != nil {
-		return "", err
-	}
-	for i := range records {
-		if records[i].Subject() == about && decides(records[i].Event) {
-			return records[i].Event, nil
-		}
-	}
-	return "", nil
-}
-
-// jobEvents returns what was decided last about the queue jobs among the
-// subjects of the records, which are ordered newest first.
-func (l *lister) jobEvents(ctx context.Context, records []domain.Record) (lately map[domain.Subject]domain.Event, err error) {
-	lately = map[domain.Subject]domain.Event{}
-	unknown, since := jobsOf(records)
-	filter := domain.RunFilter{Since: since, Limit: max(perRun*len(records), pageLeast)}
-	for len(unknown) > 0 {
-		filter.Queue, filter.JobIDs = idsOf(unknown)
-		page, err := l.reader.Query(ctx, filter)
-		if err != nil {
-			return nil, err
-		}
-		for i := range page {
-			if about := page[i].Subject(); unknown[about] && decides(page[i].Event) {
-				lately[about] = page[i].Event
-				delete(unknown, about)
-			}
-		}
-		if len(page) < filter.Limit {
-			break
-		}
-		filter = filter.Older(&page[len(page)-1])
-	}
-	return lately, nil
-}
-
-// jobsOf returns the queue jobs among the subjects, and since when there is a record
-// that decides about each: none decides last that is older.
-func jobsOf(records []domain.Record) (jobs map[domain.Subject]bool, since time.Time) {
-	jobs, since = map[domain.Subject]bool{}, records[len(records)-1].At
-	for i := range records {
-		if about := records[i].Subject(); about.JobID != "" {
-			jobs[about] = true
-			if !decides(records[i].Event) {
-				since = time.Time{}
-			}
-		}
-	}
-	return jobs, since
-}
-
-// idsOf returns the ids of jobs, in their order, and their queue if all have the same.
-func idsOf(jobs map[domain.Subject]bool) (queue domain.QueueName, ids []domain.JobID) {
-	first := true
-	for job := range jobs {
-		if ids = append(ids, job.JobID); first {
-			queue, first = job.Queue, false
-		} else if queue != job.Queue {
-			queue = ""
-		}
-	}
-	slices.Sort(ids)
-	return queue, slices.Compact(ids)
 }

@@ -230,6 +230,26 @@ func TestListDoesNotAskForWhatItKnows(t *testing.T) {
 	}
 }
 
+func TestListAsksForManyRunsAtOnce(t *testing.T) {
+	t.Parallel()
+	var records []domain.Record
+	var want []string
+	for n := range 100 {
+		records = append(records, tick("report", n, domain.EventStarted), tick("report", n, domain.EventFailed))
+		if n%2 == 0 {
+			records = append(records, tick("report", n, domain.EventCompleted))
+		} else {
+			want = append(want, fmt.Sprintf("report#%d failed", n))
+		}
+	}
+	slices.Reverse(want)
+	store := &countingReader{Reader: kept(t, records...)}
+	found, err := history.List(t.Context(), store, history.Listing{Limit: 40, States: []history.State{"failed"}})
+	if diff := cmp.Diff(want[:40], told(found.Records)); err != nil || diff != "" || store.asked > 5 {
+		t.Errorf("List: %v, asked %d times, want 5 at most (-want +got):\n%s", err, store.asked, diff)
+	}
+}
+
 // A job of which there is very much to tell hides no other.
 func TestListLooksThroughAllOfAJob(t *testing.T) {
 	t.Parallel()
@@ -308,11 +328,11 @@ func TestErrorsOfTheHistoryAreReturned(t *testing.T) {
 	}
 }
 
-// runless is a history whose runs cannot be asked for one by one.
+// runless is a history whose runs cannot be asked for.
 type runless struct{ page []domain.Record }
 
 func (h runless) Query(_ context.Context, f domain.RunFilter) ([]domain.Record, error) {
-	if f.Run != (domain.RunKey{}) {
+	if len(f.Runs) > 0 {
 		return nil, errBroken
 	}
 	return h.page, nil

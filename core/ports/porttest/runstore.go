@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -161,13 +162,28 @@ func (s runStage) selectsRuns() {
 	manual, backfill := recordAt(2), recordAt(3)
 	manual.Run.Origin, manual.Run.OriginID = domain.OriginManual, "7f3a"
 	backfill.Run.Origin, backfill.Run.OriginID, backfill.Run.PlannedMS = domain.OriginBackfill, "jan", recordAt(1).Run.PlannedMS
-	s.add(recordAt(1), manual, backfill)
-	s.want(domain.RunFilter{Run: recordAt(1).Run}, recordAt(1))
-	s.want(domain.RunFilter{Run: manual.Run}, manual)
-	s.want(domain.RunFilter{Run: backfill.Run}, backfill)
-	other := backfill.Run
-	other.OriginID = "feb"
-	s.want(domain.RunFilter{Run: other})
+	sign := recordAt(4)
+	sign.Run = domain.RunKey{Job: "report"}
+	s.add(recordAt(1), manual, backfill, sign)
+	tick, feb, noon := recordAt(1).Run, backfill.Run, manual.Run
+	feb.OriginID, noon.PlannedMS = "feb", tick.PlannedMS
+	runs := func(keys ...domain.RunKey) domain.RunFilter { return domain.RunFilter{Runs: keys} }
+	s.want(runs(tick), recordAt(1))
+	s.want(runs(manual.Run), manual)
+	s.want(runs(backfill.Run), backfill)
+	s.want(runs(feb, noon))
+	s.want(runs(domain.RunKey{}))
+	s.want(runs(sign.Run))
+	s.want(runs(tick, sign.Run, tick), recordAt(1))
+	s.want(runs(feb, backfill.Run, manual.Run, tick), backfill, manual, recordAt(1))
+	two := runs(backfill.Run, manual.Run, tick)
+	two.Limit = 2
+	s.want(two, backfill, manual)
+	// In planned instants far from all others there is nothing to be miscalculated.
+	far := func(ms int64) domain.RunKey {
+		return domain.RunKey{Job: "report", Origin: domain.OriginSchedule, PlannedMS: ms}
+	}
+	s.want(runs(far(math.MaxInt64), tick, far(math.MinInt64)), recordAt(1))
 }
 
 func (s runStage) selectsTicks() {
@@ -381,7 +397,11 @@ func anyFilter(dice *rand.Rand, all []domain.Record) domain.RunFilter {
 	some := &all[dice.IntN(len(all))]
 	conditions := []func(){
 		func() { filter.Job = oneOf(dice, "report", "sweep", "nobody") },
-		func() { filter.Run = some.Run },
+		func() {
+			for range 1 + dice.IntN(3) {
+				filter.Runs = append(filter.Runs, all[dice.IntN(len(all))].Run)
+			}
+		},
 		func() { filter.Tick = recordAt(dice.IntN(20)).At },
 		func() {
 			filter.Origins = []domain.Origin{domain.OriginStart, oneOf(dice, domain.OriginSchedule, domain.OriginManual)}

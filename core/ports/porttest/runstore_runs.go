@@ -110,7 +110,7 @@ func (s runStage) keepsShortRuns() {
 	for range 100 {
 		r := oneOf(dice, known...)
 		tick := domain.RunFilter{Job: r.Run.Job, Tick: r.Run.Planned(), Limit: 1000}
-		for _, filter := range []domain.RunFilter{{Run: r.Run, Limit: 5}, tick, {Job: r.Run.Job, Events: []domain.Event{r.Event}, AfterID: r.ID, Limit: 2}} {
+		for _, filter := range []domain.RunFilter{{Runs: []domain.RunKey{r.Run, oneOf(dice, known...).Run}, Limit: 5}, tick, {Job: r.Run.Job, Events: []domain.Event{r.Event}, AfterID: r.ID, Limit: 2}} {
 			found += s.wantSelected(filter, known)
 		}
 	}

@@ -67,7 +67,7 @@ func (s runStage) selectsAmongUnderWay(retrying domain.Record) {
 	running := step(4, "b", domain.EventStarted)
 	for _, filter := range []domain.RunFilter{
 		{Job: "b"},
-		{Run: running.Run},
+		{Runs: []domain.RunKey{running.Run}},
 		{Tick: recordAt(0).At},
 		{Origins: domain.Origins()},
 		{Before: recordAt(8).At},
@@ -76,7 +76,7 @@ func (s runStage) selectsAmongUnderWay(retrying domain.Record) {
 		filter.UnderWay = true
 		s.want(filter, running)
 	}
-	for _, filter := range []domain.RunFilter{{Job: "a"}, {Queue: "post"}, {JobIDs: []domain.JobID{"2"}}, {Run: step(1, "a", "").Run}, {Replica: "bob"}} {
+	for _, filter := range []domain.RunFilter{{Job: "a"}, {Queue: "post"}, {JobIDs: []domain.JobID{"2"}}, {Runs: []domain.RunKey{step(1, "a", "").Run}}, {Replica: "bob"}} {
 		filter.UnderWay = true
 		s.want(filter)
 	}

@@ -85,6 +85,17 @@ func dial(t *testing.T, path string) *net.UnixConn {
 	return conn
 }
 
+// soon returns what is sent; the test is over if nothing is.
+func soon[T any](t *testing.T, sent <-chan T) (value T) {
+	t.Helper()
+	select {
+	case value = <-sent:
+	case <-time.After(20 * time.Second):
+		t.Fatal("nothing came within 20 s")
+	}
+	return value
+}
+
 func readReply(t *testing.T, conn net.Conn) string {
 	t.Helper()
 	line, err := bufio.NewReader(conn).ReadString('\n')

@@ -114,7 +114,7 @@ func TestTheHandlersContextEndsWhenTheClientGoesAway(t *testing.T) {
 	ended := make(chan error, 1)
 	entered := make(chan struct{}, 1)
 	c := config(stateDir(t), "a")
-	c.ReadTimeout = 20 * time.Millisecond
+	c.ReadTimeout = 500 * time.Millisecond // a busy machine may take a while from accepting a client to its request
 	c.Handlers = handlers("trigger", func(ctx context.Context, _ json.RawMessage) (any, error) {
 		entered <- struct{}{}
 		<-ctx.Done()
@@ -126,32 +126,32 @@ func TestTheHandlersContextEndsWhenTheClientGoesAway(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	called := make(chan error, 1)
 	go func() { called <- r.Call(ctx, "trigger", nil, nil) }()
-	<-entered
-	<-time.After(2 * c.ReadTimeout) // the time for the request has nothing to do with it any more
+	soon(t, entered)
+	<-time.After(c.ReadTimeout + 100*time.Millisecond) // the time for the request has nothing to do with it any more
 	cancel()
 	if err := <-called; !errors.Is(err, context.Canceled) || control.CodeOf(err) != control.CodeUnavailable {
 		t.Errorf("Call() = %v, want canceled", err)
 	}
-	if err := <-ended; err == nil || !strings.Contains(err.Error(), "client went away") {
+	if err := soon(t, ended); err == nil || !strings.Contains(err.Error(), "client went away") {
 		t.Errorf("cause in the handler = %v, want that the client went away", err)
 	}
 
 	conn := dial(t, r.Path())
 	_, err := conn.Write([]byte(`{"method":"trigger"}` + "\n"))
 	must(t, err)
-	<-entered
+	soon(t, entered)
 	must(t, conn.CloseWrite())
-	if err := <-ended; err == nil {
+	if err := soon(t, ended); err == nil {
 		t.Error("cause in the handler after a half close = nil, want that the client went away")
 	}
 }
 
 func TestAReplyMayTakeLongerThanEveryTimeout(t *testing.T) {
 	c := config(stateDir(t), "a")
-	c.ReadTimeout, c.WriteTimeout = 20*time.Millisecond, 20*time.Millisecond
+	c.ReadTimeout, c.WriteTimeout = 500*time.Millisecond, 500*time.Millisecond
 	c.Handlers = handlers("trigger", func(ctx context.Context, _ json.RawMessage) (any, error) {
 		select {
-		case <-time.After(150 * time.Millisecond):
+		case <-time.After(600 * time.Millisecond):
 			return "done", nil
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -183,7 +183,7 @@ func TestCloseEndsHandlersAndTellsTheirClients(t *testing.T) {
 	must(t, err)
 	called := make(chan error, 1)
 	go func() { called <- r.Call(t.Context(), "trigger", nil, nil) }()
-	<-entered
+	soon(t, entered)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	must(t, r.Close(ctx))
@@ -211,7 +211,7 @@ func TestCloseGivesUpWaitingWithItsContext(t *testing.T) {
 	r := start(t, c)
 	called := make(chan error, 1)
 	go func() { called <- r.Call(t.Context(), "stuck", nil, nil) }()
-	<-entered
+	soon(t, entered)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := r.Close(ctx); !errors.Is(err, context.Canceled) {

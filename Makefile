@@ -149,9 +149,6 @@ licences: build ## list the licences of what the binary holds; fails at one that
 .PHONY: tools
 tools: $(GOLANGCI) $(GOVULNCHECK) ## install the pinned tools into bin/
 
-.PHONY: linter
-linter: $(GOLANGCI)
-
 .PHONY: clean
 clean: ## remove what was built and the cached test results; keeps the tools
 	rm -f bin/worker

@@ -21,6 +21,9 @@ func (q *historyQuery) whereKindsOf(space string) string {
 	equal := func(column, text string) {
 		if text != "" {
 			where = append(where, "k."+column+" = "+q.text(domain.CleanText(text, maxHistoryName)))
+			if column != "replica" {
+				where = append(where, "k."+column+" <> ''") // lest planners think that an index without empty ones might not do
+			}
 		}
 	}
 	equal("job", f.Job)

@@ -13,7 +13,8 @@ import (
 // Records are found through what many have in common, their kind: a query
 // first finds the kinds that the filter selects, and then the records of each,
 // newest first. So rare ones are found as fast as frequent ones, and it is known
-// at once that there are none.
+// at once that there are none. Runs are found by their instants, among the kinds of
+// their jobs, in one statement.
 func (s *RunStore) Query(ctx context.Context, filter domain.RunFilter) ([]domain.Record, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -8,37 +8,51 @@ import (
 	"github.com/taktwork/takt/core/domain"
 )
 
-// subjects are runs, or queue jobs.
-type subjects map[domain.Subject]bool
+// runsAtOnce bounds how many runs are asked for in one query: each is looked for among
+// all that is known of its job.
+const runsAtOnce = 100
 
 // decidedLast returns what was decided last about the subjects of the records, which are
 // ordered newest first. A subject about which nothing was decided is not in it.
 func decidedLast(ctx context.Context, reader Reader, records []domain.Record) (map[domain.Subject]domain.Event, error) {
+	var runs, jobs []domain.Record
+	for i := range records {
+		switch about := records[i].Subject(); {
+		case about.Run.Origin != "":
+			runs = append(runs, records[i])
+		case about.JobID != "":
+			jobs = append(jobs, records[i])
+		}
+	}
+	parts := slices.Collect(slices.Chunk(runs, runsAtOnce))
+	if len(jobs) > 0 {
+		parts = append(parts, jobs)
+	}
 	lately := map[domain.Subject]domain.Event{}
-	runs, jobs, since := subjectsOf(records)
-	for _, unknown := range []subjects{runs, jobs} {
-		if err := unknown.lookUp(ctx, reader, since, lately); err != nil {
+	for _, part := range parts {
+		if err := addDecided(ctx, reader, part, lately); err != nil {
 			return nil, err
 		}
 	}
 	return lately, nil
 }
 
-// lookUp takes out those subjects about which something was decided since then, and sets
-// what it was.
-func (s subjects) lookUp(ctx context.Context, reader Reader, since time.Time, lately map[domain.Subject]domain.Event) error {
-	filter := domain.RunFilter{Since: since, Limit: max(perRun*len(s), pageLeast)}
-	for len(s) > 0 {
-		filter.Runs = s.runs()
-		filter.Queue, filter.JobIDs = s.jobIDs()
+// addDecided adds what was decided last about the subjects of the records, which are all runs
+// or all queue jobs.
+func addDecided(ctx context.Context, reader Reader, records []domain.Record, lately map[domain.Subject]domain.Event) error {
+	unknown, since := subjectsOf(records)
+	filter := domain.RunFilter{Since: since, Limit: min(max(perRun*len(unknown), pageLeast), pageMost)}
+	for len(unknown) > 0 {
+		filter.Runs = unknown.runs()
+		filter.Queue, filter.JobIDs = unknown.jobIDs()
 		page, err := reader.Query(ctx, filter)
 		if err != nil {
 			return err
 		}
 		for i := range page {
-			if about := page[i].Subject(); s[about] && decides(page[i].Event) {
+			if about := page[i].Subject(); unknown[about] && decides(page[i].Event) {
 				lately[about] = page[i].Event
-				delete(s, about)
+				delete(unknown, about)
 			}
 		}
 		if len(page) < filter.Limit {
@@ -49,25 +63,20 @@ func (s subjects) lookUp(ctx context.Context, reader Reader, since time.Time, la
 	return nil
 }
 
+// subjects are runs, or queue jobs.
+type subjects map[domain.Subject]bool
+
 // subjectsOf returns the subjects of the records, and since when there is a record that
 // decides about each: none decides last that is older.
-func subjectsOf(records []domain.Record) (runs, jobs subjects, since time.Time) {
-	runs, jobs, since = subjects{}, subjects{}, records[len(records)-1].At
+func subjectsOf(records []domain.Record) (all subjects, since time.Time) {
+	all, since = make(subjects, len(records)), records[len(records)-1].At
 	for i := range records {
-		about := records[i].Subject()
-		switch {
-		case about.Run.Origin != "":
-			runs[about] = true
-		case about.JobID != "":
-			jobs[about] = true
-		default:
-			continue
-		}
+		all[records[i].Subject()] = true
 		if !decides(records[i].Event) {
 			since = time.Time{}
 		}
 	}
-	return runs, jobs, since
+	return all, since
 }
 
 func (s subjects) runs() (runs []domain.RunKey) {

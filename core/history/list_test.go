@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -179,7 +178,8 @@ func TestListEndsAfterVeryManyRecords(t *testing.T) {
 	}
 }
 
-// countingReader counts what is asked of a history.
+// countingReader counts what is asked of a history, and answers as a worker does: no more
+// than a thousand records at once.
 type countingReader struct {
 	history.Reader
 
@@ -187,7 +187,9 @@ type countingReader struct {
 }
 
 func (r *countingReader) Query(ctx context.Context, filter domain.RunFilter) ([]domain.Record, error) {
-	r.asked++
+	if r.asked++; filter.Limit > 1000 {
+		return nil, errBroken
+	}
 	return r.Reader.Query(ctx, filter)
 }
 
@@ -234,7 +236,7 @@ func TestListAsksForManyRunsAtOnce(t *testing.T) {
 	t.Parallel()
 	var records []domain.Record
 	var want []string
-	for n := range 100 {
+	for n := range 1000 {
 		records = append(records, tick("report", n, domain.EventStarted), tick("report", n, domain.EventFailed))
 		if n%2 == 0 {
 			records = append(records, tick("report", n, domain.EventCompleted))
@@ -243,10 +245,29 @@ func TestListAsksForManyRunsAtOnce(t *testing.T) {
 		}
 	}
 	slices.Reverse(want)
-	store := &countingReader{Reader: kept(t, records...)}
-	found, err := history.List(t.Context(), store, history.Listing{Limit: 40, States: []history.State{"failed"}})
-	if diff := cmp.Diff(want[:40], told(found.Records)); err != nil || diff != "" || store.asked > 5 {
-		t.Errorf("List: %v, asked %d times, want 5 at most (-want +got):\n%s", err, store.asked, diff)
+	// A page, of each the first that are wanted, and then a hundred at once.
+	for limit, most := range map[int]int{40: 1 + 1 + 2, 400: 2 + 5 + 6} {
+		store := &countingReader{Reader: kept(t, records...)}
+		found, err := history.List(t.Context(), store, history.Listing{Limit: limit, States: []history.State{"failed"}})
+		if diff := cmp.Diff(want[:limit], told(found.Records)); err != nil || diff != "" || store.asked > most {
+			t.Errorf("List of %d: %v, asked %d times, want %d at most (-want +got):\n%s", limit, err, store.asked, most, diff)
+		}
+	}
+}
+
+// A run of which there is very much to tell hides no other.
+func TestListLooksThroughAllOfARun(t *testing.T) {
+	t.Parallel()
+	records := []domain.Record{
+		tick("quick", 1, domain.EventStarted), tick("quick", 1, domain.EventFailed), tick("quick", 1, domain.EventCompleted),
+		tick("slow", 2, domain.EventStarted), tick("slow", 2, domain.EventFailed),
+	}
+	for range 1000 {
+		records = append(records, tick("slow", 2, domain.EventLate))
+	}
+	found, err := history.List(t.Context(), kept(t, records...), history.Listing{Limit: 10, States: []history.State{"failed"}})
+	if diff := cmp.Diff([]string{"slow#2 failed"}, told(found.Records)); err != nil || diff != "" {
+		t.Errorf("List: %v (-want +got):\n%s", err, diff)
 	}
 }
 
@@ -325,28 +346,5 @@ func TestErrorsOfTheHistoryAreReturned(t *testing.T) {
 		if !errors.Is(err, errBroken) {
 			t.Errorf("%s = %v, want %v", name, err, errBroken)
 		}
-	}
-}
-
-// runless is a history whose runs cannot be asked for.
-type runless struct{ page []domain.Record }
-
-func (h runless) Query(_ context.Context, f domain.RunFilter) ([]domain.Record, error) {
-	if len(f.Runs) > 0 {
-		return nil, errBroken
-	}
-	return h.page, nil
-}
-
-func TestListTellsAnErrorOnce(t *testing.T) {
-	t.Parallel()
-	var h runless
-	for n := range 20 {
-		at := dawn.Add(time.Duration(-n) * time.Second)
-		h.page = append(h.page, domain.Record{At: at, Replica: "ann", Event: domain.EventFailed, Run: domain.TickKey("a", at), Attempt: 1})
-	}
-	_, err := history.List(t.Context(), h, history.Listing{States: []history.State{"failed"}, Limit: 20})
-	if !errors.Is(err, errBroken) || strings.Count(err.Error(), errBroken.Error()) != 1 {
-		t.Errorf("List = %v, want %v once", err, errBroken)
 	}
 }

@@ -53,7 +53,7 @@ func compilePostgres(text string, values int) string {
 	text = viaPattern.ReplaceAllString(text, "")
 	text = packedPattern.ReplaceAllString(text, "$1")
 	return strings.NewReplacer(
-		"?", "$", "@max(", "greatest(", "@fence", "OFFSET 0", "@now", "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
+		"?", "$", "@max(", "greatest(", "@fence", fence(Postgres), "@now", "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
 	).Replace(text)
 }
 
@@ -70,7 +70,15 @@ func compileSQLite(text string, values int) string {
 	})
 	text = viaPattern.ReplaceAllString(text, "INDEXED BY $1")
 	text = packedPattern.ReplaceAllString(text, "json_group_object($1)")
-	return strings.NewReplacer("@now", nowFunction+"()", "@max(", "max(", "@fence", "LIMIT -1").Replace(text)
+	return strings.NewReplacer("@now", nowFunction+"()", "@max(", "max(", "@fence", fence(SQLite)).Replace(text)
+}
+
+// fence returns what keeps planners from taking a subquery apart that ends with it.
+func fence(dialect Dialect) string {
+	if dialect == Postgres {
+		return "OFFSET 0"
+	}
+	return "LIMIT -1"
 }
 
 // columnsOf returns name and type of each column of a set.

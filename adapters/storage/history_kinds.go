@@ -15,15 +15,14 @@ func selectsKinds(f *domain.RunFilter) bool {
 // whereKinds returns conditions on the table k.
 func (q *historyQuery) whereKinds() string { return q.whereKindsOf(q.space()) }
 
+// whereKindsOf returns the same for kinds of the namespace with that number.
 func (q *historyQuery) whereKindsOf(space string) string {
 	f := q.filter
 	where := []string{"k.space = " + space}
 	equal := func(column, text string) {
 		if text != "" {
-			where = append(where, "k."+column+" = "+q.text(domain.CleanText(text, maxHistoryName)))
-			if column != "replica" {
-				where = append(where, "k."+column+" <> ''") // lest planners think that an index without empty ones might not do
-			}
+			// That no value is empty tells planners that indexes without empty ones do.
+			where = append(where, "k."+column+" = "+q.text(domain.CleanText(text, maxHistoryName)), "k."+column+" <> ''")
 		}
 	}
 	equal("job", f.Job)

@@ -113,14 +113,6 @@ func (q *historyQuery) among(query string) string {
 	return "IN (" + query + ")"
 }
 
-// fence returns what keeps planners from taking a subquery apart that ends with it.
-func (q *historyQuery) fence() string {
-	if q.dialect == Postgres {
-		return "OFFSET 0"
-	}
-	return "LIMIT -1"
-}
-
 func jsonText(values any) string {
 	text, err := json.Marshal(values)
 	if err != nil {

@@ -57,7 +57,7 @@ func newRecordSearch(s *RunStore, f *domain.RunFilter, kinds selectedKinds) *rec
 	}
 	search := &recordSearch{
 		store: s, filter: f, kinds: kinds, exhausted: !kinds.mayBeInBlocks(f), selects: within.Selector(), jobs: soughtJobs(f.JobIDs),
-		page: blockPage{limit: s.firstPageOf(f)}, newestFirst: len(kinds.inBlocks) > s.firstPage && selectsKindsOnly(f),
+		page: blockPage{limit: pageFor(len(f.Runs), s.firstPage)}, newestFirst: len(kinds.inBlocks) > s.firstPage && selectsKindsOnly(f),
 	}
 	return search
 }
@@ -152,12 +152,18 @@ func (s *recordSearch) next(ctx context.Context, rows []statement) error {
 
 // nextPage returns how many blocks are read next, if of the last page so many records
 // were wanted: blocks of runs have three at most. One more tells that there is enough.
-// Pages have few sizes, for these are part of the statements.
 func (s *recordSearch) nextPage(blocks, taken int) int {
-	needed, page := 0, s.page.limit*pageGrows
+	needed := 0
 	if taken > 0 {
 		needed = (s.filter.Limit-s.taken)*blocks/taken + 1
 	}
+	return pageFor(needed, s.page.limit*pageGrows)
+}
+
+// pageFor returns the size of a page that has so many blocks, and no fewer than least.
+// Pages have few sizes, for these are part of the statements.
+func pageFor(needed, least int) int {
+	page := least
 	for page < min(needed, mostPage) {
 		page *= pageGrows
 	}

@@ -30,22 +30,23 @@ func (q *historyQuery) searchRuns() statement {
 	if q.filter.AfterID != 0 {
 		order = asAppended
 	}
-	table, index, ofRun := rowsTable, "history_planned", "coalesce(h.origin_id, '') = w.origin_id"
-	others := q.whereRecords
+	table, index := rowsTable, "history_planned"
+	where := []string{"h.kind = w.kind", "h.planned_ms = w.planned_ms"}
 	if q.blocks != nil {
-		table, index, ofRun = blocksTable, "history_blocks_kind", "h.at_us >= w.first_us AND h.at_us <= w.last_us AND w.origin_id = ''"
-		others = func(string) string { return q.whereBlocks() }
+		table, index = blocksTable, "history_blocks_kind"
+		where = append(where, "h.at_us >= w.first_us", "h.at_us <= w.last_us", "w.origin_id = ''", q.whereBlocks())
+	} else {
+		where = append(where, "coalesce(h.origin_id, '') = w.origin_id", q.whereRecords(""))
 	}
-	where := nonEmpty("h.kind = w.kind", "h.planned_ms = w.planned_ms", ofRun, others(""))
 	return q.found(fmt.Sprintf("SELECT h.id FROM %s CROSS JOIN %s AS h%s WHERE %s ORDER BY %s LIMIT %d",
-		q.runsOfKinds(), table, q.via(index), strings.Join(where, " AND "), order, q.limit()), order)
+		q.runsOfKinds(), table, q.via(index), strings.Join(nonEmpty(where...), " AND "), order, q.limit()), order)
 }
 
 // runsOfKinds returns the runs of the filter as the table w, with each selected kind of
 // their jobs.
 func (q *historyQuery) runsOfKinds() string {
 	return fmt.Sprintf("(SELECT k.kind, w.* FROM %s CROSS JOIN history_kinds AS k%s WHERE k.job = w.job AND k.job <> '' AND k.origin = w.origin AND %s %s) AS w",
-		q.runs(), q.via("history_kinds_job"), q.whereKindsOf("w.space"), q.fence())
+		q.runs(), q.via("history_kinds_job"), q.whereKindsOf("w.space"), fence(q.dialect))
 }
 
 // runs returns the runs of the filter as the table w, with the namespace, and the first
@@ -65,7 +66,7 @@ func (q *historyQuery) runs() string {
 		for _, numbers := range [...][]int64{planned, first, last} {
 			arrays = append(arrays, q.value(numbers, "bigint[]"))
 		}
-		return fmt.Sprintf("(SELECT %s AS space, u.* FROM unnest(%s) AS u (%s) %s) AS w", q.space(), strings.Join(arrays, ", "), strings.Join(names[:], ", "), q.fence())
+		return fmt.Sprintf("(SELECT %s AS space, u.* FROM unnest(%s) AS u (%s) %s) AS w", q.space(), strings.Join(arrays, ", "), strings.Join(names[:], ", "), fence(q.dialect))
 	}
 	columns := make([]string, len(names))
 	for i, name := range names {
@@ -73,14 +74,4 @@ func (q *historyQuery) runs() string {
 	}
 	return fmt.Sprintf("(SELECT %s AS space, %s FROM json_each(%s)) AS w",
 		q.space(), strings.Join(columns, ", "), q.value(jsonRows([]any{job, origin, id, planned, first, last}), ""))
-}
-
-// firstPageOf returns how many blocks are read at first: of runs there are as many,
-// mostly.
-func (s *RunStore) firstPageOf(f *domain.RunFilter) int {
-	page := s.firstPage
-	for page < min(len(f.Runs), mostPage) {
-		page *= pageGrows
-	}
-	return min(page, mostPage)
 }

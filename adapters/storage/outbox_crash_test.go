@@ -34,7 +34,7 @@ var errCrashed = errors.New("the process crashed")
 type process struct {
 	boundary int64
 	passed   atomic.Int64
-	// taken counts what its queue has answered, by payload.
+	// taken counts what its queue has taken, by payload.
 	taken handled
 	// meanwhile is called by the handler of each job, if set.
 	meanwhile func(p *process, data string)
@@ -57,7 +57,7 @@ func (p *process) guard(queue ports.Enqueuer) ports.Enqueuer {
 			return nil, err
 		}
 		results, err := queue.Enqueue(ctx, jobs...)
-		for i := range jobs {
+		for i := range results {
 			p.taken.add(jobs[i].Data)
 		}
 		return results, errors.Join(err, p.pass())

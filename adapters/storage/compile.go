@@ -17,14 +17,18 @@ import (
 //	@now                 the store's time in µs since 1970
 //	@max(a, b)           the larger one
 //	@via(index)          the index to use; Postgres finds it by itself
-//	@packed(a, b)        two columns of a result of very many rows, a text and
-//	                     a number or text: SQLite returns all rows as one value
+//	@packed(a, b)        the first columns of a result of very many rows, a text
+//	                     that tells them apart and a number: SQLite returns all
+//	                     rows as one value
+//	@seldom(a, b, when)  one more column of such a result, on a line of its own:
+//	                     the same text, and what some rows have in the column
 //	@fence               keeps planners from taking a subquery apart
 var (
 	setPattern    = regexp.MustCompile(`@set\(([^)]*)\)`)
 	valuePattern  = regexp.MustCompile(`\?(\d)`)
 	viaPattern    = regexp.MustCompile(`@via\((\w+)\)`)
 	packedPattern = regexp.MustCompile(`@packed\(([^)]*)\)`)
+	seldomPattern = regexp.MustCompile(`@seldom\(([^,]*), ([^,]*), (.*)\)`)
 )
 
 // compile returns the statement in the dialect.
@@ -52,6 +56,7 @@ func compilePostgres(text string, values int) string {
 	})
 	text = viaPattern.ReplaceAllString(text, "")
 	text = packedPattern.ReplaceAllString(text, "$1")
+	text = seldomPattern.ReplaceAllString(text, "CASE WHEN $3 THEN $2 END")
 	return strings.NewReplacer(
 		"?", "$", "@max(", "greatest(", "@fence", fence(Postgres), "@now", "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
 	).Replace(text)
@@ -70,6 +75,7 @@ func compileSQLite(text string, values int) string {
 	})
 	text = viaPattern.ReplaceAllString(text, "INDEXED BY $1")
 	text = packedPattern.ReplaceAllString(text, "json_group_object($1)")
+	text = seldomPattern.ReplaceAllString(text, "json_group_object($1, $2) FILTER (WHERE $3)")
 	return strings.NewReplacer("@now", nowFunction+"()", "@max(", "max(", "@fence", fence(SQLite)).Replace(text)
 }
 

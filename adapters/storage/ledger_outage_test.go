@@ -104,6 +104,7 @@ func playUnderFaults(t *testing.T, uri domain.Secret, f underFaults) {
 	total := max(last[0], last[1], last[2])
 	wantEach(t, "granted", seen.granted, jobs*total)
 	wantEach(t, "moved", seen.moved, jobs*total)
+	seen.wantTakenOver(t)
 	wantNoneLost(t, direct, definitions)
 	t.Logf("%d ticks of each of %d jobs, %d runs taken over, under %d faults", total, jobs, taken.Load(), faults.Load())
 }

@@ -27,7 +27,7 @@ const (
 // that a change of definitions takes, and the pruning.
 func seldom(query string) bool {
 	for _, part := range []string{
-		"DELETE FROM ledger_claims", "SELECT job, cursor_ms,", "SELECT json_group_object(job, cursor_ms),",
+		"DELETE FROM ledger_claims", "SELECT j.job, j.cursor_ms,", "SELECT json_group_object(j.job, j.cursor_ms),",
 		"UPDATE ledger_jobs SET\n    revision = live.newest", "UPDATE ledger_jobs SET version =",
 		"INSERT INTO ledger_revisions", "DELETE FROM ledger_revisions", "INSERT INTO ledger_registrations",
 		"DELETE FROM ledger_registrations", "INSERT INTO ledger_jobs",

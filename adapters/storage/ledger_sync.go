@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"slices"
 	"time"
@@ -97,7 +98,7 @@ func (l *Ledger) look(ctx context.Context, request *domain.SyncRequest, own *dom
 	if n.reply.Version == request.Since {
 		return n, nil
 	}
-	changed := l.statement(l.sql.news, int64(min(request.Since, 1<<62)))
+	changed := l.statement(l.sql.news, int64(min(request.Since, 1<<62)), own.Digest)
 	if request.Since == 0 {
 		n.reply.Jobs = make([]domain.JobState, 0, len(own.Definitions))
 	}
@@ -136,16 +137,17 @@ func (n *ledgerNews) readReplica(scan scanner) error {
 
 // jobReader returns what reads the rows of jobs, of which there may be very
 // many: they share what they are read into, and mostly come in the order of
-// the definitions and have these, which are not copied then.
+// the definitions, whose names are not copied then.
 func (n *ledgerNews) jobReader(own *domain.Registration) func(scanner) error {
 	var state domain.JobState
-	var cursorMS, revision int64
-	var fingerprint string
-	columns := []any{&state.Job, &cursorMS, &fingerprint, &revision}
+	var cursorMS int64
+	var revision sql.Null[int64]
+	var fingerprint sql.Null[string]
+	columns := []any{&state.Job, &cursorMS, &revision, &fingerprint}
 	next := 0
 	return func(scan scanner) error {
 		if next < len(own.Definitions) {
-			state.Job, fingerprint = own.Definitions[next].Job, own.Definitions[next].Fingerprint
+			state.Job = own.Definitions[next].Job
 		}
 		if err := scan(columns...); err != nil {
 			return err
@@ -161,8 +163,11 @@ func (n *ledgerNews) jobReader(own *domain.Registration) func(scanner) error {
 		next++
 		state.Job = mine.Job // what was read may be part of a large text
 		state.Cursor = time.UnixMilli(cursorMS).UTC()
-		state.Paused = revision < 0
-		state.Revision, state.Superseded = uint64(max(revision, -revision)), mine.Fingerprint != fingerprint //nolint:gosec // positive
+		if !revision.Valid {
+			revision.V = 1
+		}
+		state.Revision, state.Paused = uint64(max(revision.V, -revision.V)), revision.V < 0 //nolint:gosec // positive
+		state.Superseded = fingerprint.Valid && fingerprint.V != mine.Fingerprint
 		n.reply.Jobs = append(n.reply.Jobs, state)
 		return nil
 	}

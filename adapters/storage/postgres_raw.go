@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"database/sql"
 	"encoding/binary"
 	"fmt"
 
@@ -19,23 +20,48 @@ func (r rawRows) scan(dest ...any) error {
 		return fmt.Errorf("rows have %d columns, not %d", len(values), len(dest))
 	}
 	for i, value := range values {
-		if value == nil {
-			return fmt.Errorf("column %d is null", i+1)
-		}
+		var err error
 		switch to := dest[i].(type) {
 		case *string:
-			if string(value) != *to {
-				*to = string(value)
-			}
+			err = r.text(i, value, to)
 		case *int64:
-			const size = 8
-			if r.FieldDescriptions()[i].Format != pgx.BinaryFormatCode || len(value) != size {
-				return fmt.Errorf("column %d is no number of 64 bits", i+1)
+			err = r.number(i, value, to)
+		case *sql.Null[string]:
+			if to.Valid = value != nil; to.Valid {
+				err = r.text(i, value, &to.V)
 			}
-			*to = int64(binary.BigEndian.Uint64(value)) //nolint:gosec // as it is sent
+		case *sql.Null[int64]:
+			if to.Valid = value != nil; to.Valid {
+				err = r.number(i, value, &to.V)
+			}
 		default:
-			return fmt.Errorf("no value is read into %T", to)
+			err = fmt.Errorf("no value is read into %T", to)
+		}
+		if err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+func (r rawRows) text(column int, value []byte, to *string) error {
+	if value == nil {
+		return fmt.Errorf("column %d is null", column+1)
+	}
+	if string(value) != *to {
+		*to = string(value)
+	}
+	return nil
+}
+
+func (r rawRows) number(column int, value []byte, to *int64) error {
+	if value == nil {
+		return fmt.Errorf("column %d is null", column+1)
+	}
+	const size = 8
+	if r.FieldDescriptions()[column].Format != pgx.BinaryFormatCode || len(value) != size {
+		return fmt.Errorf("column %d is no number of 64 bits", column+1)
+	}
+	*to = int64(binary.BigEndian.Uint64(value)) //nolint:gosec // as it is sent
 	return nil
 }

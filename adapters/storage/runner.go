@@ -25,12 +25,12 @@ type statement struct {
 	looksUp bool
 	// inOrder tells that the first rows in the order of an index are wanted.
 	inOrder bool
-	// packed tells that all columns stand in @packed.
+	// packed tells that all columns stand in @packed and @seldom.
 	packed bool
 	// row is called for each row of the result; nil if there is none to read.
 	row func(scan scanner) error
 }
 
-// scanner reads the columns of a row; those of packed rows into a *string or
-// *int64 each.
+// scanner reads the columns of a row; those of packed rows into a *string, an
+// *int64 and, for each in @seldom, a *sql.Null of one of them.
 type scanner func(dest ...any) error

@@ -1,7 +1,10 @@
 package storage_test
 
 import (
+	"database/sql"
+	"fmt"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -11,65 +14,108 @@ import (
 )
 
 type packedRow struct {
-	Name, Print string
-	At, Number  int64
+	Name   string
+	At     int64
+	Number sql.Null[int64]
+	Print  sql.Null[string]
+}
+
+func some[T any](v T) sql.Null[T] { return sql.Null[T]{V: v, Valid: true} }
+
+// packedRows returns what reads rows into the slice.
+func packedRows(into *[]packedRow) func(scan func(...any) error) error {
+	return func(scan func(...any) error) error {
+		var row packedRow
+		err := scan(&row.Name, &row.At, &row.Number, &row.Print)
+		*into = append(*into, row)
+		return err
+	}
 }
 
 func unpack(objects ...string) (rows []packedRow, err error) {
-	err = storage.Unpack(objects, func(scan func(...any) error) error {
-		var row packedRow
-		err := scan(&row.Name, &row.At, &row.Print, &row.Number)
-		rows = append(rows, row)
-		return err
-	})
-	return rows, err
+	return rows, storage.Unpack(objects, packedRows(&rows))
 }
 
-func TestUnpack_readsWhatSQLiteWrites(t *testing.T) {
-	t.Parallel()
+// literals returns the rows as SQL has them.
+func literals(rows []packedRow) string {
+	values := make([]string, len(rows))
+	for i, row := range rows {
+		fingerprint := "own"
+		if row.Print.Valid {
+			fingerprint = row.Print.V
+		}
+		values[i] = fmt.Sprintf("('%s', %d, %d, '%s')", row.Name, row.At, row.Number.V, fingerprint)
+	}
+	return strings.Join(values, ", ")
+}
+
+func TestReadPacked_readsTheSameFromBoth(t *testing.T) {
+	const query = `WITH plain (name, at, number, print) AS (VALUES %s),
+    v AS (SELECT name, CAST(at AS bigint) AS at, CAST(number AS bigint) AS number, print FROM plain)
+SELECT @packed(v.name, v.at),
+    @seldom(v.name, v.number, v.number <> 0),
+    @seldom(v.name, v.print, coalesce(v.print <> 'own', false))
+FROM v WHERE %t`
 	want := []packedRow{
-		{Name: "plain", At: 1, Print: "", Number: -7},
-		{Name: "plain", At: math.MaxInt64, Print: "quo\"te\\", Number: math.MinInt64},
-		{Name: "}],:{", At: 0, Print: "ü\n\x01\x7f \\u0041", Number: 10},
+		{Name: "plain", At: 1},
+		{Name: "both", At: math.MaxInt64, Number: some[int64](math.MinInt64), Print: some("quo\"te\\")},
+		{Name: "a number", At: math.MinInt64, Number: some[int64](math.MaxInt64)},
+		{Name: "a print", At: -1, Print: some("")},
+		{Name: "}],:{", At: 0, Print: some("ü\n\x01\x7f \\u0041"), Number: some[int64](-7)},
+		{Name: "quo\"ted\\", At: 10, Number: some[int64](10)},
+		{Name: "", At: 11},
 	}
-	db := openSQLite(t)
-	objects := make([]string, 2)
-	query := `SELECT json_group_object(a, b), json_group_object(c, d) FROM (SELECT ? AS a, ? AS b, ? AS c, ? AS d UNION ALL SELECT ?, ?, ?, ? UNION ALL SELECT ?, ?, ?, ?)`
-	var values []any
-	for _, row := range want {
-		values = append(values, row.Name, row.At, row.Print, row.Number)
+	values := literals(want)
+	onBoth(t, func(t *testing.T, db *storage.DB) {
+		for _, want := range [][]packedRow{want, nil} {
+			var got []packedRow
+			text := storage.Compile(db.Dialect(), fmt.Sprintf(query, values, want != nil))
+			err := db.ReadPacked(t.Context(), text, packedRows(&got))
+			if diff := cmp.Diff(want, got); diff != "" || err != nil {
+				t.Errorf("ReadPacked(%s) = %v (-want +got):\n%s", text, err, diff)
+			}
+		}
+	})
+}
+
+func TestUnpack_readsWhatFewRowsHave(t *testing.T) {
+	t.Parallel()
+	got, err := unpack(`{"a":1,"b":2,"c":3}`, `{"b":-5}`, `{"a":"x","c":""}`)
+	want := []packedRow{
+		{Name: "a", At: 1, Print: some("x")},
+		{Name: "b", At: 2, Number: some[int64](-5)},
+		{Name: "c", At: 3, Print: some("")},
 	}
-	if err := db.Writer().QueryRowContext(t.Context(), query, values...).Scan(&objects[0], &objects[1]); err != nil {
-		t.Fatalf("%s = %v, want no error", query, err)
-	}
-	got, err := unpack(objects...)
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
-		t.Errorf("unpack(%q) = %v (-want +got):\n%s", objects, err, diff)
-	}
-	if got, err := unpack("{}", "{}"); len(got) != 0 || err != nil {
-		t.Errorf("unpack of no rows = %v, %v, want none and no error", got, err)
+		t.Errorf("unpack = %v (-want +got):\n%s", err, diff)
 	}
 }
 
 func TestUnpack_refusesWhatIsNoSuchText(t *testing.T) {
 	t.Parallel()
 	for _, objects := range [][]string{
-		{"", ""},
-		{`{"a":1}`, ""},
+		{"", "{}", "{}"},
+		{`{"a":1}`, "", "{}"},
+		{`{"a":1}`, "{}", ""},
+		{`{"a":1}`, `{"b":2}`, `{}`},
+		{`{"a":1,"b":2}`, `{"b":2,"a":1}`, `{}`},
+		{`{"a":1}`, `{"a":1,"a":2}`, `{}`},
+		{`{"a":1}`, `{"a":1 }`, `{}`},
+		{`{"a":1`, `{}`, `{}`},
+		{`{"a":`, `{}`, `{}`},
+		{`{"a":1,`, `{}`, `{}`},
+		{`{"a":1"b":2}`, `{}`, `{}`},
+		{`{"a":1}`, `{"a`, `{}`},
+		{`{"a\`, `{}`, `{}`},
+		{`{"a":null}`, `{}`, `{}`},
+		{`{"a":1.5}`, `{}`, `{}`},
+		{`{"a":-}`, `{}`, `{}`},
+		{`{"a":"1"}`, `{}`, `{}`},
+		{`{"a":1}`, `{"a":"1"}`, `{}`},
+		{`{"a":1}`, `{}`, `{"a":1}`},
+		{`{"\x":1}`, `{}`, `{}`},
+		{`["a",1]`, `{}`, `{}`},
 		{`{"a":1}`, `{}`},
-		{`{"a":1}`, `{"a":1,"b":2}`},
-		{`{"a":1,"b":2}`, `{"a":1}`},
-		{`{"a":1`, `{"a":1`},
-		{`{"a":`, `{"a":1}`},
-		{`{"a`, `{"a":1}`},
-		{`{"a\`, `{"a":1}`},
-		{`{"a":null}`, `{"a":1}`},
-		{`{"a":1.5}`, `{"a":1}`},
-		{`{"a":-}`, `{"a":1}`},
-		{`{"a":"1"}`, `{"a":1}`},
-		{`{"\x":1}`, `{"a":1}`},
-		{`["a",1]`, `{"a":1}`},
-		{`{"a":1}`},
 	} {
 		if rows, err := unpack(objects...); err == nil {
 			t.Errorf("unpack(%q) = %v and no error, want one", objects, rows)

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	fingerprint = "v1"
+	fingerprint = "5f0c7b1e9a3d2468"
 	claimLease  = 15 * time.Second
 	// batch is that of the runner.
 	batch = 500

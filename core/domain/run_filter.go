@@ -8,45 +8,47 @@ import (
 // DefaultRunLimit is the limit of a [RunFilter] that names none.
 const DefaultRunLimit = 100
 
-// RunFilter selects records. Zero fields select everything.
+// RunFilter selects records. Zero fields select everything, and are left out of its
+// JSON: a worker that does not have them yet refuses a filter only if they are used.
 type RunFilter struct {
 	// Job is a scheduled job.
-	Job string
+	Job string `json:",omitzero"`
 	// Runs are those of scheduled jobs, any of which is selected; keys without an
 	// origin are none.
-	Runs []RunKey
+	Runs []RunKey `json:",omitzero"`
 	// Tick selects the records about the tick planned at that instant, and
 	// about its backfills; ranges that contain it are among them.
-	Tick    time.Time
-	Origins []Origin
+	Tick    time.Time `json:",omitzero"`
+	Origins []Origin  `json:",omitzero"`
 
-	Queue QueueName
+	Queue QueueName `json:",omitzero"`
 	// JobIDs are those of queue jobs, any of which is selected.
-	JobIDs  []JobID
-	JobName string
+	JobIDs  []JobID `json:",omitzero"`
+	JobName string  `json:",omitzero"`
 	// Fields selects records that have all of them.
-	Fields []Field
+	Fields []Field `json:",omitzero"`
 
-	Events  []Event
-	Replica string
+	Events  []Event `json:",omitzero"`
+	Replica string  `json:",omitzero"`
 	// UnderWay selects the latest record about each run and queue job that is
 	// under way by it; see [Event.UnderWay]. Of records that were appended long
 	// after they were made a store may return some that are not the latest.
-	UnderWay bool
+	UnderWay bool `json:",omitzero"`
 
 	// Since and Before bound At: from Since on, earlier than Before.
-	Since, Before time.Time
+	Since  time.Time `json:",omitzero"`
+	Before time.Time `json:",omitzero"`
 	// BeforeID selects records of the moment Before too, if their ID is lower:
 	// with At and ID of the last record of a page the next one begins, as
 	// [RunFilter.Older] sets them.
-	BeforeID int64
+	BeforeID int64 `json:",omitzero"`
 	// AfterID, if it is not zero, selects records with larger IDs. They come in the
 	// order in which they were appended, the earliest first: so a history is
 	// followed.
-	AfterID int64
+	AfterID int64 `json:",omitzero"`
 	// Limit is the largest number of records returned; zero means
 	// [DefaultRunLimit].
-	Limit int
+	Limit int `json:",omitzero"`
 }
 
 // Older returns the filter of the page after the one that ends with last.

@@ -1,6 +1,7 @@
 package domain_test
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/taktwork/takt/core/domain"
@@ -31,5 +32,15 @@ func TestRunFilterOfJobIDs(t *testing.T) {
 		if selects, selector := filter.Selects(c.record), filter.Selector()(c.record); selects != c.want || selector != c.want {
 			t.Errorf("%q: of queue %s job %q Selects = %t, Selector = %t, want %t", c.ids, c.record.Queue, c.record.JobID, selects, selector, c.want)
 		}
+	}
+}
+
+// A worker refuses fields that it does not know: of those that are not used a newer
+// client must not send any.
+func TestRunFilter_writesNoZeroField(t *testing.T) {
+	t.Parallel()
+	got, err := json.Marshal(domain.RunFilter{})
+	if err != nil || string(got) != "{}" {
+		t.Errorf("Marshal of the zero filter = %s, %v, want {}", got, err)
 	}
 }

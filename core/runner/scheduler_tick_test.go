@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -210,6 +211,50 @@ func TestScheduler_recordsPausedTicksAsSkipped(t *testing.T) {
 		f.waitUntil(16 * time.Second)
 		wantStory(t, r, "report", "5s +5s skipped (paused)", "10s +10s skipped (paused)",
 			"15s +15s claimed", "15s +15s started #1", "15s +15s completed #1")
+	})
+}
+
+func TestScheduler_pausesAndResumesOnAllReplicasWithinASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const every = 250 * time.Millisecond
+		f := newFleet(t)
+		fleet := make(map[string]*replica)
+		for _, name := range []string{"ann", "bob", "cyd"} {
+			fleet[name] = f.start(t, name, tickJob(t, "report", every, takes(0)))
+		}
+		wantPaused := func(want bool) {
+			t.Helper()
+			for name, r := range fleet {
+				if got := r.Jobs()["report"].Paused; got != want {
+					t.Errorf("%s says paused = %t a second after the change, want %t", name, got, want)
+				}
+			}
+		}
+		f.waitUntil(10*time.Second + every/2)
+		if err := f.ledger.PauseJob(t.Context(), "report"); err != nil {
+			t.Fatal(err)
+		}
+		f.waitUntil(11*time.Second + every/2)
+		wantPaused(true)
+		f.waitUntil(20*time.Second + every/2)
+		if err := f.ledger.ResumeJob(t.Context(), "report"); err != nil {
+			t.Fatal(err)
+		}
+		f.waitUntil(21*time.Second + every/2)
+		wantPaused(false)
+		f.waitUntil(30*time.Second + every/2)
+		ticks := make(map[string]bool)
+		for _, r := range fleet {
+			for _, line := range r.told("report", "started") {
+				ticks[strings.Fields(line)[1]] = true
+			}
+		}
+		for at := every; at <= 30*time.Second; at += every {
+			isPaused := at > 10*time.Second && at <= 20*time.Second
+			if ran := ticks["+"+at.String()]; ran == isPaused {
+				t.Errorf("the tick at %s ran = %t, want %t", at, ran, !isPaused)
+			}
+		}
 	})
 }
 

@@ -2,11 +2,13 @@ package e2e_test
 
 import (
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/taktwork/takt/test/pgtest"
 	"github.com/taktwork/takt/test/redistest"
 )
 
@@ -37,6 +39,47 @@ func TestAJobIsPausedWithAndWithoutAWorker(t *testing.T) {
 			r.waitFor(t, "Worker heartbeat processed at ")
 			r.signal(t, os.Interrupt)
 			r.exit(t, 0)
+		})
+	}
+}
+
+// No tick of a time for which the job was paused runs on any of the workers, from
+// the moment on in which the command is over.
+func TestAPauseHoldsOnAllWorkersOfADatabase(t *testing.T) {
+	t.Parallel()
+	for name, env := range map[string][]string{
+		"postgres": onPostgres(pgtest.Database(t)),
+		"sqlite":   {"WORKER_DB_PATH=" + filepath.Join(t.TempDir(), "worker.db")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file := newTickFile(t)
+			env := append(env, "TICK_RECORDS="+string(file))
+			hosts, workers := map[string]*host{}, map[string]*running{}
+			for _, instance := range []string{"blue", "green"} {
+				hosts[instance] = newHost(t, append(env, "WORKER_INSTANCE="+instance)...)
+				workers[instance] = hosts[instance].start(t, slowBin, "run")
+				workers[instance].ready(t)
+			}
+			file.waitFor(t, "ticks.second", atLeast(2))
+			hosts["blue"].ask(t, slowBin, "jobs", "pause", "ticks.second").want(t, 0, "ticks.second is paused")
+			paused := time.Now()
+			for _, h := range hosts {
+				h.askUntil(t, "paused", slowBin, "jobs")
+			}
+			<-time.After(time.Until(paused.Add(2500 * time.Millisecond)))
+			before := time.Now()
+			hosts["green"].ask(t, slowBin, "jobs", "resume", "ticks.second").want(t, 0, "ticks.second ticks")
+			file.waitFor(t, "ticks.second", func(all []ticked) bool { return all[len(all)-1].planned.After(before) })
+			for _, tick := range file.of(t, "ticks.second") {
+				if tick.planned.After(paused) && tick.planned.Before(before) {
+					t.Errorf("%+v ran, want none from %s to %s", tick, paused, before)
+				}
+			}
+			for _, r := range workers {
+				r.signal(t, os.Interrupt)
+				r.exit(t, 0)
+			}
 		})
 	}
 }

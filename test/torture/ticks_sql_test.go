@@ -148,11 +148,11 @@ func TestARollingRestartLosesNoTickOnPostgres(t *testing.T) {
 	f := newSQLFleet(t)
 	fleet := f.replicas(nil)
 	f.awaitTicks(1)
-	for range sized(2, 10) {
+	for range 10 {
 		for i := range fleet {
 			old := fleet[i]
 			fleet[i] = f.replica(nil)
-			f.awaitTicks(2)
+			f.awaitTicks(sized(1, 2))
 			old.stop()
 		}
 	}

@@ -14,8 +14,8 @@ import (
 // journalBatch is how many records the journal of the runner writes at once.
 const journalBatch = 4096
 
-// historyOn measures how many records a second one process appends: outcomes
-// of queue jobs, in the batches of the journal.
+// historyOn measures how many records a second one process appends, in the
+// batches of the journal: outcomes of queue jobs, and decisions about runs.
 func (b *bench) historyOn(open opener, goal float64) func(context.Context) ([]figures.Figure, error) {
 	return func(ctx context.Context) (taken []figures.Figure, err error) {
 		db, err := open(ctx, "history")
@@ -23,28 +23,43 @@ func (b *bench) historyOn(open opener, goal float64) func(context.Context) ([]fi
 			return nil, err
 		}
 		defer func() { err = errors.Join(err, db.Close()) }()
-		store, next := db.RunStore(""), 0
-		var rates []float64
-		for round := range b.rounds + 1 {
-			began, first := time.Now(), next
-			if next, err = appendOutcomes(ctx, store, first, b.ticks); err != nil {
+		for _, of := range []struct {
+			what      string
+			namespace string
+			record    func(n int) domain.Record
+		}{{"outcomes of queue jobs appended", "jobs", outcome}, {"decisions about runs appended", "runs", decision}} {
+			rates, err := b.appended(ctx, db.RunStore(of.namespace), of.record)
+			if err != nil {
 				return nil, err
 			}
-			if round > 0 { // the first one fills caches and makes plans
-				rates = append(rates, float64(next-first)/time.Since(began).Seconds())
-			}
+			taken = append(taken, figures.New(of.what, "records/s", rates, figures.AtLeast(goal)))
 		}
-		return []figures.Figure{figures.New("outcomes of queue jobs appended", "records/s", rates, figures.AtLeast(goal))}, nil
+		return taken, nil
 	}
 }
 
-// appendOutcomes appends whole batches, at least so many records from the
+// appended returns how many records a second are appended in each round.
+func (b *bench) appended(ctx context.Context, store *storage.RunStore, record func(n int) domain.Record) (rates []float64, err error) {
+	next := 0
+	for round := range b.rounds + 1 {
+		began, first := time.Now(), next
+		if next, err = appendBatches(ctx, store, record, first, b.ticks); err != nil {
+			return nil, err
+		}
+		if round > 0 { // the first one fills caches and makes plans
+			rates = append(rates, float64(next-first)/time.Since(began).Seconds())
+		}
+	}
+	return rates, nil
+}
+
+// appendBatches appends whole batches, at least so many records from the
 // number first on, and returns the number after the last.
-func appendOutcomes(ctx context.Context, store *storage.RunStore, first, least int) (next int, err error) {
+func appendBatches(ctx context.Context, store *storage.RunStore, record func(n int) domain.Record, first, least int) (next int, err error) {
 	batch := make([]domain.Record, journalBatch)
 	for next = first; next-first < least; {
 		for i := range batch {
-			batch[i] = outcome(next)
+			batch[i] = record(next)
 			next++
 		}
 		if err := store.Append(ctx, batch); err != nil {
@@ -52,6 +67,35 @@ func appendOutcomes(ctx context.Context, store *storage.RunStore, first, least i
 		}
 	}
 	return next, nil
+}
+
+// decision is the nth about the runs of jobs that tick each second, as a scheduler
+// makes them: it claims the ticks of a thousand jobs, and starts and ends each run.
+func decision(n int) domain.Record {
+	const claimed, perClaim = 1000, 3 * 1000
+	first, at := n/perClaim*claimed, n%perClaim
+	event, run := domain.EventClaimed, at
+	if at >= claimed {
+		event, run = domain.EventStarted, (at-claimed)/2
+		if at%2 == 1 {
+			event = domain.EventCompleted
+		}
+	}
+	run += first
+	planned := pastBegins.Add(time.Duration(run/benchJobs) * time.Second)
+	r := domain.Record{
+		At: planned.Add(time.Duration(first%benchJobs+at) * 20 * time.Microsecond), Replica: fmt.Sprint("replica-", run/claimed%replicas),
+		Run: domain.TickKey(fmt.Sprintf("job-%05d", run%benchJobs), planned), Event: event,
+	}
+	switch event {
+	case domain.EventClaimed:
+		r.Late = time.Duration(run%7) * time.Millisecond
+	case domain.EventCompleted:
+		r.Attempt, r.Took = 1, time.Duration(run%1000)*time.Microsecond
+	default:
+		r.Attempt = 1
+	}
+	return r
 }
 
 // outcome is that of the nth queue job; one of a hundred failed.

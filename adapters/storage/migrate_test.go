@@ -30,6 +30,29 @@ func TestOpen_makesAPrivateSQLiteFileAndMigratesIt(t *testing.T) {
 	}
 }
 
+func TestOpen_letsNoStatementHarmTheSQLiteFileOrLoadCode(t *testing.T) {
+	t.Parallel()
+	db := openSQLite(t)
+	for statement, want := range map[string]string{
+		"UPDATE sqlite_schema SET sql = '' WHERE name = 'ledgers'": "may not be modified",
+		"SELECT load_extension('harm')":                            "not authorized",
+	} {
+		conn, err := db.Writer().Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.ExecContext(t.Context(), "PRAGMA writable_schema = 1"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.ExecContext(t.Context(), statement); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s = %v, want %q", statement, err, want)
+		}
+		if err := conn.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestOpen_letsSeveralMakeOneSQLiteFile(t *testing.T) {
 	config := storage.Config{Dialect: storage.SQLite, SQLite: storage.SQLiteConfig{Path: filepath.Join(t.TempDir(), "takt.db")}}
 	var group sync.WaitGroup

@@ -127,13 +127,14 @@ func isLocked(err error) bool {
 
 // sqliteDSN returns the file as the driver takes it. The settings are those of
 // each connection: an update that finds another writer waits for it, a commit
-// survives the process, and nothing in the file can run code.
+// survives the process, nothing in the file can run code, and no statement can
+// harm the file itself.
 func sqliteDSN(config SQLiteConfig, lock string) string {
 	pragmas := []string{fmt.Sprintf("busy_timeout(%d)", cmp.Or(config.Patience, defaultPatience).Milliseconds()), "synchronous(NORMAL)", "foreign_keys(1)", "trusted_schema(0)"}
 	if !config.Foreign {
 		pragmas = append(pragmas, "journal_mode(WAL)")
 	}
-	return "file:" + (&url.URL{Path: config.Path}).EscapedPath() + "?_txlock=" + lock + "&_pragma=" + strings.Join(pragmas, "&_pragma=")
+	return "file:" + (&url.URL{Path: config.Path}).EscapedPath() + "?_defensive=1&_txlock=" + lock + "&_pragma=" + strings.Join(pragmas, "&_pragma=")
 }
 
 func checkPath(path string) error {

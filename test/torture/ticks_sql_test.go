@@ -258,7 +258,9 @@ func (f *sqlFleet) ticksOf(job string) []int64 {
 
 // revisionsOf tells what is wrong with the ticks of a job whose definition was
 // replaced and came back: old ones at full seconds, new ones between them, old
-// ones again, and none left out while a definition was valid.
+// ones again, and none left out while a definition was valid. A new one is valid at
+// once: at most the tick that is undecided just then is nobody's, and on a busy
+// machine one or two more.
 func revisionsOf(job string, ticks []int64) (wrong []string) {
 	var spans strings.Builder
 	for i, at := range ticks {
@@ -269,6 +271,9 @@ func revisionsOf(job string, ticks []int64) (wrong []string) {
 		switch {
 		case i == 0 || !strings.HasSuffix(spans.String(), kind):
 			spans.WriteString(kind)
+			if kind == "n" && at-ticks[i-1] > 3500 {
+				wrong = append(wrong, fmt.Sprintf("%s: the new definition begins at %d, long after %d", job, at, ticks[i-1]))
+			}
 		case at-ticks[i-1] != 1000:
 			wrong = append(wrong, fmt.Sprintf("%s: tick %d follows %d", job, at, ticks[i-1]))
 		}
@@ -286,6 +291,7 @@ func TestTicksOfTheWrongDefinitionAreFound(t *testing.T) {
 	}{
 		"in order":          {[]int64{1000, 2000, 2500, 3500, 9000, 10000}, 0},
 		"an old one more":   {[]int64{1000, 2000, 2500, 3000, 3500, 9000}, 1},
+		"a new one is late": {[]int64{1000, 2000, 6500, 7500, 9000}, 1},
 		"one is missing":    {[]int64{1000, 3000, 3500, 9000}, 1},
 		"one comes twice":   {[]int64{1000, 1000, 1500, 9000}, 1},
 		"never rolled back": {[]int64{1000, 1500}, 1},

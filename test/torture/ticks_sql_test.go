@@ -271,7 +271,7 @@ func revisionsOf(job string, ticks []int64) (wrong []string) {
 		switch {
 		case i == 0 || !strings.HasSuffix(spans.String(), kind):
 			spans.WriteString(kind)
-			if kind == "n" && at-ticks[i-1] > 3500 {
+			if i > 0 && kind == "n" && at-ticks[i-1] > 3500 {
 				wrong = append(wrong, fmt.Sprintf("%s: the new definition begins at %d, long after %d", job, at, ticks[i-1]))
 			}
 		case at-ticks[i-1] != 1000:

@@ -55,7 +55,7 @@ func openPostgres(ctx context.Context, config PostgresConfig) (*DB, error) {
 		bun:    sync.OnceValue(func() *bun.DB { return bun.NewDB(standard(), pgdialect.New()) }),
 		runner: watchedRunner{runner: postgresRunner{pool: pool}, health: watched}, health: watched,
 		connect: func(ctx context.Context) (*pgx.Conn, error) {
-			return pgx.ConnectConfig(ctx, poolConfig.ConnConfig.Copy())
+			return pgx.ConnectConfig(ctx, listening(poolConfig.ConnConfig))
 		},
 		close: func() error {
 			err := standard().Close()
@@ -63,6 +63,16 @@ func openPostgres(ctx context.Context, config PostgresConfig) (*DB, error) {
 			return err
 		},
 	}, nil
+}
+
+// listening returns the configuration of a connection that waits for what the server
+// tells: when its context ends, there is no answer worth to wait for.
+func listening(config *pgx.ConnConfig) *pgx.ConnConfig {
+	config = config.Copy()
+	config.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.DeadlineContextWatcherHandler{Conn: c.Conn()}
+	}
+	return config
 }
 
 // poolConfig returns what pgx needs to know.

@@ -497,3 +497,22 @@ func loseRows(t *testing.T, db *storage.DB, text string) {
 		t.Fatal(err)
 	}
 }
+
+// A worker that stops has better to do than to wait for news that it will not act on.
+func TestRelay_stopsAlthoughItListens(t *testing.T) {
+	t.Parallel()
+	db := openPostgres(t)
+	outbox := db.Outbox(storage.OutboxConfig{})
+	const relays = 3
+	var stopping time.Duration
+	for range relays {
+		relay := startRelay(t, db, outbox, storage.RelayConfig{Queue: &recorder{}})
+		eventually(t, "the relay hears of new rows", relay.IsHeard)
+		began := time.Now()
+		relay.Stop(t.Context())
+		stopping += time.Since(began)
+	}
+	if patience := relays * time.Second; stopping >= patience {
+		t.Errorf("%d relays stop in %v, want less than calls wait for their answers: %v", relays, stopping, patience)
+	}
+}

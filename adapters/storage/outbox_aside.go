@@ -198,7 +198,7 @@ func (o *Outbox) RetryAside(ctx context.Context, rows []AsideRow) ([]int64, erro
 
 // DropAside deletes the rows, and returns the IDs of those that were there.
 func (o *Outbox) DropAside(ctx context.Context, rows []AsideRow) ([]int64, error) {
-	return o.changeAside(ctx, sqlDropAside, rows)
+	return o.changeAside(ctx, sqlDropAsideOf(o.dialect), rows)
 }
 
 // changeAside carries out the statement on the rows, in one transaction.

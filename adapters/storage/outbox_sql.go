@@ -28,7 +28,8 @@ func newOutboxSQL(dialect Dialect) *outboxSQL {
 }
 
 // The queues with rows that a relay may hand over, now or in so many µs, when the
-// lease of another one ends. They are found by one step of the index for each.
+// lease of another one ends. They are found by one step of the index for each: not
+// by EXISTS, for which Postgres may first collect all rows of the namespace.
 // ?2 the token of the relay that asks.
 const sqlOutboxQueues = `
 WITH RECURSIVE named (queue) AS (
@@ -42,8 +43,8 @@ FROM named AS n
     CROSS JOIN (SELECT @now AS at_us LIMIT 1) AS clock
     LEFT JOIN outbox_relays AS r ON r.namespace = ?1 AND r.queue = n.queue
 WHERE n.queue IS NOT NULL
-    AND (EXISTS (SELECT 1 FROM outbox AS o WHERE o.namespace = ?1 AND o.queue = n.queue AND o.state = 0)
-        OR EXISTS (SELECT 1 FROM outbox AS o WHERE o.namespace = ?1 AND o.queue = n.queue AND o.state = 1)
+    AND ((SELECT 1 FROM outbox AS o WHERE o.namespace = ?1 AND o.queue = n.queue AND o.state = 0 LIMIT 1) IS NOT NULL
+        OR (SELECT 1 FROM outbox AS o WHERE o.namespace = ?1 AND o.queue = n.queue AND o.state = 1 LIMIT 1) IS NOT NULL
             AND NOT (coalesce(r.token, 0) = ?2 AND coalesce(r.until_us, 0) > clock.at_us))`
 
 // In all that follow: ?2 the queue, ?3 the token of the relay.

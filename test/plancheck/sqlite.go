@@ -10,7 +10,8 @@ import (
 // Lookup is how SQLite looks at one table.
 type Lookup struct {
 	Table string
-	// Index is that which is used, or PRIMARY KEY; empty for a look at all rows.
+	// Index is that which is used, or PRIMARY KEY, also for that which is the row's
+	// number; empty for a look at all rows.
 	Index string
 	// Columns are those that rows are looked up by; empty for a look at all
 	// that the index holds.
@@ -19,7 +20,7 @@ type Lookup struct {
 	Detail string
 }
 
-var lookupPattern = regexp.MustCompile(`^(?:SCAN|SEARCH) (\w+)(?: USING (?:COVERING )?(?:INDEX )?(PRIMARY KEY|\w+))?(?: \(([^)]*)\))?`)
+var lookupPattern = regexp.MustCompile(`^(?:SCAN|SEARCH) (\w+)(?: EXISTS)?(?: USING (?:COVERING |INTEGER )?(?:INDEX )?(PRIMARY KEY|\w+))?(?: \(([^)]*)\))?`)
 
 // Explain returns how SQLite would carry out the statement, without doing it.
 func Explain(tb testing.TB, db *sql.DB, statement string, args ...any) []Lookup {

@@ -41,7 +41,7 @@ func TestALedgerInSQLDispatchesToQueuesOfAnyKind(t *testing.T) {
 			t.Run(name+" to "+kind, func(t *testing.T) {
 				porttest.Dispatcher(t, func(t *testing.T, test func(*testing.T, porttest.DispatcherHarness)) {
 					t.Parallel()
-					ledger, queue := openLedger(t, open(t)), closed(t, queues(t))
+					ledger, queue := opened(t, open(t)).Ledger(""), closed(t, queues(t))
 					test(t, porttest.DispatcherHarness{
 						Dispatcher: runner.NewDispatcher(ledger, queue, domain.DefaultNamespace, lease),
 						Ledger:     ledger, Queue: queue, Inspector: queue,
@@ -58,10 +58,17 @@ func inSQLite(t *testing.T) storage.Config {
 }
 
 func inPostgres(t *testing.T) storage.Config {
-	return storage.Config{Dialect: storage.Postgres, Postgres: storage.PostgresConfig{URI: pgtest.Database(t), PoolSize: 2}}
+	migrate, run := pgtest.Roles(t, pgtest.Database(t))
+	of := func(uri domain.Secret) storage.Config {
+		return storage.Config{Dialect: storage.Postgres, Postgres: storage.PostgresConfig{URI: uri, PoolSize: 2}}
+	}
+	if err := opened(t, of(migrate)).Migrate(t.Context()); err != nil {
+		t.Fatalf("Migrate = %v, want no error", err)
+	}
+	return of(run)
 }
 
-func openLedger(t *testing.T, config storage.Config) *storage.Ledger {
+func opened(t *testing.T, config storage.Config) *storage.DB {
 	t.Helper()
 	db, err := storage.Open(t.Context(), config)
 	if err != nil {
@@ -72,10 +79,7 @@ func openLedger(t *testing.T, config storage.Config) *storage.Ledger {
 			t.Errorf("Close = %v, want no error", err)
 		}
 	})
-	if err := db.Migrate(t.Context()); err != nil {
-		t.Fatalf("Migrate = %v, want no error", err)
-	}
-	return db.Ledger("")
+	return db
 }
 
 func inRedis(t *testing.T, server *redistest.Server, prefix string) queues {

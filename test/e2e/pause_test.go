@@ -48,7 +48,7 @@ func TestAJobIsPausedWithAndWithoutAWorker(t *testing.T) {
 func TestAPauseHoldsOnAllWorkersOfADatabase(t *testing.T) {
 	t.Parallel()
 	for name, env := range map[string][]string{
-		"postgres": onPostgres(pgtest.Database(t)),
+		"postgres": onPostgres(t, pgtest.Database(t)),
 		"sqlite":   {"WORKER_DB_PATH=" + filepath.Join(t.TempDir(), "worker.db")},
 	} {
 		t.Run(name, func(t *testing.T) {

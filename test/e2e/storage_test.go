@@ -147,21 +147,26 @@ func outageInSQLite(t *testing.T) ([]string, outage) {
 
 func outageInPostgres(t *testing.T) ([]string, outage) {
 	uri := pgtest.Database(t)
-	return onPostgres(uri), func(t *testing.T, job string, since time.Time) {
+	return onPostgres(t, uri), func(t *testing.T, job string, since time.Time) {
 		t.Helper()
 		pgtest.Exec(t, uri, "UPDATE worker.ledger_jobs SET cursor_ms = extract(epoch FROM timestamptz '"+
 			since.UTC().Format(time.RFC3339)+"') * 1000 WHERE job = '"+job+"'")
 	}
 }
 
-func onPostgres(uri domain.Secret) []string {
-	return []string{"DB_TYPE=postgres", "DB_URI=" + uri.Reveal(), "DB_AUTO_MIGRATE=true"}
+// onPostgres returns the environment of a worker that has no more rights in the
+// database than it needs, with its schema.
+func onPostgres(t *testing.T, uri domain.Secret) []string {
+	t.Helper()
+	migrate, run := pgtest.Roles(t, uri)
+	newHost(t, "DB_TYPE=postgres", "DB_URI="+migrate.Reveal()).ask(t, workerBin, "migrate", "up").want(t, 0)
+	return []string{"DB_TYPE=postgres", "DB_URI=" + run.Reveal()}
 }
 
 func TestWorkersOnOneDatabaseFireEachTickOnce(t *testing.T) {
 	t.Parallel()
 	file := newTickFile(t)
-	env := append(onPostgres(pgtest.Database(t)), "TICK_RECORDS="+string(file))
+	env := append(onPostgres(t, pgtest.Database(t)), "TICK_RECORDS="+string(file))
 	for _, deploy := range []string{"one", "two"} {
 		var workers []*running
 		for _, instance := range []string{"blue", "green"} {

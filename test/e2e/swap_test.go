@@ -34,7 +34,7 @@ type swapped struct {
 func TestTheBackendIsSwappedByTheEnvironmentAlone(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	postgres := []string{"DB_TYPE=postgres", "DB_URI=" + pgtest.Database(t).Reveal(), "DB_AUTO_MIGRATE=true"}
+	postgres := onPostgres(t, pgtest.Database(t))
 	memory := swap(t, "WORKER_LEDGER=memory")
 	none := swap(t, "WORKER_QUEUE_BACKEND=none")
 	others := map[string]swapped{

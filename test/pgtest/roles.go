@@ -2,6 +2,9 @@ package pgtest
 
 import (
 	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -20,6 +23,23 @@ func ExecRoles(tb testing.TB, uri domain.Secret, sql string) {
 	roles.Lock()
 	defer roles.Unlock()
 	Exec(tb, uri, sql)
+}
+
+// Roles makes the roles of deploy/postgres-roles.sql, and their schema, in the
+// database. It returns its address for the one that migrates, and for the one that
+// works with what is there.
+func Roles(tb testing.TB, uri domain.Secret) (migrate, run domain.Secret) {
+	tb.Helper()
+	_, here, _, ok := runtime.Caller(0)
+	if !ok {
+		tb.Fatal("it is not known where the sources are")
+	}
+	sql, err := os.ReadFile(filepath.Join(filepath.Dir(here), "..", "..", "deploy", "postgres-roles.sql"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ExecRoles(tb, uri, string(sql))
+	return As(tb, uri, "worker_migrate"), As(tb, uri, "worker_run")
 }
 
 // As returns the address of a database with another user.

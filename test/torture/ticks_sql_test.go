@@ -31,10 +31,10 @@ func newSQLFleet(t *testing.T) *sqlFleet {
 	t.Helper()
 	f := &sqlFleet{desk: newDesk(t), t: t, server: redistest.Start(t, "--appendonly", "yes")}
 	f.watchServer(t, f.server)
-	postgres := pgtest.Start(t)
-	f.postgres = postgres.URI.Reveal()
+	migrate, run := pgtest.Roles(t, pgtest.Start(t).URI)
+	f.postgres = run.Reveal()
 	db, err := storage.Open(t.Context(), storage.Config{
-		Dialect: storage.Postgres, Postgres: storage.PostgresConfig{URI: postgres.URI},
+		Dialect: storage.Postgres, Postgres: storage.PostgresConfig{URI: migrate},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -120,7 +120,7 @@ valkey: valkey-server node ## run the tests of queues and ledgers in Redis, and 
 .PHONY: torture-ticks
 torture-ticks: redis postgres ## kill and freeze replicas on one Postgres for 1,000 seconds; look for an order in 1,000 histories of each ledger, and at plans among a million records
 	TAKT_TORTURE=all go test -count=1 -timeout=60m -run 'OnPostgres$$' ./test/torture
-	TAKT_TORTURE=all go test -count=1 -timeout=60m -p 1 -run '[iI]sLinearizable$$|^TestBrokenLedgers|_followIndexesOn' ./test/ledgerhistory ./adapters/redisqueue ./adapters/storage
+	TAKT_TORTURE=all go test -count=1 -timeout=60m -p 1 -run '[iI]sLinearizable$$|^TestBrokenLedgers|_followIndexesOn|_readsNoMoreThan|_looksUpRows' ./test/ledgerhistory ./adapters/redisqueue ./adapters/storage
 
 .PHONY: interop
 interop: redis node ## run every check against the supported versions of BullMQ in Node

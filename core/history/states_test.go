@@ -40,7 +40,7 @@ func TestEveryStateIsFound(t *testing.T) {
 			})
 		},
 		"postgres": func(t *testing.T) ports.RunStore {
-			return inDatabase(t, storage.Config{Dialect: storage.Postgres, Postgres: storage.PostgresConfig{URI: pgtest.Database(t)}})
+			return inDatabase(t, storage.Config{Dialect: storage.Postgres, Postgres: storage.PostgresConfig{URI: pgtest.Migrate(t, pgtest.Database(t))}})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

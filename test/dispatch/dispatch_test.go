@@ -58,14 +58,8 @@ func inSQLite(t *testing.T) storage.Config {
 }
 
 func inPostgres(t *testing.T) storage.Config {
-	migrate, run := pgtest.Roles(t, pgtest.Database(t))
-	of := func(uri domain.Secret) storage.Config {
-		return storage.Config{Dialect: storage.Postgres, Postgres: storage.PostgresConfig{URI: uri, PoolSize: 2}}
-	}
-	if err := opened(t, of(migrate)).Migrate(t.Context()); err != nil {
-		t.Fatalf("Migrate = %v, want no error", err)
-	}
-	return of(run)
+	uri := pgtest.Migrate(t, pgtest.Database(t))
+	return storage.Config{Dialect: storage.Postgres, Postgres: storage.PostgresConfig{URI: uri, PoolSize: 2}}
 }
 
 func opened(t *testing.T, config storage.Config) *storage.DB {

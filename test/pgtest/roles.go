@@ -1,6 +1,7 @@
 package pgtest
 
 import (
+	"errors"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/taktwork/takt/adapters/storage"
 	"github.com/taktwork/takt/core/domain"
 )
 
@@ -51,4 +53,19 @@ func As(tb testing.TB, uri domain.Secret, role string) domain.Secret {
 	}
 	address.User = url.User(role)
 	return domain.NewSecret(address.String())
+}
+
+// Migrate makes the roles and, as the one that migrates, the schema of the worker
+// in an empty database. It returns its address for the role that works with it.
+func Migrate(tb testing.TB, uri domain.Secret) domain.Secret {
+	tb.Helper()
+	migrate, run := Roles(tb, uri)
+	db, err := storage.Open(tb.Context(), storage.Config{Dialect: storage.Postgres, Postgres: storage.PostgresConfig{URI: migrate}})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := errors.Join(db.Migrate(tb.Context()), db.Close()); err != nil {
+		tb.Fatalf("Migrate as worker_migrate = %v, want no error", err)
+	}
+	return run
 }

@@ -86,7 +86,8 @@ func TestWithoutASchemaInPostgresClaimsAreInMemoryWithOneWarning(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var log logbook
-			worker := started(t, app.Settings{Ledger: ledger, Storage: inPostgres(pgtest.Database(t))}, &log, greet())
+			_, without := pgtest.Roles(t, pgtest.Database(t))
+			worker := started(t, app.Settings{Ledger: ledger, Storage: inPostgres(without)}, &log, greet())
 			wantReady(t, &log, "ledger=memory", "ledger_scope=host")
 			wantRun(t, worker)
 			warnings := log.lines("level=WARN")
@@ -99,7 +100,7 @@ func TestWithoutASchemaInPostgresClaimsAreInMemoryWithOneWarning(t *testing.T) {
 
 func TestALedgerInSQLThatIsAskedForNeedsItsSchema(t *testing.T) {
 	t.Parallel()
-	uri := pgtest.Database(t)
+	uri, _ := pgtest.Roles(t, pgtest.Database(t))
 	var log logbook
 	settings := app.Settings{Ledger: config.LedgerSQL, Storage: inPostgres(uri), Platform: inPostgres(uri)}
 	worker, err := app.New(settings, log.logger(), greet())
@@ -120,10 +121,11 @@ func TestALedgerInSQLThatIsAskedForNeedsItsSchema(t *testing.T) {
 // worker with claims of its own would fire their ticks once more.
 func TestAWorkerDoesNotLeaveTheClaimsOfOthers(t *testing.T) {
 	t.Parallel()
-	older := pgtest.Database(t)
+	database := pgtest.Database(t)
+	older := pgtest.Migrate(t, database)
 	var log logbook
-	started(t, app.Settings{Storage: inPostgres(older), AutoMigrate: true}, &log, greet())
-	pgtest.Exec(t, older, "DELETE FROM worker.migrations WHERE version_id = (SELECT max(version_id) FROM worker.migrations)")
+	started(t, app.Settings{Storage: inPostgres(older)}, &log, greet())
+	pgtest.Exec(t, database, "DELETE FROM worker.migrations WHERE version_id = (SELECT max(version_id) FROM worker.migrations)")
 	hidden := pgtest.Database(t)
 	pgtest.ExecRoles(t, hidden, "CREATE SCHEMA worker; REVOKE ALL ON SCHEMA worker FROM PUBLIC; CREATE ROLE "+strings.ToLower(t.Name())+" LOGIN")
 	for name, c := range map[string]struct {
@@ -196,7 +198,7 @@ func rubbish(t *testing.T) string {
 func TestADatabaseThatIsDownIsWaitedFor(t *testing.T) {
 	link := linked(t, pgtest.Database(t))
 	link.cut(t)
-	settings := app.Settings{Storage: inPostgres(link.uri), AutoMigrate: true}
+	settings := app.Settings{Storage: inPostgres(link.uri)}
 	var log logbook
 	worker, err := app.New(settings, log.logger(), greet())
 	if err != nil {
@@ -227,7 +229,7 @@ func TestADatabaseThatIsDownIsWaitedFor(t *testing.T) {
 func TestADatabaseThatFailsLaterIsTroubleUntilItComesBack(t *testing.T) {
 	link := linked(t, pgtest.Database(t))
 	var log logbook
-	worker := started(t, app.Settings{Storage: inPostgres(link.uri), AutoMigrate: true}, &log, greet())
+	worker := started(t, app.Settings{Storage: inPostgres(link.uri)}, &log, greet())
 	if got := app.Troubles(worker); len(got) > 0 {
 		t.Errorf("troubles = %q, want none", got)
 	}
@@ -251,6 +253,7 @@ type link struct {
 
 func linked(t *testing.T, uri domain.Secret) *link {
 	t.Helper()
+	works := pgtest.Migrate(t, uri)
 	address, err := url.Parse(uri.Reveal())
 	if err != nil {
 		t.Fatal(err)
@@ -262,7 +265,7 @@ func linked(t *testing.T, uri domain.Secret) *link {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(place) })
 	l := &link{direct: uri, path: place + "/pg", dir: address.Query().Get("host"), database: strings.TrimPrefix(address.Path, "/")}
-	l.uri = domain.NewSecret(strings.Replace(uri.Reveal(), l.dir, l.path, 1))
+	l.uri = domain.NewSecret(strings.Replace(works.Reveal(), l.dir, l.path, 1))
 	l.mend(t)
 	return l
 }
@@ -310,7 +313,7 @@ func peek(into *[]*storage.DB) app.Option {
 
 func TestFeaturesAreGivenThePlatformsDatabase(t *testing.T) {
 	t.Parallel()
-	uri := pgtest.Database(t)
+	uri := pgtest.Migrate(t, pgtest.Database(t))
 	for name, c := range map[string]struct {
 		settings app.Settings
 		want     storage.Dialect

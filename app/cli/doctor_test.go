@@ -206,11 +206,7 @@ func TestDoctorLooksAtPostgres(t *testing.T) {
 	refused := examine(t, settings("nobody_knows")...)
 	refused.want(t, cli.ExitUnavailable, "storage", doctor.Error, "nobody_knows", "user, password and database in DB_URI")
 
-	roles, err := os.ReadFile("../../deploy/postgres-roles.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	pgtest.ExecRoles(t, uri, string(roles))
+	pgtest.Roles(t, uri)
 	up := args("migrate", "up")
 	up.Environ = settings("worker_migrate")
 	if got := run(t, up); got.code != cli.ExitOK {

@@ -116,11 +116,7 @@ func TestMigrateAnswersInJSON(t *testing.T) {
 func TestMigrateSaysWhyItCannot(t *testing.T) {
 	t.Parallel()
 	database := pgtest.Database(t)
-	roles, err := os.ReadFile("../../deploy/postgres-roles.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	pgtest.ExecRoles(t, database, string(roles))
+	pgtest.Roles(t, database)
 	rubbish := filepath.Join(t.TempDir(), "rubbish.db")
 	if err := os.WriteFile(rubbish, []byte(strings.Repeat("rubbish ", 1000)), 0o600); err != nil {
 		t.Fatal(err)

@@ -2,7 +2,6 @@ package tokens_test
 
 import (
 	"context"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,13 +21,8 @@ func TestFewRightsAreEnough(t *testing.T) {
 	p := newPlatform(t, storage.Postgres)
 	p.createTable(t)
 	p.seed(t)
-	roles, err := os.ReadFile("../../deploy/postgres-roles.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	pgtest.ExecRoles(t, p.config.Postgres.URI, string(roles))
 	limited := *p
-	limited.config.Postgres.URI = pgtest.As(t, p.config.Postgres.URI, "worker_run")
+	_, limited.config.Postgres.URI = pgtest.Roles(t, p.config.Postgres.URI)
 	var log logbook
 	worker, _ := start(t, &log, append(limited.environ(), thresholds)...)
 	await(t, func() bool {

@@ -101,11 +101,8 @@ func TestRunStoreAppend_afterTheVersionBeforeRemovedKinds(t *testing.T) {
 // the numbers of its kinds to others.
 func TestRunStoreAppend_afterTheServerWasSetBack(t *testing.T) {
 	t.Parallel()
-	uri := pgtest.Database(t)
-	db := open(t, storage.Config{Dialect: storage.Postgres, Postgres: storage.PostgresConfig{URI: uri}})
-	if err := db.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	uri := migrated(t)
+	db := openAs(t, uri, "worker_run")
 	store := db.RunStore("shop")
 	appendEnds(t, store, 0, 1)
 	pgtest.Exec(t, uri, "SET search_path = worker; CREATE TABLE writers AS TABLE history_writers")

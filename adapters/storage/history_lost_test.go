@@ -18,11 +18,8 @@ import (
 func TestRunStoreAppend_neitherLosesNorDoublesRecordsOverBrokenConnections(t *testing.T) {
 	t.Parallel()
 	const writers, batches, size = 3, 30, 60
-	uri := pgtest.Database(t)
+	uri := pgtest.As(t, migrated(t), "worker_run")
 	direct := open(t, storage.Config{Dialect: storage.Postgres, Postgres: storage.PostgresConfig{URI: uri}})
-	if err := direct.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	var losing atomic.Bool
 	var lost [4]atomic.Int64
 	proxy := pgtest.NewProxy(t, uri, func() pgtest.Loss {

@@ -24,14 +24,11 @@ var stepPattern = regexp.MustCompile(`actual rows=(\d+) loops=(\d+)`)
 // TAKT_TORTURE=all there are a million.
 func TestRunStoreQueries_followIndexesOnPostgres(t *testing.T) {
 	t.Parallel()
-	uri := pgtest.Database(t)
-	db := open(t, storage.Config{Dialect: storage.Postgres, Postgres: storage.PostgresConfig{URI: uri}})
-	if err := db.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	uri := migrated(t)
+	db := openAs(t, uri, "worker_run")
 	store, n := db.RunStore("bench").WithBlocks(2, 8), manyRecords()
 	fill(t, store, n)
-	conn, err := pgx.Connect(t.Context(), uri.Reveal())
+	conn, err := pgx.Connect(t.Context(), pgtest.As(t, uri, "worker_run").Reveal())
 	if err != nil {
 		t.Fatal(err)
 	}

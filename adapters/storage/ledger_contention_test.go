@@ -109,11 +109,8 @@ func finishAll(t *testing.T, ledger *storage.Ledger, claims []domain.Claim) {
 }
 
 func TestLedger_tellsThatTheServerDoesNotAnswer(t *testing.T) {
-	uri := pgtest.Database(t)
-	db := open(t, postgres(storage.PostgresConfig{URI: uri}))
-	if err := db.Migrate(t.Context()); err != nil {
-		t.Fatalf("Migrate = %v, want no error", err)
-	}
+	uri := migrated(t)
+	db := openAs(t, uri, "worker_run")
 	ledger := db.Ledger("")
 	syncAs(t, ledger, "ann", nil)
 	pgtest.Exec(t, uri, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")

@@ -8,7 +8,6 @@ import (
 
 	"github.com/taktwork/takt/adapters/storage"
 	"github.com/taktwork/takt/core/domain"
-	"github.com/taktwork/takt/test/pgtest"
 )
 
 func TestLedger_forgetsEndedRunsAfterADay(t *testing.T) {
@@ -68,7 +67,7 @@ func TestLedger_remembersTicksThatEndedBeforeTheMigration(t *testing.T) {
 	t.Parallel()
 	for name, config := range map[string]storage.Config{
 		"sqlite":   {Dialect: storage.SQLite, SQLite: storage.SQLiteConfig{Path: filepath.Join(t.TempDir(), "worker.db")}},
-		"postgres": postgres(storage.PostgresConfig{URI: pgtest.Database(t)}),
+		"postgres": as(t, migrated(t), "worker_migrate"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

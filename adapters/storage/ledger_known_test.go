@@ -256,7 +256,7 @@ func TestLedger_writesNothingThatIsNotInTime(t *testing.T) {
 			t.Parallel()
 			var mu sync.Mutex
 			breaks, until, passed := false, time.Time{}, 0
-			behind := pgtest.NewProxy(t, pgtest.Database(t), func() pgtest.Loss {
+			behind := pgtest.NewProxy(t, pgtest.As(t, migrated(t), "worker_run"), func() pgtest.Loss {
 				mu.Lock()
 				defer mu.Unlock()
 				switch {
@@ -274,9 +274,6 @@ func TestLedger_writesNothingThatIsNotInTime(t *testing.T) {
 				return pgtest.NoLoss
 			})
 			db := open(t, postgres(storage.PostgresConfig{URI: behind.URI, PoolSize: 1}))
-			if err := db.Migrate(t.Context()); err != nil {
-				t.Fatalf("Migrate = %v, want no error", err)
-			}
 			k := newKnownTicks(t, db)
 			k.tick(k.own, "ann", domain.SlotFree)
 			mu.Lock()

@@ -184,11 +184,8 @@ func countOpen(t *testing.T, db *storage.DB) int {
 func TestLedger_tellsTheTruthWhenConnectionsBreak(t *testing.T) {
 	t.Parallel()
 	const replicas, jobs, steps = 3, 7, 12
-	uri := pgtest.Database(t)
+	uri := pgtest.As(t, migrated(t), "worker_run")
 	direct := open(t, postgres(storage.PostgresConfig{URI: uri}))
-	if err := direct.Migrate(t.Context()); err != nil {
-		t.Fatalf("Migrate = %v, want no error", err)
-	}
 	definitions := manyDefinitions(jobs)
 	start := cursorsOf(syncAs(t, direct.Ledger(""), "replica-0", definitions))
 	var losses [4]atomic.Int64
@@ -246,11 +243,8 @@ func wantNoneLost(t *testing.T, db *storage.DB, definitions []domain.Definition)
 func TestLedger_keepsItsConnectionsWhenContextsEnd(t *testing.T) {
 	t.Parallel()
 	const callers, calls = 4, 50
-	behind := pgtest.NewProxy(t, pgtest.Database(t), func() pgtest.Loss { return pgtest.NoLoss })
+	behind := pgtest.NewProxy(t, pgtest.As(t, migrated(t), "worker_run"), func() pgtest.Loss { return pgtest.NoLoss })
 	db := open(t, postgres(storage.PostgresConfig{URI: behind.URI}))
-	if err := db.Migrate(t.Context()); err != nil {
-		t.Fatalf("Migrate = %v, want no error", err)
-	}
 	ledger := db.Ledger("")
 	definitions := manyDefinitions(1)
 	var ended atomic.Int64
@@ -305,16 +299,13 @@ func openPatiently(t *testing.T, uri domain.Secret) (*storage.DB, error) {
 func TestLedger_repeatsWhatOneRunBlocks(t *testing.T) {
 	t.Parallel()
 	var exchanges atomic.Int64
-	behind := pgtest.NewProxy(t, pgtest.Database(t), func() pgtest.Loss {
+	behind := pgtest.NewProxy(t, pgtest.As(t, migrated(t), "worker_run"), func() pgtest.Loss {
 		if exchanges.Add(-1) == 0 {
 			return pgtest.LoseRequest
 		}
 		return pgtest.NoLoss
 	})
 	db := open(t, postgres(storage.PostgresConfig{URI: behind.URI, PoolSize: 1}))
-	if err := db.Migrate(t.Context()); err != nil {
-		t.Fatalf("Migrate = %v, want no error", err)
-	}
 	ledger := db.Ledger("")
 	syncAs(t, ledger, "ann", manyDefinitions(1))
 	ask := func(intents ...domain.Intent) []domain.Verdict {

@@ -18,7 +18,7 @@ import (
 // An operator ends all connections ten times a second.
 func TestLedger_losesNothingWhenConnectionsAreTerminated(t *testing.T) {
 	t.Parallel()
-	uri := pgtest.Database(t)
+	uri := migrated(t)
 	operator, err := pgx.Connect(t.Context(), uri.Reveal())
 	if err != nil {
 		t.Fatal(err)
@@ -30,14 +30,14 @@ func TestLedger_losesNothingWhenConnectionsAreTerminated(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	playUnderFaults(t, uri, underFaults{every: 100 * time.Millisecond, least: 20, fault: terminated})
+	playUnderFaults(t, pgtest.As(t, uri, "worker_run"), underFaults{every: 100 * time.Millisecond, least: 20, fault: terminated})
 }
 
 // The server crashes and comes back.
 func TestLedger_losesNothingWhenTheServerCrashes(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Start(t)
-	playUnderFaults(t, server.URI, underFaults{every: 500 * time.Millisecond, least: 5, fault: func() { server.Crash(t) }})
+	playUnderFaults(t, pgtest.Migrate(t, server.URI), underFaults{every: 500 * time.Millisecond, least: 5, fault: func() { server.Crash(t) }})
 }
 
 // underFaults says what befalls the server, how often, and at least how many
@@ -55,9 +55,6 @@ func playUnderFaults(t *testing.T, uri domain.Secret, f underFaults) {
 	t.Helper()
 	const replicas, jobs, steps = 3, 7, 60
 	direct := open(t, postgres(storage.PostgresConfig{URI: uri}))
-	if err := direct.Migrate(t.Context()); err != nil {
-		t.Fatalf("Migrate = %v, want no error", err)
-	}
 	definitions := manyDefinitions(jobs)
 	start := cursorsOf(syncAs(t, direct.Ledger(""), "replica-0", definitions))
 	var faults atomic.Int64

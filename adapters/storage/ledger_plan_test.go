@@ -40,17 +40,15 @@ func seldom(query string) bool {
 }
 
 // fillLedger puts many jobs and ended claims into the ledger.
-func fillLedger(t *testing.T, db *storage.DB) {
+func fillLedger(t *testing.T, uri domain.Secret) {
 	t.Helper()
 	numbers := func(n int) string { return fmt.Sprintf("generate_series(1, %d) AS i", n) }
 	for _, query := range []string{
-		"INSERT INTO ledger_jobs SELECT 'default', 'filler-' || i, 0 + i, '', false, 1, 'v1', 1, i FROM " + numbers(manyJobs),
-		"INSERT INTO ledger_claims SELECT 'default', i, CASE WHEN i % 4 = 0 THEN 'manual' ELSE 'schedule' END || ':' || i || ':filler-' || (i % 100000) || CASE WHEN i % 4 = 0 THEN '@' || i ELSE '' END, " +
+		"INSERT INTO worker.ledger_jobs SELECT 'default', 'filler-' || i, 0 + i, '', false, 1, 'v1', 1, i FROM " + numbers(manyJobs),
+		"INSERT INTO worker.ledger_claims SELECT 'default', i, CASE WHEN i % 4 = 0 THEN 'manual' ELSE 'schedule' END || ':' || i || ':filler-' || (i % 100000) || CASE WHEN i % 4 = 0 THEN '@' || i ELSE '' END, " +
 			"'filler-' || (i % 100000), i % 4 > 0, 'ann', 'v1', 3 + i % 2, 0, 1 = 0, 2 = 0, 3 = 0, 0, 0, i, 0 + i, 1 + i, '', '' FROM " + numbers(manyEnded),
 	} {
-		if _, err := db.Bun().NewRaw(query).Exec(t.Context()); err != nil {
-			t.Fatalf("fill: %v", err)
-		}
+		pgtest.Exec(t, uri, query)
 	}
 }
 
@@ -134,14 +132,12 @@ func TestLedger_looksUpRowsOfLargeTablesOnPostgres(t *testing.T) {
 	server := pgtest.Start(t)
 	pgtest.Exec(t, server.URI, "ALTER SYSTEM SET autovacuum = off")
 	watch := plancheck.WatchServer(t, server)
-	early := open(t, postgres(storage.PostgresConfig{URI: server.URI, PoolSize: 1}))
-	if err := early.Migrate(t.Context()); err != nil {
-		t.Fatalf("Migrate = %v, want no error", err)
-	}
+	worker := postgres(storage.PostgresConfig{URI: pgtest.Migrate(t, server.URI), PoolSize: 1})
+	early := open(t, worker)
 	for round := range 7 { // from the sixth time on plans may know no values
 		askEverything(t, early.Ledger(""), round)
 	}
-	fillLedger(t, early)
+	fillLedger(t, server.URI)
 	watch.Plans(t)
 	askEverything(t, early.Ledger(""), 7)
 	wantLookups(t, "made while the tables were empty", watch.Plans(t))
@@ -152,7 +148,7 @@ func TestLedger_looksUpRowsOfLargeTablesOnPostgres(t *testing.T) {
 			}
 			pgtest.Exec(t, server.URI, "ALTER SYSTEM SET plan_cache_mode = "+setting)
 			pgtest.Exec(t, server.URI, "SELECT pg_reload_conf()")
-			late := open(t, postgres(storage.PostgresConfig{URI: server.URI, PoolSize: 1}))
+			late := open(t, worker)
 			watch.Plans(t)
 			askEverything(t, late.Ledger(""), 100+len(setting)+100*len(statistics))
 			wantLookups(t, setting+" "+statistics, watch.Plans(t))
@@ -186,10 +182,7 @@ func TestLedger_looksForLapsedClaimsWhateverIsRegistered(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Start(t)
 	watch := plancheck.WatchServer(t, server)
-	db := open(t, postgres(storage.PostgresConfig{URI: server.URI, PoolSize: 1}))
-	if err := db.Migrate(t.Context()); err != nil {
-		t.Fatalf("Migrate = %v, want no error", err)
-	}
+	db := open(t, postgres(storage.PostgresConfig{URI: pgtest.Migrate(t, server.URI), PoolSize: 1}))
 	ledger := db.Ledger("")
 	syncAs(t, ledger, "ann", manyDefinitions(10*fewRows))
 	looks := 0

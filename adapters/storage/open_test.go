@@ -1,8 +1,6 @@
 package storage_test
 
 import (
-	"errors"
-	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -47,19 +45,8 @@ var template struct {
 
 func migrate(tb testing.TB) domain.Secret {
 	tb.Helper()
-	roles, err := os.ReadFile("../../deploy/postgres-roles.sql")
-	if err != nil {
-		tb.Fatal(err)
-	}
 	uri := pgtest.Database(tb)
-	pgtest.ExecRoles(tb, uri, string(roles))
-	db, err := storage.Open(tb.Context(), as(tb, uri, "worker_migrate"))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	if err := errors.Join(db.Migrate(tb.Context()), db.Close()); err != nil {
-		tb.Fatalf("Migrate as worker_migrate = %v, want no error", err)
-	}
+	pgtest.Migrate(tb, uri)
 	return uri
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/taktwork/takt/adapters/storage"
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/ports"
+	"github.com/taktwork/takt/test/pgtest"
 	"github.com/taktwork/takt/test/redistest"
 )
 
@@ -326,7 +327,7 @@ func TestOutbox_doublesNothingInRedisInACrash(t *testing.T) {
 func TestOutbox_takesNothingFromAProducerThatCrashed(t *testing.T) {
 	t.Parallel()
 	uri, db := openAddressed(t)
-	execSQL(t, db, "CREATE TABLE orders (id bigint)")
+	pgtest.Exec(t, uri, "CREATE TABLE worker.orders (id bigint); GRANT SELECT ON worker.orders TO worker_run")
 	outbox := db.Outbox(storage.OutboxConfig{})
 	const statements = 5
 	for crash := range statements + 1 {

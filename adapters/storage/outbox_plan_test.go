@@ -132,10 +132,8 @@ func TestOutbox_readsNoMoreThanItHandsOverOnPostgres(t *testing.T) {
 	server := pgtest.Start(t)
 	pgtest.Exec(t, server.URI, "ALTER SYSTEM SET autovacuum = off")
 	watch := plancheck.WatchServer(t, server)
-	early := open(t, postgres(storage.PostgresConfig{URI: server.URI, PoolSize: 1}))
-	if err := early.Migrate(t.Context()); err != nil {
-		t.Fatalf("Migrate = %v, want no error", err)
-	}
+	worker := postgres(storage.PostgresConfig{URI: pgtest.Migrate(t, server.URI), PoolSize: 1})
+	early := open(t, worker)
 	for range 7 { // from the sixth time on plans may know no values
 		useOutbox(t, early)
 	}
@@ -150,7 +148,7 @@ func TestOutbox_readsNoMoreThanItHandsOverOnPostgres(t *testing.T) {
 			}
 			pgtest.Exec(t, server.URI, "ALTER SYSTEM SET plan_cache_mode = "+setting)
 			pgtest.Exec(t, server.URI, "SELECT pg_reload_conf()")
-			late := open(t, postgres(storage.PostgresConfig{URI: server.URI, PoolSize: 1}))
+			late := open(t, worker)
 			watch.Plans(t)
 			useOutbox(t, late)
 			wantFewOutboxRows(t, late, setting+" "+statistics, watch.Plans(t))

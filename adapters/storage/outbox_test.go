@@ -71,15 +71,11 @@ func begins(tb testing.TB, uri domain.Secret, postgres, sqlite *storage.DB) map[
 	}
 }
 
-// openAddressed returns a migrated database of Postgres and its address.
+// openAddressed returns what [openPostgres] does, and the superuser's address of it.
 func openAddressed(tb testing.TB) (domain.Secret, *storage.DB) {
 	tb.Helper()
-	uri := pgtest.Database(tb)
-	db := open(tb, storage.Config{Dialect: storage.Postgres, Postgres: storage.PostgresConfig{URI: uri}})
-	if err := db.Migrate(tb.Context()); err != nil {
-		tb.Fatalf("Migrate = %v, want no error", err)
-	}
-	return uri, db
+	uri := migrated(tb)
+	return uri, openAs(tb, uri, "worker_run")
 }
 
 func TestOutbox_isPartOfTheCallersTransaction(t *testing.T) {

@@ -86,12 +86,8 @@ func TestTheRolesAreMadeByAnOwnerThatIsNoSuperuser(t *testing.T) {
 func TestTheRoleThatWorksCannotMigrate(t *testing.T) {
 	t.Parallel()
 	uri := pgtest.Database(t)
-	roles, err := os.ReadFile("../../deploy/postgres-roles.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
 	for range 2 { // again does no harm
-		pgtest.ExecRoles(t, uri, string(roles))
+		pgtest.Roles(t, uri)
 	}
 	if err := openAs(t, uri, "worker_run").Migrate(t.Context()); !errors.Is(err, storage.ErrRefused) {
 		t.Errorf("Migrate as worker_run = %v, want ErrRefused", err)
@@ -103,11 +99,7 @@ func TestThePlatformsTokensAreReadAndUpdatedAndNothingElse(t *testing.T) {
 	uri := pgtest.Database(t)
 	pgtest.Exec(t, uri, `CREATE TABLE tokens (id int PRIMARY KEY, "tokenHash" text, "tokenType" text, status text, "expiresAt" timestamptz, "lastUsedAt" timestamptz,
 		"revokedAt" timestamptz, "revokedReason" text, version int, "updatedAt" timestamptz); CREATE TABLE secrets (id int)`)
-	roles, err := os.ReadFile("../../deploy/postgres-roles.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	pgtest.ExecRoles(t, uri, string(roles))
+	pgtest.Roles(t, uri)
 	db := openAs(t, uri, "worker_run")
 	var refused []string
 	for _, statement := range []string{

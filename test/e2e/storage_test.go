@@ -192,8 +192,8 @@ func TestWorkersOnOneDatabaseFireEachTickOnce(t *testing.T) {
 
 func TestAWorkerWithoutItsSchemaSaysWhatToDo(t *testing.T) {
 	t.Parallel()
-	uri := pgtest.Database(t)
-	h := newHost(t, "DB_TYPE=postgres", "DB_URI="+uri.Reveal(), "WORKER_LEDGER=sql")
+	migrate, _ := pgtest.Roles(t, pgtest.Database(t))
+	h := newHost(t, "DB_TYPE=postgres", "DB_URI="+migrate.Reveal(), "WORKER_LEDGER=sql")
 	refused := h.start(t, workerBin, "run", "--log", "json")
 	refused.exit(t, 78)
 	refused.waitFor(t, "worker migrate up")

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/taktwork/takt/adapters/storage"
 	"github.com/taktwork/takt/test/pgtest"
 	"github.com/taktwork/takt/test/redistest"
 )
@@ -31,18 +30,7 @@ func newSQLFleet(t *testing.T) *sqlFleet {
 	t.Helper()
 	f := &sqlFleet{desk: newDesk(t), t: t, server: redistest.Start(t, "--appendonly", "yes")}
 	f.watchServer(t, f.server)
-	migrate, run := pgtest.Roles(t, pgtest.Start(t).URI)
-	f.postgres = run.Reveal()
-	db, err := storage.Open(t.Context(), storage.Config{
-		Dialect: storage.Postgres, Postgres: storage.PostgresConfig{URI: migrate},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close() //nolint:errcheck // it has answered
-	if err := db.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	f.postgres = pgtest.Migrate(t, pgtest.Start(t).URI).Reveal()
 	return f
 }
 

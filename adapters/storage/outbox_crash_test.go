@@ -6,20 +6,16 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/taktwork/takt/adapters/inmemqueue"
 	"github.com/taktwork/takt/adapters/redisqueue"
 	"github.com/taktwork/takt/adapters/storage"
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/ports"
-	"github.com/taktwork/takt/test/pgtest"
 	"github.com/taktwork/takt/test/redistest"
 )
 
@@ -29,9 +25,9 @@ const crashLease = 100 * time.Millisecond
 
 var errCrashed = errors.New("the process crashed")
 
-// process is one that crashes at a boundary: before or after one of its
-// transactions, calls of the queue or settlements. From there on nothing of it
-// has an effect.
+// process is one that crashes at a boundary: before one of its statements, after one of
+// its transactions, before or after a call of the queue or a settlement. From there on
+// nothing of it has an effect, nor has the transaction that it was in.
 type process struct {
 	boundary int64
 	passed   atomic.Int64
@@ -51,7 +47,7 @@ func (p *process) pass() error {
 
 func (p *process) hasCrashed() bool { return p.passed.Load() > p.boundary }
 
-// Enqueue implements [ports.Enqueuer] for a queue behind boundaries.
+// guard puts the queue behind boundaries.
 func (p *process) guard(queue ports.Enqueuer) ports.Enqueuer {
 	return enqueuerFunc(func(ctx context.Context, jobs ...domain.NewJob) ([]domain.EnqueueResult, error) {
 		if err := p.pass(); err != nil {
@@ -89,6 +85,17 @@ func (h *handled) distinct() []string {
 	}
 	slices.Sort(all)
 	return all
+}
+
+func (h *handled) haveAll(payloads []string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, data := range payloads {
+		if h.counts[data] == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func (h *handled) most() int {
@@ -133,13 +140,85 @@ func work(t *testing.T, open ports.OpenConsumer, handle func(domain.Lease) bool)
 	}
 }
 
-// vanishing returns jobs that their queue removes as they are completed.
-func vanishing(first, count int) []domain.NewJob {
-	jobs := numbered(first, count)
-	for i := range jobs {
+// everyOtherVanishes has the queue remove every other one of the jobs as it is completed,
+// from the first or the second on, and keep the others.
+func everyOtherVanishes(jobs []domain.NewJob, from int) []domain.NewJob {
+	for i := from; i < len(jobs); i += 2 {
 		jobs[i].Options.KeepCompleted = domain.KeepNone()
 	}
 	return jobs
+}
+
+// roundsAtOnce is how many rounds of a test go on beside one another: most of their time
+// they wait for the lease of a process that crashed.
+const roundsAtOnce = 8
+
+// crashEverywhere plays a round in which no process crashes, and then one for each
+// boundary that it had, with a process that crashes there.
+func crashEverywhere(t *testing.T, least int, play func(round int, p *process)) {
+	t.Helper()
+	whole := &process{boundary: neverCrash}
+	play(0, whole)
+	boundaries := int(whole.passed.Load())
+	var crashes atomic.Int64
+	var group sync.WaitGroup
+	places := make(chan struct{}, roundsAtOnce)
+	for boundary := range boundaries {
+		places <- struct{}{}
+		group.Go(func() {
+			defer func() { <-places }()
+			p := &process{boundary: int64(boundary)}
+			play(boundary+1, p)
+			if p.hasCrashed() {
+				crashes.Add(1)
+			}
+		})
+	}
+	group.Wait()
+	if crashes.Load() < int64(least) {
+		t.Errorf("%d processes crashed at %d boundaries, want at least %d", crashes.Load(), boundaries, least)
+	}
+}
+
+// numbersOfARound keeps the payloads of rounds apart.
+const numbersOfARound = 10
+
+// commitAndUndo commits so many jobs of a round and returns their payloads. Before, as
+// many others are rolled back, on Postgres also as their producer crashes.
+func commitAndUndo(t *testing.T, db *storage.DB, outbox *storage.Outbox, round, count int) []string {
+	t.Helper()
+	first := numbersOfARound * round
+	undone := everyOtherVanishes(numbered(-first-count, count), round%2)
+	undo := func(end func(*bunProducer)) {
+		p := &bunProducer{place: place{db: db}}
+		if err := p.begin(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := outbox.Enqueue(t.Context(), p.transaction(), undone...); err != nil {
+			t.Fatal(err)
+		}
+		end(p)
+	}
+	undo(func(p *bunProducer) {
+		if err := p.rollback(); err != nil {
+			t.Error(err)
+		}
+	})
+	if db.Dialect() == storage.Postgres {
+		undo(func(p *bunProducer) { p.crash(t) })
+	}
+	jobs := everyOtherVanishes(numbered(first, count), round%2)
+	commitJobs(t, db, outbox, jobs...)
+	return payloads(jobs)
+}
+
+func payloads(jobs []domain.NewJob) []string {
+	all := make([]string, len(jobs))
+	for i := range jobs {
+		all[i] = string(jobs[i].Data)
+	}
+	slices.Sort(all)
+	return all
 }
 
 // runMemory runs a process with its queue in memory until all of the jobs wanted
@@ -167,7 +246,7 @@ func runMemory(t *testing.T, db *storage.DB, outbox *storage.Outbox, p *process,
 	})
 	relay = db.NewRelay(outbox, storage.RelayConfig{
 		Queue: p.guard(queue), Volatile: true, Lease: crashLease, Log: slog.New(slog.DiscardHandler),
-	}).WithFault(func(bool) error { return p.pass() })
+	}).CrashAt(p.pass)
 	ready.Done()
 	relay.Start()
 	eventually(t, "the process crashes or is done", func() bool { return p.hasCrashed() || isDone() })
@@ -181,27 +260,25 @@ func runMemory(t *testing.T, db *storage.DB, outbox *storage.Outbox, p *process,
 const neverCrash = 1 << 40
 
 // A process with its queue in memory crashes at each boundary in turn; the next one
-// does what is left. Jobs that the first one had not settled are handled again.
+// does what is left. Jobs that the first one had not settled are handled again, and none
+// that was rolled back is.
 func TestOutbox_losesNothingOfAMemoryQueueInACrash(t *testing.T) {
 	onBoth(t, func(t *testing.T, db *storage.DB) {
-		for boundary := int64(0); ; boundary++ {
-			outbox := db.Outbox(storage.OutboxConfig{Namespace: fmt.Sprint("crash-", boundary)})
-			commitJobs(t, db, outbox, vanishing(0, 3)...)
+		crashEverywhere(t, 15, func(round int, p *process) {
+			outbox := db.Outbox(storage.OutboxConfig{Namespace: fmt.Sprint("crash-", round)})
+			want := commitAndUndo(t, db, outbox, round, 3)
 			done := &handled{}
-			isDone := func() bool { return len(done.distinct()) == 3 && rowsOf(t, db, outbox) == 0 }
-			crashing := &process{boundary: boundary}
-			runMemory(t, db, outbox, crashing, done, isDone)
-			if !crashing.hasCrashed() {
-				if boundary < 8 {
-					t.Errorf("there are %d boundaries, want some", boundary)
-				}
-				return
+			isDone := func() bool { return len(done.distinct()) >= len(want) && rowsOf(t, db, outbox) == 0 }
+			runMemory(t, db, outbox, p, done, isDone)
+			most := 1
+			if p.hasCrashed() {
+				most = 2
+				runMemory(t, db, outbox, &process{boundary: neverCrash}, done, isDone)
 			}
-			runMemory(t, db, outbox, &process{boundary: neverCrash}, done, isDone)
-			if got := done.distinct(); !slices.Equal(got, []string{"0", "1", "2"}) || done.most() > 2 {
-				t.Errorf("crash at boundary %d: handled are %v, one of them %d times, want all, at most twice", boundary, got, done.most())
+			if got := done.distinct(); !slices.Equal(got, want) || done.most() > most {
+				t.Errorf("crash at boundary %d: handled are %v, one of them %d times, want %v, at most %d times", p.boundary, got, done.most(), want, most)
 			}
-		}
+		})
 	})
 }
 
@@ -210,9 +287,9 @@ func TestOutbox_losesNothingOfAMemoryQueueInACrash(t *testing.T) {
 // if the queue had not taken it by then it may be dropped, for its owner waits.
 func TestOutbox_losesNoKeptJobOfAMemoryQueueInACrash(t *testing.T) {
 	onBoth(t, func(t *testing.T, db *storage.DB) {
-		for boundary := int64(0); ; boundary++ {
-			outbox := db.Outbox(storage.OutboxConfig{Namespace: fmt.Sprint("kept-", boundary)})
-			jobs := vanishing(0, 2)
+		crashEverywhere(t, 15, func(round int, p *process) {
+			outbox := db.Outbox(storage.OutboxConfig{Namespace: fmt.Sprint("kept-", round)})
+			jobs := everyOtherVanishes(numbered(0, 2), round%2)
 			for i := range jobs {
 				jobs[i].Options.Deduplication = domain.Deduplication{Key: "k", Mode: domain.DedupKeepLast}
 			}
@@ -226,27 +303,20 @@ func TestOutbox_losesNoKeptJobOfAMemoryQueueInACrash(t *testing.T) {
 				}
 				return isCommitted && rowsOf(t, db, outbox) == 0
 			}
-			crashing := &process{boundary: boundary, meanwhile: begun.untilTaken}
-			runMemory(t, db, outbox, crashing, done, isDone)
+			p.meanwhile = begun.untilTaken
+			runMemory(t, db, outbox, p, done, isDone)
 			want := []string{"0", "1"}
-			hasCrashed := crashing.hasCrashed()
-			if hasCrashed {
-				if isCommitted && !slices.Contains(crashing.taken.distinct(), "1") {
+			if p.hasCrashed() {
+				if isCommitted && !slices.Contains(p.taken.distinct(), "1") {
 					want = want[:1]
 				}
 				begun = &handled{}
 				runMemory(t, db, outbox, &process{boundary: neverCrash, meanwhile: begun.untilTaken}, done, isDone)
 			}
 			if got := done.distinct(); !slices.Equal(got[:min(len(got), len(want))], want) || done.most() > 2 {
-				t.Errorf("crash at boundary %d: handled are %v, one of them %d times, want %v, at most twice", boundary, got, done.most(), want)
+				t.Errorf("crash at boundary %d: handled are %v, one of them %d times, want %v, at most twice", p.boundary, got, done.most(), want)
 			}
-			if !hasCrashed {
-				if boundary < 12 {
-					t.Errorf("there are %d boundaries, want some", boundary)
-				}
-				return
-			}
-		}
+		})
 	})
 }
 
@@ -272,7 +342,8 @@ func rowsOf(t *testing.T, db *storage.DB, outbox *storage.Outbox) int {
 }
 
 // A relay with its queue in Redis crashes at each boundary in turn: each job is
-// handled once, though it is removed from Redis as it is completed.
+// handled once, be it kept in Redis as it is completed or removed, and none that was
+// rolled back is.
 func TestOutbox_doublesNothingInRedisInACrash(t *testing.T) {
 	server := redistest.Start(t)
 	onBoth(t, func(t *testing.T, db *storage.DB) {
@@ -287,101 +358,33 @@ func TestOutbox_doublesNothingInRedisInACrash(t *testing.T) {
 		if err := queue.Await(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		done := &handled{}
+		done, committed := &handled{}, &handled{}
 		defer work(t, queue.OpenConsumer, func(lease domain.Lease) bool {
 			done.add(lease.Job.Data)
 			return true
 		})()
-		for boundary := int64(0); ; boundary++ {
-			outbox := db.Outbox(storage.OutboxConfig{Namespace: fmt.Sprint("crash-", boundary)})
-			committed := 3 * (int(boundary) + 1)
-			commitJobs(t, db, outbox, vanishing(3*int(boundary), 3)...)
-			isDone := func() bool { return len(done.distinct()) == committed && rowsOf(t, db, outbox) == 0 }
-			crashing := &process{boundary: boundary}
+		crashEverywhere(t, 10, func(round int, p *process) {
+			outbox := db.Outbox(storage.OutboxConfig{Namespace: fmt.Sprint("crash-", round)})
+			want := commitAndUndo(t, db, outbox, round, 3)
+			isDone := func() bool { return done.haveAll(want) && rowsOf(t, db, outbox) == 0 }
 			run := func(p *process) {
 				relay := db.NewRelay(outbox, storage.RelayConfig{
 					Queue: p.guard(queue), Lease: crashLease, Log: slog.New(slog.DiscardHandler),
-				}).WithFault(func(bool) error { return p.pass() })
+				}).CrashAt(p.pass)
 				relay.Start()
 				eventually(t, "the relay crashes or is done", func() bool { return p.hasCrashed() || isDone() })
 				relay.Stop(t.Context())
 			}
-			run(crashing)
-			if !crashing.hasCrashed() {
-				if boundary < 5 {
-					t.Errorf("there are %d boundaries, want some", boundary)
-				}
-				break
+			run(p)
+			if p.hasCrashed() {
+				run(&process{boundary: neverCrash})
 			}
-			run(&process{boundary: neverCrash})
-			if done.most() != 1 {
-				t.Errorf("crash at boundary %d: a job was handled %d times, want once", boundary, done.most())
+			for _, data := range want {
+				committed.add([]byte(data))
 			}
+		})
+		if got, want := done.distinct(), committed.distinct(); !slices.Equal(got, want) || done.most() != 1 {
+			t.Errorf("handled are %v, one of them %d times, want %v, once", got, done.most(), want)
 		}
 	})
-}
-
-// A producer crashes at each of its statements in turn, and each time its
-// connection breaks: jobs are there if and only if the order that they belong to
-// is.
-func TestOutbox_takesNothingFromAProducerThatCrashed(t *testing.T) {
-	t.Parallel()
-	uri, db := openAddressed(t)
-	pgtest.Exec(t, uri, "CREATE TABLE worker.orders (id bigint); GRANT SELECT ON worker.orders TO worker_run")
-	outbox := db.Outbox(storage.OutboxConfig{})
-	const statements = 5
-	for crash := range statements + 1 {
-		conn, err := pgx.Connect(t.Context(), uri.Reveal())
-		if err != nil {
-			t.Fatal(err)
-		}
-		produce(t, conn, outbox, crash)
-		_ = conn.PgConn().Conn().Close()
-		_ = conn.Close(t.Context())
-	}
-	var orders []int64
-	if err := db.Bun().NewRaw("SELECT id FROM worker.orders ORDER BY id").Scan(t.Context(), &orders); err != nil {
-		t.Fatal(err)
-	}
-	if !slices.Equal(orders, []int64{statements - 1, statements}) {
-		t.Errorf("the orders are %v, want those that were committed", orders)
-	}
-	queue := &recorder{}
-	relayUntil(t, db, outbox, queue, 2*len(orders))
-	var want []string
-	for _, id := range orders {
-		want = append(want, strconv.FormatInt(id, 10), strconv.FormatInt(id, 10))
-	}
-	if got := queue.data("mail"); !slices.Equal(got, want) {
-		t.Errorf("the queue got %v, want %v", got, want)
-	}
-}
-
-// produce stores the order of the number, with a job before and one behind it, up
-// to so many statements.
-func produce(t *testing.T, conn *pgx.Conn, outbox *storage.Outbox, statements int) {
-	t.Helper()
-	var tx pgx.Tx
-	job := mailJob(strconv.Itoa(statements))
-	for i, statement := range []func() error{
-		func() (err error) { tx, err = conn.Begin(t.Context()); return err },
-		func() error { return outbox.Enqueue(t.Context(), storage.PgxTx(tx), job) },
-		func() error {
-			_, err := tx.Exec(t.Context(), "INSERT INTO worker.orders VALUES ($1)", statements)
-			return err
-		},
-		func() error { return outbox.Enqueue(t.Context(), storage.PgxTx(tx), job) },
-	} {
-		if i >= statements {
-			return
-		}
-		if err := statement(); err != nil {
-			t.Fatalf("statement %d = %v, want no error", i, err)
-		}
-	}
-	if statements >= 4 {
-		if err := tx.Commit(t.Context()); err != nil {
-			t.Fatalf("Commit = %v, want no error", err)
-		}
-	}
 }

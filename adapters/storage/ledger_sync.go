@@ -137,7 +137,7 @@ func (n *ledgerNews) readReplica(scan scanner) error {
 
 // jobReader returns what reads the rows of jobs, of which there may be very
 // many: they share what they are read into, and mostly come in the order of
-// the definitions, whose names are not copied then.
+// the definitions and have these, which are not copied then.
 func (n *ledgerNews) jobReader(own *domain.Registration) func(scanner) error {
 	var state domain.JobState
 	var cursorMS int64
@@ -147,7 +147,7 @@ func (n *ledgerNews) jobReader(own *domain.Registration) func(scanner) error {
 	next := 0
 	return func(scan scanner) error {
 		if next < len(own.Definitions) {
-			state.Job = own.Definitions[next].Job
+			state.Job, fingerprint.V = own.Definitions[next].Job, own.Definitions[next].Fingerprint
 		}
 		if err := scan(columns...); err != nil {
 			return err
@@ -163,7 +163,7 @@ func (n *ledgerNews) jobReader(own *domain.Registration) func(scanner) error {
 		next++
 		state.Job = mine.Job // what was read may be part of a large text
 		state.Cursor = time.UnixMilli(cursorMS).UTC()
-		if !revision.Valid {
+		if !revision.Valid { // the first one, as sqlNews leaves it out
 			revision.V = 1
 		}
 		state.Revision, state.Paused = uint64(max(revision.V, -revision.V)), revision.V < 0 //nolint:gosec // positive

@@ -15,19 +15,21 @@ FROM ledgers AS l CROSS JOIN (SELECT @now AS at_us LIMIT 1) AS clock
     JOIN ledger_replicas AS r ON r.namespace = l.namespace
 WHERE l.namespace = ?1`
 
-// notAllRegistered is true if a replica, or the one that asks, has other definitions
-// registered than those of the digest ?3.
-const notAllRegistered = `(SELECT count(*) = 0 OR min(r.digest) <> ?3 OR max(r.digest) <> ?3 FROM ledger_replicas AS r WHERE r.namespace = ?1)`
+// someRegisteredOthers is true if a replica has other definitions registered than
+// those of the digest ?3. While none has, the valid definitions of its jobs are its
+// own: whatever changes the replicas makes the newest of their revisions valid in the
+// same transaction, and no revision is numbered twice. Without a replica nobody keeps
+// the answer.
+const someRegisteredOthers = `(SELECT min(r.digest) <> ?3 OR max(r.digest) <> ?3 FROM ledger_replicas AS r WHERE r.namespace = ?1)`
 
 // Without news the condition in the first line spares the look at the jobs. A
 // version of the future belongs to a ledger that is gone: everything is news.
-// The revision of a paused job is negative: a column less for each row. While all
-// replicas registered the same, the valid definitions are theirs.
+// The revision of a paused job is negative: a column less for each row.
 // ?2 the latest version that the replica knows, ?3 the digest of its definitions.
 const sqlNews = `
 SELECT @packed(j.job, j.cursor_ms),
     @seldom(j.job, CASE WHEN j.paused THEN -j.revision ELSE j.revision END, j.paused OR j.revision <> 1),
-    @seldom(j.job, j.fingerprint, ` + notAllRegistered + `)
+    @seldom(j.job, j.fingerprint, ` + someRegisteredOthers + `)
 FROM ledger_jobs AS j
 WHERE (SELECT l.version <> ?2 FROM ledgers AS l WHERE l.namespace = ?1)
     AND j.namespace = ?1

@@ -148,7 +148,8 @@ func (r *jsonReader) pass(c byte) error {
 	return nil
 }
 
-// label reads the next label and the colon behind it.
+// label reads the next label and the colon behind it; before all but the first,
+// which follows on the brace, there is a comma.
 func (r *jsonReader) label(to *string) (err error) {
 	if r.at > 1 {
 		if err := r.pass(','); err != nil {

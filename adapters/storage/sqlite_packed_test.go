@@ -24,16 +24,24 @@ func some[T any](v T) sql.Null[T] { return sql.Null[T]{V: v, Valid: true} }
 
 // packedRows returns what reads rows into the slice.
 func packedRows(into *[]packedRow) func(scan func(...any) error) error {
+	var row packedRow // as in Sync, rows share what they are read into
 	return func(scan func(...any) error) error {
-		var row packedRow
 		err := scan(&row.Name, &row.At, &row.Number, &row.Print)
-		*into = append(*into, row)
+		read := row
+		if !read.Number.Valid {
+			read.Number.V = 0
+		}
+		if !read.Print.Valid {
+			read.Print.V = ""
+		}
+		*into = append(*into, read)
 		return err
 	}
 }
 
 func unpack(objects ...string) (rows []packedRow, err error) {
-	return rows, storage.Unpack(objects, packedRows(&rows))
+	err = storage.Unpack(objects, packedRows(&rows))
+	return rows, err
 }
 
 // literals returns the rows as SQL has them.
@@ -131,6 +139,11 @@ func TestLedgerSync_knowsFingerprintsOfAnyText(t *testing.T) {
 			definitions = append(definitions, domain.Definition{Job: job, Fingerprint: fingerprint})
 		}
 		ledger := db.Ledger("prints")
+		// Of a fleet that registered the same no fingerprints are sent.
+		others := append([]domain.Definition{{Job: "more", Fingerprint: "v1"}}, definitions...)
+		if _, err := ledger.Sync(t.Context(), domain.SyncRequest{Replica: "bob", Definitions: others}); err != nil {
+			t.Fatalf("%s: Sync = %v, want no error", dialect, err)
+		}
 		reply, err := ledger.Sync(t.Context(), domain.SyncRequest{Replica: "ann", Definitions: definitions})
 		if err != nil || len(reply.Jobs) != len(definitions) {
 			t.Fatalf("%s: Sync = %d jobs, %v, want %d and no error", dialect, len(reply.Jobs), err, len(definitions))

@@ -23,15 +23,15 @@ type record struct {
 	// granted and moved are the replicas that a run was granted to, and those
 	// that were told that they moved a cursor to it.
 	granted, moved map[domain.RunKey][]string
-	// released are the replicas that were told that they no longer held a run which
-	// they released, takenOver those that took a run over.
-	released, takenOver map[domain.RunKey][]string
+	// released is when a replica was told that it no longer held a run which it
+	// released, takenOver when the call began that took a run over.
+	released, takenOver map[domain.RunKey]time.Time
 }
 
 func newRecord() *record {
 	return &record{
 		granted: map[domain.RunKey][]string{}, moved: map[domain.RunKey][]string{},
-		released: map[domain.RunKey][]string{}, takenOver: map[domain.RunKey][]string{},
+		released: map[domain.RunKey]time.Time{}, takenOver: map[domain.RunKey]time.Time{},
 	}
 }
 
@@ -54,13 +54,21 @@ func wantEach(t *testing.T, what string, owners map[domain.RunKey][]string, coun
 	}
 }
 
-// wantTakenOver checks that of the runs which were no longer held as they were
-// released each was: another one may have it before the answer is asked for again.
+func (r *record) note(in map[domain.RunKey]time.Time, run domain.RunKey, at time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if in[run].IsZero() {
+		in[run] = at
+	}
+}
+
+// wantTakenOver checks that another one was taking over each run that was no longer
+// held as it was released: it may have it before a lost answer is asked for again.
 func (r *record) wantTakenOver(t *testing.T) {
 	t.Helper()
-	for run, replicas := range r.released {
-		if len(r.takenOver[run]) < len(replicas) {
-			t.Errorf("%s is not held as %q release it, and taken over by %q", run, replicas, r.takenOver[run])
+	for run, told := range r.released {
+		if began := r.takenOver[run]; began.IsZero() || began.After(told) {
+			t.Errorf("%s is not held as it is released at %s, and taken over at %s", run, told, began)
 		}
 	}
 }
@@ -127,7 +135,7 @@ func (r *replicaUnderFaults) finish(results []domain.RunResult) {
 		switch run := results[i].Claim.Run; {
 		case held[i]:
 		case results[i].End == domain.EndReleased:
-			r.record.add(r.record.released, run, r.name)
+			r.record.note(r.record.released, run, time.Now())
 		default:
 			r.t.Errorf("Finish(%s) is not held, want it held", run)
 		}
@@ -155,13 +163,14 @@ func ending(i int) domain.RunEnd {
 
 // takeOver ends up to limit released runs, and returns how many it got.
 func (r *replicaUnderFaults) takeOver(limit int) int {
+	began := time.Now()
 	claims, err := insist(func() ([]domain.Claim, error) { return r.ledger.Abandoned(r.t.Context(), r.name, time.Hour, limit) })
 	if err != nil {
 		r.t.Errorf("Abandoned = %v, want no error", err)
 	}
 	var results []domain.RunResult
 	for i := range claims {
-		r.record.add(r.record.takenOver, claims[i].Run, r.name)
+		r.record.note(r.record.takenOver, claims[i].Run, began)
 		results = append(results, domain.RunResult{Claim: claims[i].Ref(), End: domain.EndFinished})
 	}
 	r.finish(results)

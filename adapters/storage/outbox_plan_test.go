@@ -28,7 +28,7 @@ func manyOutboxRows() int {
 	if os.Getenv("TAKT_TORTURE") == "all" {
 		return 1_000_000
 	}
-	return 100_000
+	return 20_000
 }
 
 // fillOutbox puts rows into the outbox: half of them wait for one queue, three

@@ -40,11 +40,17 @@ func (b *bench) historyOn(open opener, goal float64) func(context.Context) ([]fi
 
 // appended returns how many records a second are appended in each round.
 func (b *bench) appended(ctx context.Context, store *storage.RunStore, record func(n int) domain.Record) (rates []float64, err error) {
-	next := 0
+	batch, next := make([]domain.Record, journalBatch), 0
 	for round := range b.rounds + 1 {
 		began, first := time.Now(), next
-		if next, err = appendBatches(ctx, store, record, first, b.ticks); err != nil {
-			return nil, err
+		for next-first < b.ticks {
+			for i := range batch {
+				batch[i] = record(next)
+				next++
+			}
+			if err := store.Append(ctx, batch); err != nil {
+				return nil, err
+			}
 		}
 		if round > 0 { // the first one fills caches and makes plans
 			rates = append(rates, float64(next-first)/time.Since(began).Seconds())
@@ -53,47 +59,27 @@ func (b *bench) appended(ctx context.Context, store *storage.RunStore, record fu
 	return rates, nil
 }
 
-// appendBatches appends whole batches, at least so many records from the
-// number first on, and returns the number after the last.
-func appendBatches(ctx context.Context, store *storage.RunStore, record func(n int) domain.Record, first, least int) (next int, err error) {
-	batch := make([]domain.Record, journalBatch)
-	for next = first; next-first < least; {
-		for i := range batch {
-			batch[i] = record(next)
-			next++
-		}
-		if err := store.Append(ctx, batch); err != nil {
-			return next, err
-		}
-	}
-	return next, nil
-}
-
 // decision is the nth about the runs of jobs that tick each second, as a scheduler
 // makes them: it claims the ticks of a thousand jobs, and starts and ends each run.
 func decision(n int) domain.Record {
 	const claimed, perClaim = 1000, 3 * 1000
 	first, at := n/perClaim*claimed, n%perClaim
-	event, run := domain.EventClaimed, at
+	run := first + at
 	if at >= claimed {
-		event, run = domain.EventStarted, (at-claimed)/2
-		if at%2 == 1 {
-			event = domain.EventCompleted
-		}
+		run = first + (at-claimed)/2
 	}
-	run += first
 	planned := pastBegins.Add(time.Duration(run/benchJobs) * time.Second)
 	r := domain.Record{
 		At: planned.Add(time.Duration(first%benchJobs+at) * 20 * time.Microsecond), Replica: fmt.Sprint("replica-", run/claimed%replicas),
-		Run: domain.TickKey(fmt.Sprintf("job-%05d", run%benchJobs), planned), Event: event,
+		Run: domain.TickKey(fmt.Sprintf("job-%05d", run%benchJobs), planned),
 	}
-	switch event {
-	case domain.EventClaimed:
-		r.Late = time.Duration(run%7) * time.Millisecond
-	case domain.EventCompleted:
-		r.Attempt, r.Took = 1, time.Duration(run%1000)*time.Microsecond
+	switch {
+	case at < claimed:
+		r.Event, r.Late = domain.EventClaimed, time.Duration(run%7)*time.Millisecond
+	case at%2 == 0:
+		r.Event, r.Attempt = domain.EventStarted, 1
 	default:
-		r.Attempt = 1
+		r.Event, r.Attempt, r.Took = domain.EventCompleted, 1, time.Duration(run%1000)*time.Microsecond
 	}
 	return r
 }

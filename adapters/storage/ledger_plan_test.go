@@ -125,22 +125,45 @@ func askEverything(t *testing.T, ledger *storage.Ledger, round int) {
 	}
 }
 
-// Plans that were made while the tables were empty, such that follow upon
-// statistics, and such that know no values: none reads more than it must.
 func TestLedger_looksUpRowsOfLargeTablesOnPostgres(t *testing.T) {
 	t.Parallel()
+	round := 0
+	judgePlans(t, planned{
+		fill: fillLedger,
+		use: func(db *storage.DB) {
+			askEverything(t, db.Ledger(""), round)
+			round++
+		},
+		want: func(_ *storage.DB, when string, plans []plancheck.Plan) { wantLookups(t, when, plans) },
+	})
+}
+
+// planned is something whose plans must not read more the more there is.
+type planned struct {
+	fill func(t *testing.T, uri domain.Secret)
+	use  func(db *storage.DB)
+	want func(db *storage.DB, when string, plans []plancheck.Plan)
+}
+
+// judgePlans looks at plans that were made while the tables were empty, such that
+// follow upon statistics or the lack of them, and such that know no values.
+func judgePlans(t *testing.T, of planned) {
+	t.Helper()
 	server := pgtest.Start(t)
 	pgtest.Exec(t, server.URI, "ALTER SYSTEM SET autovacuum = off")
 	watch := plancheck.WatchServer(t, server)
 	worker := postgres(storage.PostgresConfig{URI: pgtest.Migrate(t, server.URI), PoolSize: 1})
-	early := open(t, worker)
-	for round := range 7 { // from the sixth time on plans may know no values
-		askEverything(t, early.Ledger(""), round)
+	judge := func(db *storage.DB, when string) {
+		watch.Plans(t)
+		of.use(db)
+		of.want(db, when, watch.Plans(t))
 	}
-	fillLedger(t, server.URI)
-	watch.Plans(t)
-	askEverything(t, early.Ledger(""), 7)
-	wantLookups(t, "made while the tables were empty", watch.Plans(t))
+	early := open(t, worker)
+	for range 7 { // from the sixth time on plans may know no values
+		of.use(early)
+	}
+	of.fill(t, server.URI)
+	judge(early, "made while the tables were empty")
 	for _, setting := range []string{"force_custom_plan", "force_generic_plan"} {
 		for _, statistics := range []string{"without statistics", "with statistics"} {
 			if statistics == "with statistics" {
@@ -148,10 +171,7 @@ func TestLedger_looksUpRowsOfLargeTablesOnPostgres(t *testing.T) {
 			}
 			pgtest.Exec(t, server.URI, "ALTER SYSTEM SET plan_cache_mode = "+setting)
 			pgtest.Exec(t, server.URI, "SELECT pg_reload_conf()")
-			late := open(t, worker)
-			watch.Plans(t)
-			askEverything(t, late.Ledger(""), 100+len(setting)+100*len(statistics))
-			wantLookups(t, setting+" "+statistics, watch.Plans(t))
+			judge(open(t, worker), setting+" "+statistics)
 		}
 	}
 }

@@ -124,36 +124,13 @@ func decideAside(t *testing.T, outbox *storage.Outbox) {
 	}
 }
 
-// As [TestLedger_looksUpRowsOfLargeTablesOnPostgres]: plans that were made while
-// the outbox was empty, that follow upon statistics or the lack of them, and that
-// know no values.
 func TestOutbox_readsNoMoreThanItHandsOverOnPostgres(t *testing.T) {
 	t.Parallel()
-	server := pgtest.Start(t)
-	pgtest.Exec(t, server.URI, "ALTER SYSTEM SET autovacuum = off")
-	watch := plancheck.WatchServer(t, server)
-	worker := postgres(storage.PostgresConfig{URI: pgtest.Migrate(t, server.URI), PoolSize: 1})
-	early := open(t, worker)
-	for range 7 { // from the sixth time on plans may know no values
-		useOutbox(t, early)
-	}
-	fillOutbox(t, server.URI)
-	watch.Plans(t)
-	useOutbox(t, early)
-	wantFewOutboxRows(t, early, "made while the outbox was empty", watch.Plans(t))
-	for _, setting := range []string{"force_custom_plan", "force_generic_plan"} {
-		for _, statistics := range []string{"without statistics", "with statistics"} {
-			if statistics == "with statistics" {
-				pgtest.Exec(t, server.URI, "VACUUM ANALYZE")
-			}
-			pgtest.Exec(t, server.URI, "ALTER SYSTEM SET plan_cache_mode = "+setting)
-			pgtest.Exec(t, server.URI, "SELECT pg_reload_conf()")
-			late := open(t, worker)
-			watch.Plans(t)
-			useOutbox(t, late)
-			wantFewOutboxRows(t, late, setting+" "+statistics, watch.Plans(t))
-		}
-	}
+	judgePlans(t, planned{
+		fill: fillOutbox,
+		use:  func(db *storage.DB) { useOutbox(t, db) },
+		want: func(db *storage.DB, when string, plans []plancheck.Plan) { wantFewOutboxRows(t, db, when, plans) },
+	})
 }
 
 // wantFewOutboxRows checks that every statement was carried out, and none read

@@ -11,10 +11,6 @@ import (
 // Namespace returns the namespace of the outbox.
 func (o *Outbox) Namespace() string { return o.config.Namespace }
 
-// Fault is asked before and after each transaction of a relay; its error is the
-// transaction's answer.
-type Fault func(carriedOut bool) error
-
 // Followed returns how many rows the relay knows by their receipts.
 func (r *Relay) Followed() int {
 	r.mu.Lock()
@@ -22,8 +18,9 @@ func (r *Relay) Followed() int {
 	return len(r.handed)
 }
 
-// WithFault injects faults. It is called before Start.
-func (r *Relay) WithFault(fault Fault) *Relay {
+// WithFault makes the relay ask fault before and after each transaction; its error is
+// the transaction's answer. It is called before Start.
+func (r *Relay) WithFault(fault func() error) *Relay {
 	r.runner = faultyRunner{runner: r.runner, fault: fault}
 	return r
 }
@@ -31,17 +28,17 @@ func (r *Relay) WithFault(fault Fault) *Relay {
 type faultyRunner struct {
 	runner
 
-	fault Fault
+	fault func() error
 }
 
 func (r faultyRunner) write(ctx context.Context, statements ...statement) error {
-	if err := r.fault(false); err != nil {
+	if err := r.fault(); err != nil {
 		return err
 	}
 	if err := r.runner.write(ctx, statements...); err != nil {
 		return err
 	}
-	return r.fault(true)
+	return r.fault()
 }
 
 // CrashAt makes the relay ask pass before each statement that it reads or writes with,

@@ -79,7 +79,7 @@ func playOutbox(t *testing.T, db *storage.DB, seed uint64) {
 func (p *play) start() *storage.Relay {
 	relay := p.db.NewRelay(p.outbox, storage.RelayConfig{
 		Queue: p.queue, Lease: 50 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
-	}).WithFault(func(bool) error { return p.fault() })
+	}).WithFault(p.fault)
 	relay.Start()
 	return relay
 }

@@ -12,21 +12,23 @@ import (
 )
 
 const (
-	// checkPatience is how long a check may wait for what does not answer, and
-	// checkGrace how long it may then take to notice.
-	checkPatience = 4 * time.Second
-	checkGrace    = 500 * time.Millisecond
+	doctorTimeout      = 5 * time.Second
+	leastDoctorTimeout = time.Second
+	// graceParts is how much of the timeout is left to a check for noticing that what
+	// it asked does not answer: one of so many parts.
+	graceParts = 10
 )
 
 func (s *session) doctorCommand() *cobra.Command {
 	var asJSON bool
+	timeout := duration(doctorTimeout)
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Look for what is wrong with configuration, Redis, databases, clocks and schedules",
 		Long: `Looks at the configuration, Redis, the databases, the clocks, this host, the queues and
-the schedules, all at once and for five seconds at most, and prints a line for each check:
-ok, warning, error or skipped, and what was found. Below each warning and error is what
-to do. Nothing is changed, and no worker needs to run.
+the schedules, all at once and until the timeout at most, and prints a line for each
+check: ok, warning, error or skipped, and what was found. Below each warning and error is
+what to do. Nothing is changed, and no worker needs to run.
 
 The exit code is 0 without an error, 78 for mistakes in the configuration, and else 69
 for what is away or refuses.
@@ -35,16 +37,20 @@ for what is away or refuses.
 		Example: `  worker doctor
   worker doctor --json | jq '.[] | select(.status == "error")'`,
 		Args: noArgs,
-		RunE: s.interruptibly(func(ctx context.Context, _ *cobra.Command, _ []string) error {
-			return s.doctor(ctx, asJSON)
+		RunE: s.interruptibly(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
+			if time.Duration(timeout) < leastDoctorTimeout {
+				return usagef(cmd, "--timeout is %s, want %s or more", &timeout, leastDoctorTimeout)
+			}
+			return s.doctor(ctx, time.Duration(timeout), asJSON)
 		}),
 	}
+	cmd.Flags().Var(&timeout, "timeout", "how long all checks may take, 1s or more")
 	addJSON(cmd, &asJSON)
 	return cmd
 }
 
-func (s *session) doctor(ctx context.Context, asJSON bool) error {
-	findings, err := s.examine(ctx)
+func (s *session) doctor(ctx context.Context, timeout time.Duration, asJSON bool) error {
+	findings, err := s.examine(ctx, timeout)
 	if err != nil {
 		return err
 	}
@@ -75,15 +81,15 @@ type examination struct {
 
 // examine makes all checks side by side: what is silent in one keeps no other
 // from its answer.
-func (s *session) examine(ctx context.Context) ([]doctor.Finding, error) {
-	limited, cancel := context.WithTimeout(ctx, checkPatience)
+func (s *session) examine(ctx context.Context, timeout time.Duration) ([]doctor.Finding, error) {
+	limited, cancel := context.WithTimeout(ctx, timeout-timeout/graceParts)
 	defer cancel()
 	checks := s.checks(limited)
 	made := make([]<-chan result[[]doctor.Finding], len(checks))
 	for i, one := range checks {
 		made[i] = async(func() ([]doctor.Finding, error) { return one.make(limited) })
 	}
-	grace := time.NewTimer(checkPatience + checkGrace)
+	grace := time.NewTimer(timeout)
 	defer grace.Stop()
 	late := make(chan struct{})
 	var all []doctor.Finding

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/taktwork/takt/adapters/storage"
 	"github.com/taktwork/takt/app"
@@ -103,6 +104,9 @@ func databaseCheck(database doctor.Database) examination {
 	}}
 }
 
+// lockPatience is how long a survey waits for a file that another process locks.
+const lockPatience = 250 * time.Millisecond
+
 // surveyDatabase gathers what there is to know, and makes and migrates nothing.
 func surveyDatabase(ctx context.Context, database *doctor.Database) error {
 	if database.Config.Dialect == storage.SQLite {
@@ -113,11 +117,11 @@ func surveyDatabase(ctx context.Context, database *doctor.Database) error {
 		if database.Place = &place; !place.Exists {
 			return nil
 		}
-		database.Config.SQLite.Patience = checkGrace / 2
+		database.Config.SQLite.Patience = lockPatience
 	}
 	db, err := storage.Open(ctx, unchanged(database.Config))
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("%w: no answer within %s", ports.ErrUnavailable, checkPatience)
+		return fmt.Errorf("%w: no answer in time", ports.ErrUnavailable)
 	}
 	if err != nil {
 		return err

@@ -36,9 +36,6 @@ func Execute(i Invocation, modules ...app.Option) int {
 	}, Build{Version: "1.2.3", Commit: "abc"}, modules...)
 }
 
-// DoctorPatience is how long the checks of doctor take at most.
-const DoctorPatience = checkPatience + checkGrace
-
 // TriggerCode is the exit code of a trigger whose run came to this end.
 func TriggerCode(outcome domain.Event) int { return triggerCode(string(outcome)) }
 

@@ -16,12 +16,7 @@ const (
 )
 
 // repeatFew is how often a call is repeated that the next one makes good.
-// repeatBusy is how often a write asks for a file that others write to, each
-// time for some seconds: they get it in no order.
-const (
-	repeatFew  = 5
-	repeatBusy = 12
-)
+const repeatFew = 5
 
 // inTime is for how long a write is repeated that was not carried out. What it is
 // about is decided anew after that: ticks may have become too late.
@@ -171,12 +166,8 @@ func aFewTimes(ctx context.Context, attempt func() error) error {
 // write carries out the statements that it is given, again if another
 // transaction got in the way.
 func (l *Ledger) write(ctx context.Context, statements func() []statement) error {
-	for busy := 0; ; {
-		err := l.runner.write(ctx, statements()...)
-		switch {
-		case isBusy(err) && busy < repeatBusy:
-			busy++
-		case !isCollision(err):
+	for {
+		if err := l.runner.write(ctx, statements()...); !isCollision(err) {
 			return err
 		}
 	}

@@ -19,7 +19,6 @@ import (
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
 	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/taktwork/takt/core/domain"
 	"github.com/taktwork/takt/core/ports"
@@ -109,7 +108,7 @@ func whileBusy(ctx context.Context, begin func(context.Context) error) error {
 	defer cancel()
 	for {
 		err := begin(ctx)
-		if err == nil || !isLocked(err) {
+		if !isBusy(err) {
 			return err
 		}
 		select {
@@ -118,11 +117,6 @@ func whileBusy(ctx context.Context, begin func(context.Context) error) error {
 			return err
 		}
 	}
-}
-
-func isLocked(err error) bool {
-	lite, ok := errors.AsType[*sqlite.Error](err)
-	return ok && lite.Code()&0xff == sqlite3.SQLITE_BUSY
 }
 
 // sqliteDSN returns the file as the driver takes it. The settings are those of

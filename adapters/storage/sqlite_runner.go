@@ -58,23 +58,35 @@ func (p *preparer) transact(ctx context.Context, statements []statement) error {
 // within lets do use statements of these texts in one transaction: they are
 // prepared before it begins, for it may have the only connection.
 func (p *preparer) within(ctx context.Context, texts []string, do func(*sqliteTx) error) error {
+	begun, err := p.begin(ctx, texts)
+	for busy := 0; isBusy(err) && busy < repeatBusy; busy++ {
+		begun, err = p.begin(ctx, texts)
+	}
+	if err != nil {
+		return translate(ctx, err)
+	}
+	defer begun.tx.Rollback() //nolint:errcheck // undoes nothing after Commit
+	if err := do(begun); err != nil {
+		return translate(ctx, err)
+	}
+	return translate(ctx, begun.tx.Commit())
+}
+
+// repeatBusy is how often a transaction asks once more for a file that others write
+// to, each time for some seconds: they get it in no order.
+const repeatBusy = 12
+
+func (p *preparer) begin(ctx context.Context, texts []string) (*sqliteTx, error) {
 	prepared := make(map[string]*sql.Stmt, len(texts))
 	for _, text := range texts {
 		s, err := p.prepared(ctx, text) //nolint:sqlclosecheck // closed with the database
 		if err != nil {
-			return translate(ctx, err)
+			return nil, err
 		}
 		prepared[text] = s
 	}
 	tx, err := p.db.BeginTx(ctx, nil)
-	if err != nil {
-		return translate(ctx, err)
-	}
-	defer tx.Rollback() //nolint:errcheck // undoes nothing after Commit
-	if err := do(&sqliteTx{tx: tx, prepared: prepared}); err != nil {
-		return translate(ctx, err)
-	}
-	return translate(ctx, tx.Commit())
+	return &sqliteTx{tx: tx, prepared: prepared}, err
 }
 
 // sqliteTransact is [sqliteRunner.transact], with all that calls are watched for.

@@ -118,8 +118,9 @@ valkey: valkey-server node ## run the tests of queues and ledgers in Redis, and 
 	TAKT_REDIS_SERVER=valkey-server TAKT_INTEROP=all go test -count=1 -timeout=60m ./adapters/redisqueue ./test/interop/...
 
 .PHONY: torture-ticks
-torture-ticks: redis postgres ## kill and freeze replicas on one Postgres for 1,000 seconds; look for an order in 1,000 histories of each ledger, and at plans among a million records
+torture-ticks: redis postgres ## kill and freeze replicas on one Postgres for 1,000 seconds; let all faults befall the databases of whole workers; look for an order in 1,000 histories of each ledger, and at plans among a million records
 	TAKT_TORTURE=all go test -count=1 -timeout=60m -run 'OnPostgres$$' ./test/torture
+	TAKT_TORTURE=all go test -count=1 -timeout=60m -run '^TestWorkers(Lose|ThatAreKilled)' ./test/e2e
 	TAKT_TORTURE=all go test -count=1 -timeout=60m -p 1 -run '[iI]sLinearizable$$|^TestBrokenLedgers|_followIndexesOn|_readsNoMoreThan|_looksUpRows' ./test/ledgerhistory ./adapters/redisqueue ./adapters/storage
 
 .PHONY: interop

@@ -16,10 +16,11 @@ import (
 	"github.com/taktwork/takt/test/pgtest"
 )
 
-// ticked is one line that a job left.
+// ticked is one line that a job left. Its subject is the planned instant, or the data
+// of a queue job, which has none.
 type ticked struct {
-	job, worker   string
-	planned, done time.Time
+	job, subject, worker string
+	planned, done        time.Time
 }
 
 // tickFile is what the jobs of workers leave behind.
@@ -42,7 +43,7 @@ func (f tickFile) of(t *testing.T, job string) []ticked {
 		if len(words) != 4 || words[0] != job {
 			continue
 		}
-		tick := ticked{job: words[0], worker: words[2]}
+		tick := ticked{job: words[0], subject: words[1], worker: words[2]}
 		tick.planned, _ = time.Parse(time.RFC3339, words[1])
 		if tick.done, err = time.Parse(time.RFC3339Nano, words[3]); err != nil {
 			t.Fatalf("line %q: %v", line, err)

@@ -18,5 +18,8 @@ func main() {
 	if path := os.Getenv(tickRecords); path != "" {
 		modules = append(modules, tickModule(path))
 	}
+	if path := os.Getenv(faultRecords); path != "" {
+		modules = append(modules, faultModule(path))
+	}
 	os.Exit(cli.Main(cli.Build{Version: "slow"}, modules...))
 }

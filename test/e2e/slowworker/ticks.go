@@ -18,13 +18,7 @@ const tickRecords = "TICK_RECORDS"
 // what ran when, whatever the worker itself says.
 func tickModule(path string) app.Option {
 	note := func(_ context.Context, run app.Run) (any, error) {
-		file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600) //nolint:gosec // a file of the test
-		if err != nil {
-			return nil, err
-		}
-		defer file.Close() //nolint:errcheck // one write
-		_, err = fmt.Fprintln(file, run.Key.Job, run.Key.Planned().Format(time.RFC3339), "worker-"+os.Getenv("WORKER_INSTANCE"), time.Now().UTC().Format(time.RFC3339Nano))
-		return nil, err
+		return addLine(path, run.Key.Job, run.Key.Planned().Format(time.RFC3339))
 	}
 	return app.Feature("ticks", func() app.Contribution {
 		return app.Contribution{Jobs: []app.ScheduledJob{
@@ -33,4 +27,15 @@ func tickModule(path string) app.Option {
 			app.Schedule("ticks.deploy", note, app.OnStart(domain.StartOncePerDeploy)),
 		}}
 	})
+}
+
+// addLine notes that the job did its work, and returns on what.
+func addLine(path, job, subject string) (any, error) {
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600) //nolint:gosec // a file of the test
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close() //nolint:errcheck // one write
+	_, err = fmt.Fprintln(file, job, subject, "worker-"+os.Getenv("WORKER_INSTANCE"), time.Now().UTC().Format(time.RFC3339Nano))
+	return subject, err
 }

@@ -338,7 +338,7 @@ func (s runStage) selectsAsTheDomain() {
 	}
 	all := s.find(domain.RunFilter{Limit: 1000})
 	found := 0
-	for range 500 {
+	for range 250 {
 		found += s.wantSelected(anyFilter(dice, all), all)
 	}
 	if found < 500 {

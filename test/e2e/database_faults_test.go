@@ -31,7 +31,7 @@ func TestWorkersLoseNothingWhenConnectionsAreTerminated(t *testing.T) {
 		}
 		defer operator.Close(context.Background()) //nolint:errcheck // asked and done
 		const terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-		f.befall(t, s, fault{pause: 100 * time.Millisecond, times: 60, strike: func(t *testing.T, _ *fleet, _ int) {
+		f.befall(t, s, fault{pause: 100 * time.Millisecond, times: 40, strike: func(t *testing.T, _ *fleet, _ int) {
 			t.Helper()
 			if _, err := operator.Exec(t.Context(), terminate); err != nil {
 				t.Fatal(err)
@@ -49,7 +49,7 @@ func TestWorkersLoseNothingWhenTheirServerCrashes(t *testing.T) {
 		t.Helper()
 		server := pgtest.Start(t)
 		f, s := fleetOnPostgres(t, server.URI, queue)
-		f.befall(t, s, fault{pause: 800 * time.Millisecond, times: 6, strike: func(t *testing.T, _ *fleet, _ int) {
+		f.befall(t, s, fault{pause: 800 * time.Millisecond, times: 4, strike: func(t *testing.T, _ *fleet, _ int) {
 			t.Helper()
 			server.Crash(t)
 		}}, inMemory)
@@ -61,7 +61,7 @@ func TestWorkersLoseNothingWhenTheirServerCrashes(t *testing.T) {
 
 func TestWorkersThatAreKilledLeaveTheirWorkToOthers(t *testing.T) {
 	t.Parallel()
-	kill := fault{pause: 1200 * time.Millisecond, times: 5, kills: true, strike: func(t *testing.T, f *fleet, n int) {
+	kill := fault{pause: 1200 * time.Millisecond, times: 4, kills: true, strike: func(t *testing.T, f *fleet, n int) {
 		t.Helper()
 		f.killOne(t, n%len(f.workers))
 	}}
@@ -98,7 +98,7 @@ func TestWorkersLoseNothingBesideAWriterThatKeepsTheirFile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(kept[n%len(kept)])
+		<-time.After(kept[n%len(kept)])
 		if err := tx.Rollback(); err != nil {
 			t.Fatal(err)
 		}

@@ -12,7 +12,7 @@ import (
 )
 
 // fewOrders is how many orders are kept or withdrawn under faults at least.
-const fewOrders = 20
+const fewOrders = 10
 
 // fault befalls a fleet again and again while it works, with a pause between two.
 type fault struct {
@@ -38,7 +38,7 @@ func (f *fleet) befall(t *testing.T, s *shop, fault fault, inMemory bool) {
 		times *= 5
 	}
 	for n := 0; n < times || s.kept.Load() < fewOrders; n++ {
-		time.Sleep(fault.pause)
+		<-time.After(fault.pause)
 		fault.strike(t, f, n)
 	}
 	close(stop)
@@ -87,12 +87,15 @@ func noted() []string {
 	return jobs
 }
 
-// bySubject returns the lines of the job.
-func (f *fleet) bySubject(t *testing.T, job string) map[string][]ticked {
+// bySubject returns the lines of the file by their jobs and subjects.
+func (f *fleet) bySubject(t *testing.T) map[string]map[string][]ticked {
 	t.Helper()
-	by := map[string][]ticked{}
-	for _, line := range f.file.of(t, job) {
-		by[line.subject] = append(by[line.subject], line)
+	by := map[string]map[string][]ticked{}
+	for _, line := range f.file.all(t) {
+		if by[line.job] == nil {
+			by[line.job] = map[string][]ticked{}
+		}
+		by[line.job][line.subject] = append(by[line.job][line.subject], line)
 	}
 	return by
 }
@@ -111,7 +114,7 @@ func (f *fleet) await(t *testing.T, s *shop, want *wanted) {
 		if time.Now().After(deadline) {
 			t.Fatalf("not done are %v, and the outbox has %d rows, %v", missing, rows, err)
 		}
-		time.Sleep(50 * time.Millisecond)
+		<-time.After(100 * time.Millisecond)
 	}
 }
 
@@ -119,15 +122,16 @@ func (f *fleet) await(t *testing.T, s *shop, want *wanted) {
 // only when it was too late may be left to a later one.
 func (f *fleet) missing(t *testing.T, want *wanted) (missing []string) {
 	t.Helper()
+	lines := f.bySubject(t)
 	for _, job := range noted() {
-		done := f.bySubject(t, job)
+		done := lines[job]
 		// Of a later tick it is known when it was done.
 		later := time.Time{}
 		subjects := want.of(job)
 		for _, subject := range slices.Backward(subjects) {
 			planned, err := time.Parse(time.RFC3339, strings.TrimPrefix(subject, "tick-"))
-			if lines := done[subject]; len(lines) > 0 {
-				later = lines[0].done
+			if first := done[subject]; len(first) > 0 {
+				later = first[0].done
 			} else if err != nil || later.Sub(planned) <= misfireAfter {
 				missing = append(missing, job+" of "+subject)
 			}
@@ -144,8 +148,8 @@ func (f *fleet) wantDone(t *testing.T, want *wanted) {
 	for _, order := range want.orders {
 		ordered[order] = true
 	}
-	for _, job := range noted() {
-		for subject, lines := range f.bySubject(t, job) {
+	for job, bySubject := range f.bySubject(t) {
+		for subject, lines := range bySubject {
 			if alive := f.byLiving(lines); len(alive) > 1 || (!want.kills && len(lines) > 1) {
 				t.Errorf("%s of %s was done %d times: %v", job, subject, len(lines), lines)
 			}
@@ -184,8 +188,9 @@ func (f *fleet) wantRecorded(t *testing.T, records []domain.Record) {
 	if least := len(f.byLiving(lines)); jobs < least || jobs > len(lines) {
 		t.Errorf("history has the ends of %d jobs, want %d, or %d at most", jobs, least, len(lines))
 	}
+	bySubject := f.bySubject(t)
 	for _, job := range noted()[1:] {
-		for subject, lines := range f.bySubject(t, job) {
+		for subject, lines := range bySubject[job] {
 			run := job + " of " + subject
 			if count := runs[run]; count > 1 || (count == 0 && len(f.byLiving(lines)) > 0) {
 				t.Errorf("history has %d ends of %s, want one", count, run)

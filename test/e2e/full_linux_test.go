@@ -20,7 +20,7 @@ func TestWorkersLoseNothingWhenTheirDiskIsFull(t *testing.T) {
 		f.befall(t, s, fault{pause: time.Second, times: 2, strike: func(t *testing.T, f *fleet, _ int) {
 			t.Helper()
 			mayGrow := f.limitFiles(t, largestOf(t, path, path+"-shm"))
-			time.Sleep(2 * time.Second)
+			<-time.After(2 * time.Second)
 			mayGrow()
 		}}, inMemory)
 		s.wantIntact(t)

@@ -1,10 +1,13 @@
 package e2e_test
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -21,7 +24,15 @@ var workerBin, slowBin string
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
+// beside is how many tests go on beside one another, unless -parallel says: most of
+// their time they wait for workers.
+const beside = 6
+
 func run(m *testing.M) int {
+	if err := flag.Set("test.parallel", strconv.Itoa(max(beside, runtime.GOMAXPROCS(0)))); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	dir, err := os.MkdirTemp("", "takt-e2e")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -31,7 +31,16 @@ func newTickFile(t *testing.T) tickFile {
 	return tickFile(filepath.Join(t.TempDir(), "ticks"))
 }
 
+// of returns the lines of the job, ordered by their ticks.
 func (f tickFile) of(t *testing.T, job string) []ticked {
+	t.Helper()
+	lines := slices.DeleteFunc(f.all(t), func(tick ticked) bool { return tick.job != job })
+	slices.SortFunc(lines, func(a, b ticked) int { return a.planned.Compare(b.planned) })
+	return lines
+}
+
+// all returns the lines in the order in which they were written.
+func (f tickFile) all(t *testing.T) []ticked {
 	t.Helper()
 	text, err := os.ReadFile(string(f))
 	if err != nil && !os.IsNotExist(err) {
@@ -40,7 +49,7 @@ func (f tickFile) of(t *testing.T, job string) []ticked {
 	var all []ticked
 	for line := range strings.Lines(string(text)) {
 		words := strings.Fields(line)
-		if len(words) != 4 || words[0] != job {
+		if len(words) != 4 {
 			continue
 		}
 		tick := ticked{job: words[0], subject: words[1], worker: words[2]}
@@ -50,7 +59,6 @@ func (f tickFile) of(t *testing.T, job string) []ticked {
 		}
 		all = append(all, tick)
 	}
-	slices.SortFunc(all, func(a, b ticked) int { return a.planned.Compare(b.planned) })
 	return all
 }
 

@@ -23,8 +23,10 @@ const childVariable = "TAKT_STORAGE_CHILD"
 // and notes what it is told.
 type child struct {
 	Name, Path, Notes string
-	Jobs              int
-	Lease             time.Duration
+	// Appends tells that it appends to the history instead.
+	Appends bool
+	Jobs    int
+	Lease   time.Duration
 	// Room is by how much the file may grow before it meets a limit, until a
 	// call has failed; zero for no limit. The log beside it is larger.
 	Room int64
@@ -43,6 +45,9 @@ const (
 	noteTaken    = "taken"
 	noteFinished = "finished"
 	noteFull     = "full"
+	// Those of who appends, about the batch whose number is the token.
+	noteHanded = "handed"
+	noteTook   = "took"
 )
 
 // playChild plays the part of a child until it is killed or its parent ends.
@@ -64,6 +69,9 @@ func playChild(text string) error {
 		return err
 	}
 	w := childWork{child: c, notes: notes, ledger: db.Ledger(""), cursors: map[string]time.Time{}}
+	if c.Appends {
+		return w.appendAll(db.RunStore(""))
+	}
 	if err := w.begin(); err != nil {
 		return err
 	}
@@ -91,6 +99,11 @@ func (w *childWork) begin() error {
 	for _, state := range reply.Jobs {
 		w.cursors[state.Job] = state.Cursor
 	}
+	return w.cramp()
+}
+
+// cramp limits the file, if the child is to meet a limit.
+func (w *childWork) cramp() error {
 	if w.Room == 0 {
 		return nil
 	}

@@ -48,10 +48,7 @@ func TestLedger_healsWhenTheFileMayGrowAgain(t *testing.T) {
 	if err != nil || countGranted(verdicts) != len(definitions) {
 		t.Errorf("Claim with room = %d granted, %v, want %d and no error", countGranted(verdicts), err, len(definitions))
 	}
-	var result string
-	if err := db.Bun().NewRaw("PRAGMA integrity_check").Scan(t.Context(), &result); err != nil || result != "ok" {
-		t.Errorf("integrity_check = %s, %v, want ok", result, err)
-	}
+	wantIntact(t, db)
 	if got, want := countOpen(t, db), granted+len(definitions); got != want {
 		t.Errorf("%d claims are open, want the %d that were granted", got, want)
 	}

@@ -62,6 +62,20 @@ func TestLedger_losesNothingWhenProcessesAreKilled(t *testing.T) {
 	const kills, jobs = 12, 5
 	dir := t.TempDir()
 	c := child{Path: filepath.Join(dir, "takt.db"), Notes: filepath.Join(dir, "notes"), Jobs: jobs, Lease: time.Second}
+	playAndKill(t, c, kills)
+	notes := readNotes(t, c.Notes)
+	open, granted := judgeNotes(t, notes)
+	if limit := (kills + 2) * (jobs + 10); len(open) > limit {
+		t.Errorf("%d runs have not ended, want at most those that %d kills hit", len(open), kills+2)
+	}
+	wantWhole(t, c, granted)
+	t.Logf("%d notes, %d runs granted, %d not noted as ended", len(notes), len(granted), len(open))
+}
+
+// playAndKill has two children at a time write one file, and kills one or the other at
+// random moments.
+func playAndKill(t *testing.T, c child, kills int) {
+	t.Helper()
 	launch := func(n int) func() {
 		c.Name = fmt.Sprint("child-", n)
 		return c.launch(t)
@@ -76,13 +90,6 @@ func TestLedger_losesNothingWhenProcessesAreKilled(t *testing.T) {
 	awaitGrowth(t, c.Notes)
 	running[0]()
 	running[1]()
-	notes := readNotes(t, c.Notes)
-	open, granted := judgeNotes(t, notes)
-	if limit := (kills + 2) * (jobs + 10); len(open) > limit {
-		t.Errorf("%d runs have not ended, want at most those that %d kills hit", len(open), kills+2)
-	}
-	wantWhole(t, c, granted)
-	t.Logf("%d notes, %d runs granted, %d not noted as ended", len(notes), len(granted), len(open))
 }
 
 // awaitGrowth waits until the file has grown a few times.
@@ -112,15 +119,27 @@ func awaitGrowth(t *testing.T, path string) {
 	}
 }
 
-// wantWhole opens the file of children that are gone: it is whole, knows all
-// that they were told, and lets go of what they held.
-func wantWhole(t *testing.T, c child, granted map[string]bool) {
+// openIntact opens the file of children that are gone, and checks that it is intact.
+func openIntact(t *testing.T, path string) *storage.DB {
 	t.Helper()
-	db := open(t, storage.Config{Dialect: storage.SQLite, SQLite: storage.SQLiteConfig{Path: c.Path}})
+	db := openFile(t, path)
+	wantIntact(t, db)
+	return db
+}
+
+func wantIntact(t *testing.T, db *storage.DB) {
+	t.Helper()
 	var result string
 	if err := db.Bun().NewRaw("PRAGMA integrity_check").Scan(t.Context(), &result); err != nil || result != "ok" {
 		t.Errorf("integrity_check = %s, %v, want ok", result, err)
 	}
+}
+
+// wantWhole opens the file of children that are gone: it is whole, knows all
+// that they were told, and lets go of what they held.
+func wantWhole(t *testing.T, c child, granted map[string]bool) {
+	t.Helper()
+	db := openIntact(t, c.Path)
 	ledger := db.Ledger("")
 	cursors := map[string]time.Time{}
 	for _, state := range syncAs(t, ledger, "last", manyDefinitions(c.Jobs)).Jobs {
@@ -152,6 +171,15 @@ func TestLedger_losesNothingOnAFullDisk(t *testing.T) {
 	const rounds, jobs = 5, 5
 	dir := t.TempDir()
 	c := child{Path: filepath.Join(dir, "takt.db"), Notes: filepath.Join(dir, "notes"), Jobs: jobs, Lease: time.Second}
+	playOnAFullDisk(t, c, rounds)
+	_, granted := judgeNotes(t, readNotes(t, c.Notes))
+	wantWhole(t, c, granted)
+}
+
+// playOnAFullDisk has a child that writes beside one after the other that the disk fills
+// up under, each of which is killed when it has gone on.
+func playOnAFullDisk(t *testing.T, c child, rounds int) {
+	t.Helper()
 	full := func() (count int) {
 		for _, n := range readNotes(t, c.Notes) {
 			if n.Event == noteFull {
@@ -178,6 +206,4 @@ func TestLedger_losesNothingOnAFullDisk(t *testing.T) {
 		cramped()
 	}
 	roomy()
-	_, granted := judgeNotes(t, readNotes(t, c.Notes))
-	wantWhole(t, c, granted)
 }

@@ -183,7 +183,7 @@ func (a *App) Stop(ctx context.Context) StopReport {
 		abort(domain.ErrShutdown)
 		<-started
 	}
-	a.engine.stores.quiesceRelay()
+	a.engine.stores.quiesce()
 	share := a.settings.ShutdownTimeout / shares
 	a.report.StopReport = a.engine.runner.Stop(ctx, runner.StopBudget{
 		Drain: drainShare * share, Cancel: cancelShare * share, Release: releaseShare * share,

@@ -149,13 +149,6 @@ func (o *stores) endedFor(s Settings) func(receipts []string) {
 	}
 }
 
-// quiesceRelay hands over nothing more from the outbox.
-func (o *stores) quiesceRelay() {
-	if relay := o.relay.Load(); relay != nil {
-		relay.Quiesce()
-	}
-}
-
 // dropped counts the unfinished jobs that end with the process, and that no
 // outbox has.
 func (o *stores) dropped() map[domain.QueueName]int {

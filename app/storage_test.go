@@ -421,3 +421,53 @@ func TestSettingsOfADatabaseThatMakeNoSenseAreMistakes(t *testing.T) {
 		t.Errorf("problems = %q, want that of the file", got)
 	}
 }
+
+// Nobody takes jobs from a queue in memory once the worker stops: the run that would
+// put one there is left to the next worker.
+func TestARunThatEndsWhileTheWorkerStopsIsNotLostWithTheMemory(t *testing.T) {
+	t.Parallel()
+	settings := app.Settings{Storage: inFile(filepath.Join(t.TempDir(), "worker.db")), ShutdownTimeout: time.Second}
+	handled := make(chan string, 1)
+	feature := func(payload string, run app.RunFunc) app.Option {
+		return contribute("mail", app.Contribution{
+			Queues: []string{"mail"},
+			Jobs: []app.ScheduledJob{app.Schedule("send", func(ctx context.Context, r app.Run) (any, error) {
+				_, err := run(ctx, r)
+				return payload, err
+			}, app.ToQueue("mail"))},
+			Handlers: []app.Handler{app.Handle("mail", "send", func(_ context.Context, job app.Job[string]) (any, error) {
+				handled <- job.Data
+				return nil, nil
+			})},
+		})
+	}
+	begun := make(chan struct{})
+	var log logbook
+	first, err := app.New(settings, log.logger(), feature("first", func(ctx context.Context, _ app.Run) (any, error) {
+		close(begun)
+		<-ctx.Done() // and the work is done all the same
+		return nil, nil
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	triggered := make(chan app.RunReport)
+	go func() {
+		report, _ := first.Service().TriggerNow(context.WithoutCancel(t.Context()), "send")
+		triggered <- report
+	}()
+	<-begun
+	if report := first.Stop(context.Background()); report.Runs != 1 || len(report.Dropped) > 0 || report.Err != nil {
+		t.Fatalf("Stop = %+v, want the run given back and no job dropped", report)
+	}
+	if report := <-triggered; report.Event != domain.EventReleased {
+		t.Errorf("TriggerNow = %+v, want released", report)
+	}
+	started(t, settings, &log, feature("second", nothing))
+	if got := <-handled; got != "second" {
+		t.Errorf("handled is the job of the %s worker, want that of the second", got)
+	}
+}

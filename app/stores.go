@@ -41,6 +41,8 @@ type stores struct {
 	close     func() error
 	// outbox is there while the worker's own database is open.
 	outbox atomic.Pointer[storage.Outbox]
+	// dispatches take the jobs of runs; nil if the queues outlive the process.
+	dispatches *volatileDispatches
 	// relay is there while the worker runs, if jobs are relayed from an outbox.
 	relay atomic.Pointer[storage.Relay]
 	// choose is called when the databases are open; nil if nothing depends on
@@ -124,8 +126,39 @@ func (o *stores) openLedger(s Settings, shared *redisqueue.Backend) error {
 	}
 	lease := s.Timing.ClaimLease
 	setDefault(&lease, defaultClaimLease)
-	o.dispatcher = runner.NewDispatcher(o.ledger, o.enqueuer, s.Namespace, lease)
+	queue := o.enqueuer
+	if s.Backend == config.BackendMemory {
+		o.dispatches = &volatileDispatches{Enqueuer: o.enqueuer}
+		queue = o.dispatches
+	}
+	o.dispatcher = runner.NewDispatcher(o.ledger, queue, s.Namespace, lease)
 	return nil
+}
+
+// volatileDispatches put the jobs of runs on queues in memory, until nobody would
+// take them from there.
+type volatileDispatches struct {
+	ports.Enqueuer
+
+	quiet atomic.Bool
+}
+
+// Enqueue implements [ports.Enqueuer]. After quiesce it is [ports.ErrClosed].
+func (d *volatileDispatches) Enqueue(ctx context.Context, jobs ...domain.NewJob) ([]domain.EnqueueResult, error) {
+	if d.quiet.Load() {
+		return nil, ports.ErrClosed
+	}
+	return d.Enqueuer.Enqueue(ctx, jobs...)
+}
+
+// quiesce puts nothing more on queues that end with the process, but what handlers do.
+func (o *stores) quiesce() {
+	if relay := o.relay.Load(); relay != nil {
+		relay.Quiesce()
+	}
+	if o.dispatches != nil {
+		o.dispatches.quiet.Store(true)
+	}
 }
 
 // storedLedger is in memory if storage has no schema: see databases.

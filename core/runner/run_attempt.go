@@ -178,7 +178,8 @@ func (s *scheduler) awaitNext(r *run, attempt int, end *attemptEnd, step *runSte
 
 // dispatched puts the payload of a successful attempt on the job's queue and
 // reports whether the run is over with that. A dispatch that was refused
-// makes the attempt a failed one.
+// makes the attempt a failed one; if the queue takes no more jobs here, the run
+// is given back.
 func (s *scheduler) dispatched(r *run, attempt int, end *attemptEnd) bool {
 	if kind, _ := classify(*end); kind != endSuccess || r.job.Target.Inline() {
 		return false
@@ -188,7 +189,11 @@ func (s *scheduler) dispatched(r *run, attempt int, end *attemptEnd) bool {
 		return false
 	}
 	result, err := s.dispatch(r, end.result)
-	if err != nil {
+	switch {
+	case errors.Is(err, ports.ErrClosed):
+		end.err, end.cause = err, domain.ErrShutdown
+		return false
+	case err != nil:
 		end.err, end.cause = err, r.ctx.cause()
 		return false
 	}

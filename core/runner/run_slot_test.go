@@ -115,6 +115,24 @@ func TestRun_keepsWorkThatWasDoneAlthoughTheWorkerStops(t *testing.T) {
 	})
 }
 
+func TestRun_isGivenBackIfItsQueueTakesNoMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t)
+		job := tickJob(t, "report", 5*time.Second, takes(2*time.Second))
+		job.Policy.Retries = domain.Retries{Count: 1}
+		job.Target = domain.Target{Queue: "mail", JobName: "send"}
+		r := f.start(t, "ann", job)
+		f.waitUntil(6 * time.Second)
+		if err := f.queue.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if report := r.stop(); report.Runs != 1 {
+			t.Errorf("Stop = %+v, want the run whose job was not enqueued", report)
+		}
+		wantLines(t, "ends", r.told("report", "fired", "failed", "retrying", "released"), "7s +5s released #1 (worker is shutting down)")
+	})
+}
+
 func TestRun_survivesWhateverItsHandlerDoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t)

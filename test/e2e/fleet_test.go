@@ -66,9 +66,9 @@ func (f *fleet) stop(t *testing.T) {
 		worker.signal(t, syscall.SIGTERM)
 	}
 	for _, worker := range f.workers {
-		// A tick that goes to a queue in memory as the worker stops is lost with it.
+		// A tick that goes to a queue in memory as the worker stops is given back.
 		<-worker.done
-		if strings.Contains(worker.stderr.String(), "lost with the memory") {
+		if strings.Contains(worker.stderr.String(), " given back") {
 			worker.exit(t, 75)
 		} else {
 			worker.exit(t, 0)

@@ -2,6 +2,7 @@ package storage_test
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -13,15 +14,21 @@ import (
 	"github.com/taktwork/takt/test/plancheck"
 )
 
-// Sizes of the ledger whose plans are looked at.
 const (
-	manyEnded = 1_000_000
-	manyJobs  = 100_000
 	// fewJobs are those that a call is about.
 	fewJobs = 50
 	// fewRows is what a statement may read of a large table for them.
 	fewRows = 10 * fewJobs
 )
+
+// manyClaims is how many ended claims, and how many jobs, the ledger has whose plans
+// are looked at.
+func manyClaims() (ended, jobs int) {
+	if os.Getenv("TAKT_TORTURE") == "all" {
+		return 1_000_000, 100_000
+	}
+	return 100_000, 20_000
+}
 
 // seldom are the statements that may look at all jobs, or all that ended: those
 // that a change of definitions takes, and the pruning.
@@ -42,11 +49,12 @@ func seldom(query string) bool {
 // fillLedger puts many jobs and ended claims into the ledger.
 func fillLedger(t *testing.T, uri domain.Secret) {
 	t.Helper()
+	ended, jobs := manyClaims()
 	numbers := func(n int) string { return fmt.Sprintf("generate_series(1, %d) AS i", n) }
 	for _, query := range []string{
-		"INSERT INTO worker.ledger_jobs SELECT 'default', 'filler-' || i, 0 + i, '', false, 1, 'v1', 1, i FROM " + numbers(manyJobs),
-		"INSERT INTO worker.ledger_claims SELECT 'default', i, CASE WHEN i % 4 = 0 THEN 'manual' ELSE 'schedule' END || ':' || i || ':filler-' || (i % 100000) || CASE WHEN i % 4 = 0 THEN '@' || i ELSE '' END, " +
-			"'filler-' || (i % 100000), i % 4 > 0, 'ann', 'v1', 3 + i % 2, 0, 1 = 0, 2 = 0, 3 = 0, 0, 0, i, 0 + i, 1 + i, '', '' FROM " + numbers(manyEnded),
+		"INSERT INTO worker.ledger_jobs SELECT 'default', 'filler-' || i, 0 + i, '', false, 1, 'v1', 1, i FROM " + numbers(jobs),
+		fmt.Sprintf("INSERT INTO worker.ledger_claims SELECT 'default', i, CASE WHEN i %% 4 = 0 THEN 'manual' ELSE 'schedule' END || ':' || i || ':filler-' || (i %% %[1]d) || CASE WHEN i %% 4 = 0 THEN '@' || i ELSE '' END, "+
+			"'filler-' || (i %% %[1]d), i %% 4 > 0, 'ann', 'v1', 3 + i %% 2, 0, 1 = 0, 2 = 0, 3 = 0, 0, 0, i, 0 + i, 1 + i, '', '' FROM ", jobs) + numbers(ended),
 	} {
 		pgtest.Exec(t, uri, query)
 	}
@@ -56,10 +64,11 @@ func fillLedger(t *testing.T, uri domain.Secret) {
 // jobs and ended claims.
 func pretend(t *testing.T, db *storage.DB) {
 	t.Helper()
+	ended, jobs := manyClaims()
 	for _, query := range []string{
 		"ANALYZE", "DELETE FROM sqlite_stat1",
 		fmt.Sprintf("INSERT INTO sqlite_stat1 VALUES ('ledger_claims', 'ledger_claims', '%[1]d %[1]d 1'), ('ledger_claims', 'ledger_claims_once', '%[2]d %[2]d 1'), "+
-			"('ledger_jobs', 'ledger_jobs', '%[3]d %[3]d 1'), ('ledgers', 'ledgers', '1 1')", manyEnded, manyEnded/4, manyJobs),
+			"('ledger_jobs', 'ledger_jobs', '%[3]d %[3]d 1'), ('ledgers', 'ledgers', '1 1')", ended, ended/4, jobs),
 		"ANALYZE sqlite_schema",
 	} {
 		if _, err := db.Bun().NewRaw(query).Exec(t.Context()); err != nil {

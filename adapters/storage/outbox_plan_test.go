@@ -20,7 +20,7 @@ const (
 	// rows as it may change, or one for each queue.
 	outboxPage   = 500
 	fillerQueues = 300
-	oldQueues    = 100_000
+	oldQueues    = 20_000
 )
 
 // manyOutboxRows is how many rows the outbox has whose plans are looked at.

@@ -45,8 +45,7 @@ run: build ## build the worker and run it in the foreground (LOG_LEVEL=debug unl
 
 .PHONY: test
 test: cgo redis postgres node deploy-tools ## run every test of every module, with the race detector, in random order; simulation and fault tests last, alone, without it
-	@for module in $(MODULES); do (set -x; cd $$module && CGO_ENABLED=1 go test $(RACE) -shuffle=on -timeout=20m $$(go list ./... | grep -vE '/test/(torture|bullboard)')); done
-	go test -shuffle=on -p 1 ./test/sim ./test/torture/...
+	@RACE='$(RACE)' .ci/test
 
 .PHONY: unit
 unit: redis postgres ## run the tests without the race detector and the fault tests: the fast path

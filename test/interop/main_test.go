@@ -4,6 +4,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -21,10 +23,17 @@ var leftOut struct {
 	checks int
 }
 
+// beside is how many checks go on beside one another, unless -parallel says: they
+// wait for Node, for leases to run out, and for blocked calls to end.
+const beside = 4
+
 func TestMain(m *testing.M) {
 	if addr := os.Getenv(hangingAddr); addr != "" {
 		fmt.Fprintln(os.Stderr, hang(addr))
 		os.Exit(1)
+	}
+	if err := flag.Set("test.parallel", strconv.Itoa(max(beside, runtime.GOMAXPROCS(0)))); err != nil {
+		panic(err)
 	}
 	flag.Parse()
 	code := m.Run()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -24,7 +25,7 @@ func TestRecordsAreCountedWhateverTheirIDs(t *testing.T) {
 	}
 	defer db.Close() //nolint:errcheck // the test is over
 	store := db.RunStore("")
-	want := func(want int) {
+	want := func(want int64) {
 		t.Helper()
 		if got, err := benchsql.RecordsIn(t.Context(), db); err != nil || got != want {
 			t.Errorf("RecordsIn = %d, %v, want %d", got, err, want)
@@ -46,6 +47,16 @@ func TestRecordsAreCountedWhateverTheirIDs(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(6)
+	outcomes := make([]domain.Record, 100) // that a store keeps together
+	for i := range outcomes {
+		outcomes[i] = domain.Record{
+			At: time.Unix(9, int64(i)*1000), Replica: "ann", Event: domain.EventCompleted, Queue: "mail", JobName: "send", JobID: domain.JobID(strconv.Itoa(i)),
+		}
+	}
+	if err := store.Append(t.Context(), outcomes); err != nil {
+		t.Fatal(err)
+	}
+	want(106)
 }
 
 func TestTurnsAreComparedInPairsOfWhichEitherSideBeginsEverySecond(t *testing.T) {

@@ -86,7 +86,10 @@ func (p *preparer) begin(ctx context.Context, texts []string) (*sqliteTx, error)
 		prepared[text] = s
 	}
 	tx, err := p.db.BeginTx(ctx, nil)
-	return &sqliteTx{tx: tx, prepared: prepared}, err
+	if err != nil {
+		return nil, err
+	}
+	return &sqliteTx{tx: tx, prepared: prepared}, nil
 }
 
 // sqliteTransact is [sqliteRunner.transact], with all that calls are watched for.
